@@ -1,0 +1,192 @@
+"""The SQLite file: how it is opened, migrated and written, and what its errors mean.
+
+One connection, shared by threads under one lock. Every write happens inside `transaction()`: all of it, or nothing.
+Migrations are the numbered files beside this one. Each runs in a transaction of its own together with the number it
+leaves in `user_version`; they are never edited once released, only added to.
+Not here: what the tables mean (`archive`, `words`, `vectors`).
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from sususbot.errors import ArchiveDamaged, ArchiveError, ArchiveFull, ArchiveLocked
+
+# Says in the file's header that it is ours ("susu"), so that another program's database is refused, not migrated.
+APPLICATION_ID: Final = 0x73757375
+BUSY_SECONDS: Final = 10.0
+
+Row = tuple[Any, ...]
+
+
+class Migration(NamedTuple):
+    number: int
+    name: str
+    sql: str
+
+
+def migrations() -> list[Migration]:
+    """The numbered files, in order."""
+    folder = resources.files("sususbot.archive") / "migrations"
+    files = sorted(file.name for file in folder.iterdir() if file.name.endswith(".sql"))
+    return [Migration(int(name[:4]), name, (folder / name).read_text(encoding="utf-8")) for name in files]
+
+
+class Database:
+    """An open archive file."""
+
+    def __init__(self, path: Path, steps: Sequence[Migration] | None = None) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        with self._told():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(
+                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+        try:
+            with self._told():
+                self._check_owner()
+                self._configure()
+                self._migrate(migrations() if steps is None else steps)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+        with self._lock, self._told():
+            return self._connection.execute(sql, parameters).fetchall()
+
+    def chunks(self, sql: str, parameters: Sequence[object] = (), *, size: int) -> Iterator[list[Row]]:
+        """All rows of a query, `size` at a time, so that the whole never stands in memory."""
+        with self._lock, self._told():
+            cursor = self._connection.execute(sql, parameters)
+        while True:
+            with self._lock, self._told():
+                rows = cursor.fetchmany(size)
+            if not rows:
+                return
+            yield rows
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """Run one statement, give the number of rows it changed."""
+        with self._lock, self._told():
+            return self._connection.execute(sql, parameters).rowcount
+
+    def insert(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """Run one INSERT, give the new row's id."""
+        with self._lock, self._told():
+            rowid = self._connection.execute(sql, parameters).lastrowid
+            assert rowid is not None
+            return rowid
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        with self._lock, self._told():
+            self._connection.executemany(sql, rows)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All that is written inside is kept together, or not at all. Not to be nested."""
+        with self._lock, self._told():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                # A full disk may have rolled back already.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def _check_owner(self) -> None:
+        owner = self._pragma("application_id")
+        tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if tables and owner != APPLICATION_ID:
+            raise ArchiveDamaged(f"{self.path} is a database of another program: choose another folder with --data")
+
+    def _configure(self) -> None:
+        # secure_delete: a deleted message's bytes are overwritten, not only unlinked.
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            "secure_delete=ON",
+            "foreign_keys=ON",
+            "temp_store=MEMORY",
+            "cache_size=-65536",
+            # Pages until the log is folded back: an import writes long runs, and each folding waits for the disk.
+            "wal_autocheckpoint=8000",
+        ):
+            self._connection.execute(f"PRAGMA {pragma}")
+
+    def _migrate(self, steps: Sequence[Migration]) -> None:
+        newest = steps[-1].number
+        if self._pragma("user_version") > newest:
+            raise ArchiveError(f"{self.path} was written by a newer sususbot: update this one")
+        for step in steps:
+            if self._pragma("user_version") < step.number:
+                self._apply(step)
+
+    def _apply(self, step: Migration) -> None:
+        with self.transaction():
+            # Asked again under the write lock: another process may just have done the same.
+            if self._pragma("user_version") >= step.number:
+                return
+            for statement in _statements(step.sql):
+                self._connection.execute(statement)
+            self._connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            self._connection.execute(f"PRAGMA user_version={step.number}")
+
+    def _pragma(self, name: str) -> int:
+        return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn SQLite's and the file system's errors into ours."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+        except OSError as error:
+            raise ArchiveError(f"{self.path.parent} cannot be used as data folder ({error.strerror})") from error
+
+    def _translated(self, error: sqlite3.Error) -> ArchiveError:
+        code: str = getattr(error, "sqlite_errorname", "")
+        for beginning, (kind, sentence) in SENTENCES.items():
+            if code.startswith(beginning):
+                return kind(sentence.format(path=self.path))
+        return ArchiveError(f"the archive {self.path} failed ({error}): this is a bug, please report it")
+
+
+SENTENCES: Final[dict[str, tuple[type[ArchiveError], str]]] = {
+    "SQLITE_FULL": (ArchiveFull, "the disk that holds {path} is full: free some space and run the same command again"),
+    "SQLITE_IOERR": (
+        ArchiveFull,
+        "{path} cannot be written (disk full or failing): free some space and run the same command again",
+    ),
+    "SQLITE_BUSY": (ArchiveLocked, "{path} is in use by another program: stop it, or wait, and try again"),
+    "SQLITE_LOCKED": (ArchiveLocked, "{path} is in use by another program: stop it, or wait, and try again"),
+    "SQLITE_READONLY": (ArchiveError, "{path} may not be written: change its permissions, or choose another --data"),
+    "SQLITE_CANTOPEN": (
+        ArchiveError,
+        "{path} cannot be opened: check the folder's permissions, or choose another --data",
+    ),
+    "SQLITE_NOTADB": (ArchiveDamaged, "{path} is not an archive: move the file away, or choose another --data"),
+    "SQLITE_CORRUPT": (ArchiveDamaged, "{path} is damaged: restore it from a backup, or move it away and import again"),
+}
+
+
+def _statements(script: str) -> Iterator[str]:
+    """A script's statements one by one (`executescript` would commit the transaction it runs in)."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

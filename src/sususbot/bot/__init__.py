@@ -1,0 +1,1 @@
+"""The Discord surface: when to speak (`policy`), how it looks (`rendering`), the connection (`client`)."""

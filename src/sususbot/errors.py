@@ -1,0 +1,124 @@
+"""Every error that a user can cause or mend, as one tree.
+
+    SususError                  told in one plain sentence with the next step, exit 1; anything else is a bug
+    ├── SettingsError           a setting is missing, unknown or wrong
+    ├── MissingExtra            an optional part is not installed
+    ├── ArchiveError
+    │   ├── ArchiveEmpty        nothing was imported yet
+    │   ├── ArchiveFull         the disk (or a size limit) stopped a write; what was committed stays
+    │   ├── ArchiveLocked       another program holds the archive
+    │   └── ArchiveDamaged      the file is no archive of ours, or is broken
+    ├── SourceError
+    │   ├── NotAnExport         the file is not in a format that we read
+    │   └── BrokenExport        the file is, but parts of it are not whole
+    ├── VectorStoreError        the vector store cannot be reached or used
+    ├── ModelError
+    │   ├── ModelNotFound       no model file at the path in the settings
+    │   ├── ModelLoadFailed     the file is there but the engine refuses it
+    │   ├── BackendFailed       the engine broke while it answered
+    │   └── BackendUnreachable  a model server does not answer
+    ├── Busy                    the queue is full: say so to the member and drop the request
+    └── DiscordError
+        ├── TokenRefused        401 at login or close code 4004
+        ├── IntentMissing       close code 4014: a switch in the developer portal is off
+        ├── ChannelUnknown      the configured channel does not exist or cannot be seen
+        └── ConnectionLost      Discord cannot be reached
+
+Foreign errors (sqlite3, discord.py, httpx, llama.cpp) are translated at the border of the room that uses them.
+"""
+
+
+class SususError(Exception):
+    """Told to the user as it stands: one sentence, with the next step."""
+
+
+class SettingsError(SususError):
+    """A setting is missing, unknown or wrong."""
+
+
+class MissingExtra(SususError):
+    """An optional part is not installed; the sentence holds the install command."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs packages that are not installed: run  pip install 'sususbot[{extra}]'")
+        self.extra = extra
+
+
+class ArchiveError(SususError):
+    """Something about the archive."""
+
+
+class ArchiveEmpty(ArchiveError):
+    """Nothing was imported yet."""
+
+
+class ArchiveFull(ArchiveError):
+    """The disk (or a size limit) stopped a write; what was committed stays."""
+
+
+class ArchiveLocked(ArchiveError):
+    """Another program holds the archive."""
+
+
+class ArchiveDamaged(ArchiveError):
+    """The file is no archive of ours, or is broken."""
+
+
+class SourceError(SususError):
+    """Something about a file to import."""
+
+
+class NotAnExport(SourceError):
+    """The file is not in a format that we read."""
+
+
+class BrokenExport(SourceError):
+    """The file is an export, but parts of it are not whole."""
+
+
+class VectorStoreError(SususError):
+    """The vector store cannot be reached or used."""
+
+
+class ModelError(SususError):
+    """Something about a model or the engine that runs it."""
+
+
+class ModelNotFound(ModelError):
+    """No model file at the path in the settings."""
+
+
+class ModelLoadFailed(ModelError):
+    """The file is there but the engine refuses it."""
+
+
+class BackendFailed(ModelError):
+    """The engine broke while it answered."""
+
+
+class BackendUnreachable(ModelError):
+    """A model server does not answer."""
+
+
+class Busy(SususError):
+    """The queue is full: say so to the member and drop the request."""
+
+
+class DiscordError(SususError):
+    """Something about Discord."""
+
+
+class TokenRefused(DiscordError):
+    """401 at login, or close code 4004."""
+
+
+class IntentMissing(DiscordError):
+    """Close code 4014: a switch in the developer portal is off."""
+
+
+class ChannelUnknown(DiscordError):
+    """The configured channel does not exist or cannot be seen."""
+
+
+class ConnectionLost(DiscordError):
+    """Discord cannot be reached."""

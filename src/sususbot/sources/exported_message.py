@@ -1,0 +1,141 @@
+"""One message as DiscordChatExporter writes it, to a `Message`.
+
+The exporter writes names where Discord has ids (`@mia` for `<@123>`, `:tea:` for `<:tea:456>`) unless it was told not
+to; the raw text is made again from the list of mentions, where the names are unambiguous.
+Key meanings: Tyrrrz/DiscordChatExporter, `JsonMessageWriter`; type numbers: Discord docs, "Message Types".
+"""
+
+import re
+import zlib
+from typing import Any, Final
+
+from sususbot.messages import (
+    DEFAULT_TYPE,
+    DISCORD_EPOCH_MS,
+    REPLY_TYPE,
+    Attachment,
+    Author,
+    Message,
+    Reaction,
+    iso_ms,
+)
+
+Json = dict[str, Any]
+
+# What reading a malformed object can raise; ids beyond 64 bits and times beyond the calendar included.
+MALFORMED: Final = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+
+_TYPES: Final = {
+    "Default": DEFAULT_TYPE,
+    "RecipientAdd": 1,
+    "RecipientRemove": 2,
+    "Call": 3,
+    "ChannelNameChange": 4,
+    "ChannelIconChange": 5,
+    "ChannelPinnedMessage": 6,
+    "GuildMemberJoin": 7,
+    "ThreadCreated": 18,
+    "Reply": REPLY_TYPE,
+}
+# A type that no one knows is kept as system text, never as something a member wrote.
+_UNKNOWN_TYPE: Final = 255
+_CUSTOM_EMOJI: Final = re.compile(r"<a?(:\w+:)\d+>")
+
+
+class MessageReader:
+    """Reads the messages of one channel; remembers authors, so that each is built once."""
+
+    def __init__(self, channel_id: int) -> None:
+        self._channel_id = channel_id
+        self._authors: dict[tuple[str, str, str | None], Author] = {}
+        self._derived: set[int] = set()
+
+    def message(self, item: Json) -> Message:
+        """Raises one of MALFORMED when the object is not a message."""
+        created_at = iso_ms(item["timestamp"])
+        edited_at = item.get("timestampEdited")
+        author = self._author(item["author"])
+        text = item["content"]
+        if not isinstance(text, str):
+            raise TypeError("content is not text")
+        content, rendered = _both_ways(text, item.get("mentions") or [])
+        type_ = _type(item["type"])
+        reference = item.get("reference") if type_ == REPLY_TYPE else None
+        return Message(
+            id=_int64(item["id"]) or self._derive_id(created_at, author.id, text),
+            channel_id=self._channel_id,
+            author=author,
+            created_at=created_at,
+            content=content,
+            rendered=rendered,
+            type=type_,
+            edited_at=iso_ms(edited_at) if edited_at else None,
+            reply_to=_int64(reference["messageId"]) if reference and reference.get("messageId") else None,
+            pinned=bool(item.get("isPinned")),
+            mentions=tuple(_int64(user["id"]) for user in item.get("mentions") or ()),
+            reactions=tuple(map(_reaction, item.get("reactions") or ())),
+            attachments=tuple(map(_attachment, item.get("attachments") or ())),
+        )
+
+    def _author(self, item: Json) -> Author:
+        key = (item["id"], item["name"], item.get("nickname"))
+        author = self._authors.get(key)
+        if author is None:
+            name = str(item["name"])
+            author = Author(_int64(item["id"]), name, str(item.get("nickname") or name), bool(item.get("isBot")))
+            self._authors[key] = author
+        return author
+
+    def _derive_id(self, created_at: int, author_id: int, text: str) -> int:
+        """An id for a message that came without one (0: older than Discord, or converted from elsewhere).
+
+        Made as Discord makes them: time above, and where Discord counts, a hash. The same message always gets the
+        same id, and ids still sort by time (below zero before 2015).
+        """
+        low = zlib.crc32(f"{self._channel_id} {author_id} {text}".encode()) & 0x3FFFFF
+        id_ = _int64(((created_at - DISCORD_EPOCH_MS) << 22) | low)
+        while id_ in self._derived:
+            id_ += 1
+        self._derived.add(id_)
+        return id_
+
+
+def _int64(value: object) -> int:
+    number = int(value)  # type: ignore[call-overload]  # what is no number raises, as the caller expects
+    if not -(1 << 63) <= number < 1 << 63:
+        raise ValueError(f"{number} is no id")
+    return int(number)
+
+
+def _type(name: object) -> int:
+    """The exporter writes types it has no name for as numbers in strings."""
+    known = _TYPES.get(str(name))
+    if known is None:
+        known = int(str(name)) if str(name).isdecimal() else _UNKNOWN_TYPE
+    return min(known, _UNKNOWN_TYPE)
+
+
+def _both_ways(text: str, mentions: list[Json]) -> tuple[str, str]:
+    """The text with ids and the text with names, whichever of them the exporter wrote."""
+    content = rendered = text
+    if mentions:
+        names = {str(user["id"]): str(user.get("nickname") or user["name"]) for user in mentions}
+        # The longest first: "@mia" must not eat the beginning of "@mia_k".
+        for id_, name in sorted(names.items(), key=lambda pair: -len(pair[1])):
+            if list(names.values()).count(name) == 1:
+                content = content.replace(f"@{name}", f"<@{id_}>")
+            rendered = rendered.replace(f"<@{id_}>", f"@{name}").replace(f"<@!{id_}>", f"@{name}")
+    if "<" in rendered:
+        rendered = _CUSTOM_EMOJI.sub(r"\1", rendered)
+    return content, rendered
+
+
+def _reaction(item: Json) -> Reaction:
+    emoji = item["emoji"]
+    # Custom emoji have an id; standard ones are their own character.
+    name = f":{emoji['name']}:" if emoji.get("id") else str(emoji["name"])
+    return Reaction(name, _int64(item["count"]))
+
+
+def _attachment(item: Json) -> Attachment:
+    return Attachment(_int64(item["id"]), str(item["fileName"]), _int64(item["fileSizeBytes"]), str(item["url"]))

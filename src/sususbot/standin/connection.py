@@ -1,0 +1,123 @@
+"""One gateway socket: frames out in order through a bounded outbox, the heartbeat clock, the send limit.
+
+What the frames mean is `gateway`'s concern.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+
+import orjson
+from aiohttp import ClientConnectionError, web
+
+from sususbot.standin.api import reset_connection
+from sususbot.standin.codec import Codec
+from sususbot.standin.ledger import Ledger
+from sususbot.standin.session import Dispatch, Session
+
+MOST_SENDS = 120
+SEND_WINDOW = 60.0
+
+_MOST_WAITING = 200_000
+"""Frames a client may lag behind before it is cut off; bounds the memory a deaf client can take."""
+
+_ZOMBIE_FACTOR = 1.5
+
+
+class Connection:
+    def __init__(
+        self,
+        number: int,
+        socket: web.WebSocketResponse,
+        transport: asyncio.Transport | None,
+        codec: Codec,
+        ledger: Ledger,
+        heartbeat_interval: float,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.number = number
+        self.session: Session | None = None
+        self._socket = socket
+        self._transport = transport
+        self._codec = codec
+        self._ledger = ledger
+        self._interval = heartbeat_interval
+        self._now = now
+        self._outbox: asyncio.Queue[bytes | int] = asyncio.Queue()
+        self._sends: deque[float] = deque(maxlen=MOST_SENDS)
+        self._last_beat = now()
+        self._zombie: asyncio.TimerHandle | None = None
+
+    # -- out
+
+    def send(self, op: int, data: object = None) -> None:
+        self._ledger.frame(self.number, "out", op)
+        self._put(orjson.dumps({"op": op, "d": data, "s": None, "t": None}))
+
+    def dispatch(self, event: Dispatch) -> None:
+        self._ledger.frame(self.number, "out", 0, event=event.event, seq=event.seq)
+        self._put(event.frame)
+
+    def close(self, code: int) -> None:
+        """Closes after what is waiting to go out."""
+        self._put(code)
+
+    def abort(self) -> None:
+        """Resets the TCP connection."""
+        reset_connection(self._transport)
+
+    def _put(self, item: bytes | int) -> None:
+        if self._outbox.qsize() >= _MOST_WAITING:
+            self.abort()
+        else:
+            self._outbox.put_nowait(item)
+
+    async def write(self) -> None:
+        """Empties the outbox until the connection ends."""
+        while True:
+            item = await self._outbox.get()
+            try:
+                if isinstance(item, int):
+                    await self._socket.close(code=item)
+                    return
+                await self._send_frame(item)
+            except (ClientConnectionError, ConnectionError):
+                return
+
+    async def _send_frame(self, frame: bytes) -> None:
+        encoded = self._codec.encode(frame)
+        if self._codec.binary:
+            await self._socket.send_bytes(encoded)
+        else:
+            await self._socket.send_str(encoded.decode())
+
+    # -- in
+
+    def too_many_sends(self) -> bool:
+        """Takes one incoming frame into account."""
+        now = self._now()
+        full = len(self._sends) == MOST_SENDS and now - self._sends[0] < SEND_WINDOW
+        self._sends.append(now)
+        return full
+
+    def expect_heartbeat(self) -> None:
+        """Starts the clock, at HELLO."""
+        self._last_beat = self._now()
+        self._wind_up()
+
+    def heartbeat(self) -> None:
+        now = self._now()
+        self._ledger.heartbeat(self.number, max(0.0, now - self._last_beat - self._interval))
+        self._last_beat = now
+        self._wind_up()
+
+    def _wind_up(self) -> None:
+        self.release()
+        loop = asyncio.get_running_loop()
+        self._zombie = loop.call_later(self._interval * _ZOMBIE_FACTOR, self.close, 4009)
+
+    def release(self) -> None:
+        if self._zombie is not None:
+            self._zombie.cancel()
+            self._zombie = None

@@ -1,0 +1,63 @@
+"""The table of routes: method and path as the API description writes it, the rate-limit bucket, the function.
+
+To add a route, write its function in `rest`, add its line here, and a test that calls it.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sususbot.standin import rest
+from sususbot.standin.rest import Answer, Call
+
+_MESSAGES = "/channels/{channel_id}/messages"
+_MESSAGE = f"{_MESSAGES}/{{message_id}}"
+_OWN_REACTION = f"{_MESSAGE}/reactions/{{emoji_name}}/@me"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    method: str
+    template: str
+    bucket: str
+    """A field of `RateLimits`."""
+    answer: Callable[[Call], Answer]
+
+
+ROUTES = (
+    Route("GET", "/users/@me", "other", rest.own_user),
+    Route("GET", "/oauth2/applications/@me", "other", rest.own_application),
+    Route("GET", "/applications/@me", "other", rest.own_application),
+    Route("GET", "/gateway", "other", rest.gateway),
+    Route("GET", "/gateway/bot", "other", rest.gateway_bot),
+    Route("GET", "/guilds/{guild_id}", "other", rest.get_guild),
+    Route("GET", "/guilds/{guild_id}/channels", "other", rest.get_channels),
+    Route("GET", "/guilds/{guild_id}/threads/active", "other", rest.get_active_threads),
+    Route("GET", "/channels/{channel_id}", "other", rest.get_channel),
+    Route("GET", _MESSAGES, "history", rest.get_messages),
+    Route("POST", _MESSAGES, "post", rest.create_message),
+    Route("GET", _MESSAGE, "other", rest.get_message),
+    Route("PATCH", _MESSAGE, "edit", rest.edit_message),
+    Route("DELETE", _MESSAGE, "delete", rest.delete_message),
+    Route("POST", "/channels/{channel_id}/typing", "typing", rest.type_in_channel),
+    Route("PUT", _OWN_REACTION, "reaction", rest.add_reaction),
+    Route("DELETE", _OWN_REACTION, "reaction", rest.remove_reaction),
+)
+
+
+def _shape(template: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(template)))
+
+
+_BY_TEMPLATE: dict[str, tuple[re.Pattern[str], dict[str, Route]]] = {}
+for _route in ROUTES:
+    _BY_TEMPLATE.setdefault(_route.template, (_shape(_route.template), {}))[1][_route.method] = _route
+
+
+def find(path: str) -> tuple[dict[str, Route], dict[str, str]]:
+    """The routes of a path by method, and what its placeholders hold; two empty dicts where there are none."""
+    for shape, by_method in _BY_TEMPLATE.values():
+        match = shape.fullmatch(path)
+        if match is not None:
+            return by_method, match.groupdict()
+    return {}, {}
