@@ -1,4 +1,4 @@
-"""A small guild, a stand-in that serves it in short windows, and the way to start one with other settings."""
+"""A small guild and a stand-in that serves it without rate limits; tests of limits start their own."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ def validator() -> Validator | None:
 
 @pytest.fixture
 async def server(place: Place, validator: Validator | None) -> AsyncIterator[StandIn]:
-    async with StandIn(place.world, rate=RateLimits.fast(), validator=validator) as running:
+    async with StandIn(place.world, rate=RateLimits.none(), validator=validator) as running:
         yield running
 
 

@@ -18,7 +18,7 @@ Array = NDArray[np.float32]
 CYCLE: Final = ("▁the", "▁quick", "▁fox", "▁eats", "▁cake", "<0xF0>", "<0x9F>", "<0x8E>", "<0x89>", "▁and", "▁naps")
 CYCLE_TEXT: Final = " the quick fox eats cake🎉 and naps"
 END: Final = "bye"
-CONTEXT: Final = 16_384
+CONTEXT: Final = 65_536
 
 LAYERS, WIDTH, HEADS, KV_HEADS, INNER = 2, 64, 4, 2, 128
 UNKNOWN, BEGIN, EOS = 0, 1, 2

@@ -144,12 +144,19 @@ class Archive:
         )
         return Guild(*rows[0]) if rows else None
 
-    def window(self, channel_id: int, *, limit: int, before: int | None = None) -> list[Message]:
-        """The newest written messages of a channel, oldest first; with `before`, those before that id."""
+    def window(
+        self, channel_id: int, *, limit: int, before: int | None = None, own_id: int | None = None
+    ) -> list[Message]:
+        """The newest messages of a channel that may be remembered or are the bot's own, oldest first.
+
+        `before` leaves out that id and all after it; `own_id` is the bot's account.
+        """
         below = (1 << 63) - 1 if before is None else before
         rows = self._database.rows(
-            f"{_SELECT} WHERE channel_id = ? AND m.id < ? AND {_WRITTEN} ORDER BY m.id DESC LIMIT ?",
-            [channel_id, below, limit],
+            f"""{_SELECT} WHERE channel_id = ? AND m.id < ? AND {_WRITTEN}
+            AND (m.author_id IS ? OR NOT a.is_bot AND m.author_id NOT IN (SELECT author_id FROM opted_out))
+            ORDER BY m.id DESC LIMIT ?""",
+            [channel_id, below, own_id, limit],
         )
         return [_message(row) for row in reversed(rows)]
 
@@ -266,8 +273,9 @@ class Archive:
         return changed > 0
 
 
-# Written by people and still there; the bot's own lines belong to a conversation too.
-_WRITTEN: Final = f"m.type IN ({', '.join(map(str, sorted(WRITTEN_TYPES)))}) AND m.deleted_at IS NULL"
+_WRITTEN: Final = (
+    f"m.type IN ({', '.join(map(str, sorted(WRITTEN_TYPES)))}) AND m.deleted_at IS NULL AND m.rendered <> ''"
+)
 _SELECT: Final = """SELECT m.id, m.channel_id, m.created_at, m.content, m.rendered, m.type, m.edited_at, m.reply_to,
     m.pinned, m.mentions, m.reactions, m.attachments, a.id, a.name, a.display_name, a.is_bot
     FROM messages AS m JOIN authors AS a ON a.id = m.author_id"""

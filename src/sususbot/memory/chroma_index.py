@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from sususbot.archive.vectors import Ids, Matrix
+from sususbot.archive.words import Hits
 from sususbot.errors import MissingExtra, SettingsError, VectorStoreError
-from sususbot.memory.vector_index import Hits, Vector, VectorIndex
+from sususbot.memory.vector_index import Vector, VectorIndex
 from sususbot.messages import Audience
 
 _COLLECTION: Final = "messages"
@@ -91,8 +92,8 @@ class ChromaIndex:
             if len(kept) >= limit or fetch == len(self._channels) or len(ids) < fetch:
                 break
             fetch *= 4
-        cosines = np.asarray(found["embeddings"][0], np.float32)[kept] @ query if kept else []
-        hits = [(ids[row], float(cosine)) for row, cosine in zip(kept, cosines, strict=True)]
+        cosines = np.asarray(found["embeddings"][0], np.float32) @ query
+        hits = [(ids[row], float(cosines[row])) for row in kept]
         return sorted(hits, key=lambda hit: -hit[1])[:limit]
 
     def cosines(self, query: Vector, ids: Sequence[int]) -> dict[int, float]:

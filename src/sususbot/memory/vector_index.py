@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sususbot.archive.vectors import Ids, Matrix
+from sususbot.archive.words import Hits
 from sususbot.errors import SettingsError
 from sususbot.messages import Audience
 
 Vector = npt.NDArray[np.float32]
-Hits = list[tuple[int, float]]
 
 
 class VectorIndex(Protocol):
@@ -78,7 +78,13 @@ class ExactIndex:
             self.add(ids.tolist(), channels.tolist(), matrix)
 
     def add(self, ids: Sequence[int], channels: Sequence[int], matrix: Matrix) -> None:
-        self._reserve(len(self._rows) + len(ids))
+        held = len(self._rows)
+        self._reserve(held + len(ids))
+        if not any(id_ in self._rows for id_ in ids) and len(set(ids)) == len(ids):
+            rows = slice(held, held + len(ids))
+            self._ids[rows], self._channels[rows], self._matrix[rows] = ids, channels, matrix
+            self._rows.update(zip(ids, range(held, held + len(ids)), strict=True))
+            return
         for id_, channel, vector in zip(ids, channels, matrix, strict=True):
             row = self._rows.setdefault(id_, len(self._rows))
             self._ids[row], self._channels[row], self._matrix[row] = id_, channel, vector

@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 
 from aiohttp import web
 
+from sususbot.standin import render
 from sususbot.standin.api import PREFIX, Api, Validator
 from sususbot.standin.faults import Faults
 from sususbot.standin.gateway import Gateway
@@ -153,6 +154,13 @@ class StandIn:
     def dispatch_unparsable(self) -> None:
         """An event on which discord.py's parser fails."""
         self.gateway.dispatch("CHANNEL_UPDATE", self.gateway.unparsable())
+
+    def guild_leaves(self) -> None:
+        """An outage: the guild is there but cannot be reached."""
+        self.gateway.dispatch("GUILD_DELETE", {"id": str(self.world.guild_id), "unavailable": True})
+
+    def guild_returns(self) -> None:
+        self.gateway.dispatch("GUILD_CREATE", render.guild_create_json(self.world))
 
     def reconnect(self) -> None:
         """Op 7 to every connection."""

@@ -1,0 +1,254 @@
+"""Finding what was said before, by meaning and by words together, whoever said it and however long ago.
+
+Candidates are the nearest messages by vector and the best by BM25; each gets the exact cosine, so that both lists are
+judged by the same measure. Score = weighted sum of four parts, each from 0 to 1 and kept on the hit:
+
+- semantic: the cosine, min-max scaled over the candidates
+- words: BM25, min-max scaled likewise
+- recency: 2^(-age / half-life)
+- engagement: e / (e + 3) for e = reactions + replies + 2 if pinned
+
+Recency and engagement are tie-breaks: as equal partners they bury old lore (measured; see docs/memory.md).
+Only what may be remembered, only from channels that all readers of the answer may see: filtered before ranking.
+Not here: what of it fits into a prompt (`context`).
+"""
+
+import threading
+import time
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from sususbot.archive.archive import Archive, now_ms
+from sususbot.archive.words import question_words
+from sususbot.memory.embedding import Embedder, embedded_text
+from sususbot.memory.vector_index import VectorIndex
+from sususbot.messages import Audience, Message
+
+_CANDIDATES: Final = 200
+_DAY_MS: Final = 86_400_000
+# Half of an engagement score: three reactions or replies.
+_ENGAGED: Final = 3.0
+# Messages embedded at once when they arrive live.
+_LIVE_BATCH: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What each part of a score counts, and after how many days a message's recency is halved."""
+
+    semantic: float = 0.5
+    words: float = 0.5
+    recency: float = 0.05
+    engagement: float = 0.05
+    half_life_days: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of a score, each from 0 to 1, before weighting."""
+
+    semantic: float
+    words: float
+    recency: float
+    engagement: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A remembered message, why it was found, and what stood around it (itself included), oldest first."""
+
+    message: Message
+    score: float
+    parts: Parts
+    around: tuple[Message, ...]
+
+
+@dataclass(slots=True)
+class Found:
+    """What a search gave, and how long its stages took, in seconds."""
+
+    hits: list[Hit] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+class LongTerm:
+    """Search over everything that may be remembered. Blocks; safe to use from several threads."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        embedder: Embedder | None,
+        index: VectorIndex | None,
+        *,
+        weights: Weights | None = None,
+        neighbours: int = 2,
+        neighbour_minutes: float = 10.0,
+    ) -> None:
+        """Without an embedder and an index, words alone are searched. `neighbours` on each side are taken in."""
+        self._archive = archive
+        self._embedder = embedder
+        self._index = index
+        self._weights = weights or Weights()
+        self._neighbours = neighbours
+        self._neighbour_ms = neighbour_minutes * 60_000
+        self._lock = threading.Lock()
+        if index is not None and embedder is not None:
+            archive.vectors.use_embedder(embedder.name)
+            index.synchronise(archive.vectors.load())
+
+    @property
+    def by_meaning(self) -> bool:
+        """Whether vectors take part, or words alone."""
+        return self._index is not None and len(self._index) > 0
+
+    def search(
+        self,
+        question: str,
+        *,
+        limit: int,
+        audience: Audience = None,
+        exclude: Collection[int] = (),
+        now: int | None = None,
+    ) -> Found:
+        """The messages that matter to a question, best first. `exclude` are ids that the reader sees anyway."""
+        clock = _Clock()
+        vector = None
+        if self._embedder is not None and self.by_meaning and question.strip():
+            vector = self._embedder.embed([question])[0]
+        clock.lap("embed")
+        words = dict(self._archive.words.search(question_words(question), limit=_CANDIDATES, audience=audience))
+        clock.lap("words")
+        cosines: dict[int, float] = {}
+        if vector is not None and self._index is not None:
+            with self._lock:
+                cosines = dict(self._index.search(vector, limit=_CANDIDATES, audience=audience))
+                cosines |= self._index.cosines(vector, [id_ for id_ in words if id_ not in cosines])
+        clock.lap("vectors")
+        candidates = [id_ for id_ in cosines.keys() | words.keys() if id_ not in exclude]
+        hits = self._ranked(candidates, cosines, words, now_ms() if now is None else now, limit)
+        clock.lap("rank")
+        hits = [self._with_neighbours(hit, exclude) for hit in hits]
+        clock.lap("neighbours")
+        return Found(hits, clock.seconds)
+
+    def learn(self) -> int:
+        """Make newly arrived or edited messages findable by meaning, some at a time; gives how many."""
+        if self._embedder is None or self._index is None:
+            return 0
+        pending = self._archive.vectors.pending(_LIVE_BATCH)
+        if not pending:
+            return 0
+        matrix = self._embedder.embed([embedded_text(item.speaker, item.text) for item in pending])
+        kept = set(self._archive.vectors.put(pending, matrix))
+        rows = [row for row, item in enumerate(pending) if item.id in kept]
+        channels = self._archive.messages(kept)
+        # Deleted between the two steps: it must not come back.
+        rows = [row for row in rows if pending[row].id in channels]
+        with self._lock:
+            self._index.add(
+                [pending[row].id for row in rows], [channels[pending[row].id].channel_id for row in rows], matrix[rows]
+            )
+        return len(pending)
+
+    def forget(self, ids: Sequence[int]) -> None:
+        """Stop finding these by meaning: they were edited or deleted (the archive already forgot the words)."""
+        if self._index is not None:
+            with self._lock:
+                self._index.remove(ids)
+
+    def close(self) -> None:
+        if self._index is not None:
+            self._index.close()
+
+    def _ranked(
+        self, ids: Sequence[int], cosines: dict[int, float], words: dict[int, float], now: int, limit: int
+    ) -> list[Hit]:
+        if not ids:
+            return []
+        semantic = _scaled([cosines.get(id_, 0.0) for id_ in ids])
+        lexical = _scaled([words.get(id_, 0.0) for id_ in ids])
+        messages = self._archive.messages(ids)
+        replies = self._archive.replies(ids)
+        hits = []
+        for id_, meaning, word in zip(ids, semantic, lexical, strict=True):
+            # Gone since the search began.
+            if (message := messages.get(id_)) is None:
+                continue
+            parts = Parts(meaning, word, self._recency(message, now), _engagement(message, replies.get(id_, 0)))
+            hits.append(Hit(message, self._weigh(parts), parts, (message,)))
+        # The id settles ties, so that equal questions get equal answers.
+        hits.sort(key=lambda hit: (-hit.score, -hit.message.id))
+        return _distinct(hits)[:limit]
+
+    def _weigh(self, parts: Parts) -> float:
+        weights = self._weights
+        return (
+            weights.semantic * parts.semantic
+            + weights.words * parts.words
+            + weights.recency * parts.recency
+            + weights.engagement * parts.engagement
+        )
+
+    def _recency(self, message: Message, now: int) -> float:
+        age_days = max(0, now - message.created_at) / _DAY_MS
+        return float(2.0 ** (-age_days / self._weights.half_life_days))
+
+    def _with_neighbours(self, hit: Hit, exclude: Collection[int]) -> Hit:
+        """The hit with what was said around it, as far as no silence lies between."""
+        around = self._archive.around(hit.message, reach=self._neighbours)
+        places = [place for place, message in enumerate(around) if message.id == hit.message.id]
+        if not places:
+            return hit
+        first = last = places[0]
+        while first > 0 and self._joined(around[first - 1], around[first], exclude):
+            first -= 1
+        while last + 1 < len(around) and self._joined(around[last], around[last + 1], exclude):
+            last += 1
+        return Hit(hit.message, hit.score, hit.parts, tuple(around[first : last + 1]))
+
+    def _joined(self, earlier: Message, later: Message, exclude: Collection[int]) -> bool:
+        seen = earlier.id in exclude or later.id in exclude
+        return not seen and later.created_at - earlier.created_at <= self._neighbour_ms
+
+
+class _Clock:
+    """Seconds between laps, by name."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name] = now - self._last
+        self._last = now
+
+
+def _scaled(values: Sequence[float]) -> list[float]:
+    """Min-max to 0…1; all zeros when nothing differs and nothing is above zero."""
+    array = np.asarray(values)
+    low, high = float(array.min()), float(array.max())
+    if high == low:
+        return [1.0 if high > 0 else 0.0] * len(values)
+    scaled: list[float] = ((array - low) / (high - low)).tolist()
+    return scaled
+
+
+def _engagement(message: Message, replies: int) -> float:
+    count = sum(reaction.count for reaction in message.reactions) + replies + 2 * message.pinned
+    return count / (count + _ENGAGED)
+
+
+def _distinct(hits: Iterable[Hit]) -> list[Hit]:
+    """The best of each text: the same line said twenty times is one memory."""
+    seen: set[str] = set()
+    distinct = []
+    for hit in hits:
+        key = " ".join(hit.message.rendered.lower().split())
+        if key not in seen:
+            seen.add(key)
+            distinct.append(hit)
+    return distinct
