@@ -22,7 +22,7 @@ EXCEPTIONS = (
     "message type: a number unknown to the description is not checked",
 )
 
-_KNOWN_MESSAGE_TYPES = frozenset(range(0, 33)) | {36, 37, 38, 39, 44, 46}
+_KNOWN_MESSAGE_TYPES = frozenset(range(33)) | {36, 37, 38, 39, 44, 46}
 
 
 class NoDescription(Exception):

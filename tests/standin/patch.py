@@ -11,7 +11,7 @@ from sususbot.standin.server import StandIn
 with warnings.catch_warnings():
     # discord.py imports audioop, deprecated in Python itself.
     warnings.simplefilter("ignore", DeprecationWarning)
-    import discord
+    import discord as discord  # re-exported: every test takes it from here
 
 
 @contextmanager

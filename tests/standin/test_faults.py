@@ -132,6 +132,10 @@ async def test_discord_py_does_not_send_twice(server: StandIn, place: Place, fau
 
 async def test_refused_connect(server: StandIn) -> None:
     server.faults.arm(GatewayFault.REFUSE_CONNECT)
+    with pytest.raises(aiohttp.WSServerHandshakeError):
+        async with connected(server.gateway_url):
+            pass
+    server.faults.arm(GatewayFault.RESET_CONNECT, times=2)
     with pytest.raises((aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)):
         async with connected(server.gateway_url):
             pass

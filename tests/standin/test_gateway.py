@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sususbot.standin.connection import MOST_SENDS
+from sususbot.standin.connection import MOST_SENDS, Pulse
 from sususbot.standin.ratelimit import RateLimits
 from sususbot.standin.server import StandIn
 from tests.standin.clients import INTENTS, Rest, Socket, connected
@@ -26,7 +26,6 @@ async def identified(server: StandIn, intents: int = INTENTS.value) -> AsyncIter
 
 @pytest.mark.parametrize("compress", [{}, {"compress": "zlib-stream"}, {"compress": "zstd-stream"}])
 async def test_hello_ready_guild(server: StandIn, place: Place, compress: dict[str, str]) -> None:
-    pytest.importorskip("zlib")
     async with connected(server.gateway_url, **compress) as socket:
         hello = await socket.frame()
         assert hello == {"op": 10, "d": {"heartbeat_interval": 45000}, "s": None, "t": None}
@@ -236,6 +235,12 @@ async def test_a_heartbeat_is_measured_and_its_absence_ends_the_connection(place
         (beat,) = server.heartbeats
         assert beat.lateness == 0
         assert server.ledger.latest_heartbeat == 0
+
+
+def test_lateness_is_counted_from_the_heartbeat_before() -> None:
+    times = iter([0.0, 40.0, 85.0, 140.0, 141.0])
+    pulse = Pulse(45.0, lambda: next(times))
+    assert [pulse.beat() for _ in range(4)] == [0.0, 0.0, 10.0, 0.0]
 
 
 async def test_the_server_may_ask_for_a_heartbeat(server: StandIn) -> None:

@@ -147,14 +147,3 @@ async def test_heartbeats_are_in_time(place: Place) -> None:
             await server.wait_for(lambda: len(server.heartbeats) >= 5)
         assert server.ledger.connects == 1
         assert server.ledger.latest_heartbeat < 0.1
-
-
-async def test_a_blocked_client_is_late_and_cut_off(place: Place) -> None:
-    client = Recorder()
-    async with StandIn(place.world, rate=RateLimits.none(), heartbeat_interval=0.2) as server:
-        server.faults.arm(GatewayFault.NO_ACK, times=1)
-        async with running(server, client):
-            await server.wait_for(lambda: server.heartbeats)
-            client.ws._keep_alive.stop()
-            await client.wait_until(lambda: "disconnect" in client.events)
-            await client.wait_until(lambda: client.events.count("ready") == 2)

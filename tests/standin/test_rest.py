@@ -119,7 +119,7 @@ async def test_a_body_that_is_no_json(place: Place, rest: Rest) -> None:
     assert refusal(await rest("POST", messages(place), data="{nope")) == (400, 50109)
 
 
-async def test_files_come_in_a_form(server: StandIn, place: Place, rest: Rest) -> None:
+async def test_files_come_in_a_form(place: Place, rest: Rest) -> None:
     form = aiohttp.FormData({"payload_json": '{"content": "see"}'})
     form.add_field("files[0]", b"12345", filename="note.txt")
     response = await rest("POST", messages(place), data=form)

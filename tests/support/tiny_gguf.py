@@ -95,8 +95,12 @@ def _tensors(pieces: list[str], random: np.random.Generator) -> dict[str, Array]
     embedding = _normal(random, len(pieces), WIDTH, scale=0.03)
     embedding[np.arange(len(pieces)), slot] += 1.0
     output = _normal(random, len(pieces), WIDTH, scale=0.03)
-    output[[*chain[1:], chain[0], EOS], np.arange(len(chain) + 1)] += 1.0
-    tensors = {"token_embd.weight": embedding, "output.weight": output, "output_norm.weight": np.ones(WIDTH, np.float32)}
+    output[[*chain[1:], chain[0], EOS], np.arange(len(chain) + 1)] += 0.7
+    tensors = {
+        "token_embd.weight": embedding,
+        "output.weight": output,
+        "output_norm.weight": np.ones(WIDTH, np.float32),
+    }
     for layer in range(LAYERS):
         tensors |= {f"blk.{layer}.{name}.weight": tensor for name, tensor in _layer(random).items()}
     return tensors

@@ -95,8 +95,7 @@ class LongTerm:
         self._neighbours = neighbours
         self._neighbour_ms = neighbour_minutes * 60_000
         self._lock = threading.Lock()
-        if index is not None and embedder is not None:
-            archive.vectors.use_embedder(embedder.name)
+        if index is not None:
             index.synchronise(archive.vectors.load())
 
     @property

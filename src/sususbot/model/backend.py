@@ -84,6 +84,10 @@ class Deadline:
         """Seconds left; 0 when cancelled."""
         return 0.0 if self._cancelled.is_set() else max(0.0, self._at - time.monotonic())
 
+    def wait(self, seconds: float) -> None:
+        """Sleep for `seconds`, or until the deadline is over if that is sooner."""
+        self._cancelled.wait(min(seconds, self.remaining))
+
     def over(self) -> Literal["cancelled", "deadline"] | None:
         """Why to stop now, or None to go on."""
         if self._cancelled.is_set():

@@ -25,6 +25,20 @@ _MOST_WAITING = 200_000
 _ZOMBIE_FACTOR = 1.5
 
 
+class Pulse:
+    """How late each heartbeat is, against the one before it."""
+
+    def __init__(self, interval: float, now: Callable[[], float] = time.monotonic) -> None:
+        self._interval = interval
+        self._now = now
+        self._last = now()
+
+    def beat(self) -> float:
+        """Takes a heartbeat into account; seconds past its due time, 0 when in time."""
+        last, self._last = self._last, self._now()
+        return max(0.0, self._last - last - self._interval)
+
+
 class Connection:
     def __init__(
         self,
@@ -38,6 +52,8 @@ class Connection:
     ) -> None:
         self.number = number
         self.session: Session | None = None
+        self.closing = False
+        """Whether this side said the last word; the code that comes back is then only an echo."""
         self._socket = socket
         self._transport = transport
         self._codec = codec
@@ -46,7 +62,7 @@ class Connection:
         self._now = now
         self._outbox: asyncio.Queue[bytes | int] = asyncio.Queue()
         self._sends: deque[float] = deque(maxlen=MOST_SENDS)
-        self._last_beat = now()
+        self._pulse = Pulse(heartbeat_interval, now)
         self._zombie: asyncio.TimerHandle | None = None
 
     # -- out
@@ -79,6 +95,7 @@ class Connection:
             item = await self._outbox.get()
             try:
                 if isinstance(item, int):
+                    self.closing = True
                     await self._socket.close(code=item)
                     return
                 await self._send_frame(item)
@@ -103,13 +120,11 @@ class Connection:
 
     def expect_heartbeat(self) -> None:
         """Starts the clock, at HELLO."""
-        self._last_beat = self._now()
+        self._pulse = Pulse(self._interval, self._now)
         self._wind_up()
 
     def heartbeat(self) -> None:
-        now = self._now()
-        self._ledger.heartbeat(self.number, max(0.0, now - self._last_beat - self._interval))
-        self._last_beat = now
+        self._ledger.heartbeat(self.number, self._pulse.beat())
         self._wind_up()
 
     def _wind_up(self) -> None:

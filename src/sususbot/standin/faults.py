@@ -41,7 +41,7 @@ def rate_limited(retry_after: float = 0.05, *, scope: Scope = "user", via: bool 
 
 def cloudflare(status: int = 429, *, retry_after: float = 600.0) -> Fault:
     """The page of a banned address."""
-    return Fault("cloudflare", status, retry_after=retry_after)
+    return Fault("cloudflare", status, retry_after=retry_after, via=False)
 
 
 def reset(*, after: bool = False) -> Fault:
@@ -65,7 +65,8 @@ def slow(seconds: float) -> Fault:
 
 
 class GatewayFault(Enum):
-    REFUSE_CONNECT = "the socket is reset instead of upgraded"
+    REFUSE_CONNECT = "503 instead of an upgrade"
+    RESET_CONNECT = "the connection is reset instead of upgraded; aiohttp tries such a request twice"
     NO_HELLO = "silence after the upgrade"
     NO_ACK = "heartbeats are not acknowledged"
     CLOSE_AT_IDENTIFY = "IDENTIFY is answered with a close code"

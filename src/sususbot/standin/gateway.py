@@ -73,9 +73,10 @@ class Gateway:
     # -- the life of a connection
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        if self._faults.strike(GatewayFault.REFUSE_CONNECT):
-            self._ledger.connect()
+        if self._faults.strike(GatewayFault.RESET_CONNECT):
             reset_connection(request.transport)
+            return web.Response(status=503)
+        if self._faults.strike(GatewayFault.REFUSE_CONNECT):
             return web.Response(status=503)
         socket = web.WebSocketResponse(timeout=1.0, compress=False)
         await socket.prepare(request)
@@ -89,8 +90,9 @@ class Gateway:
         finally:
             connection.release()
             self.connections.discard(connection)
-            self._detach(connection, socket.close_code)
-            writer.cancel()
+            self._detach(connection, None if connection.closing else socket.close_code)
+            if not connection.closing:
+                writer.cancel()
             await asyncio.wait([writer])
         return socket
 

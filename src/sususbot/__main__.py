@@ -1,0 +1,5 @@
+"""`python -m sususbot`."""
+
+from sususbot.cli.main import main
+
+main()

@@ -1,0 +1,34 @@
+"""`sususbot bot`: the Discord bot."""
+
+import click
+
+from sususbot.cli.main import Place
+from sususbot.cli.output import say, working
+
+
+@click.command("bot", epilog="Example:  sususbot bot")
+@click.pass_obj
+def bot(place: Place) -> None:
+    """Answer @mentions in the channel of the settings, and remember what is said there."""
+    import asyncio
+
+    from sususbot.bot.client import run_bot
+    from sususbot.bot.logs import configure
+    from sususbot.cli.build import build, load_settings, open_archive
+    from sususbot.errors import SettingsError
+
+    settings = load_settings(place)
+    if settings.discord_token is None:
+        raise SettingsError("DISCORD_TOKEN is not set: copy the token from the developer portal's Bot page into .env")
+    if settings.channel_id is None:
+        raise SettingsError("CHANNEL_ID is not set: right-click the bot's channel, Copy Channel ID, put it into .env")
+    configure(settings.log_level)
+    with open_archive(place) as archive:
+        with working("waking up"):
+            parts = build(settings, place, archive, live=True)
+        say("connecting to Discord; Ctrl-C stops")
+        try:
+            asyncio.run(run_bot(settings.discord_token, settings.channel_id, settings.bot_name, parts))
+        finally:
+            parts.inference.close()
+            parts.long_term.close()

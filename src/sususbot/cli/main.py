@@ -1,0 +1,99 @@
+"""`sususbot`: the commands in the order of the pipeline, each loaded only when it is called.
+
+A `SususError` ends a command with one plain sentence on stderr and exit code 1; wrong usage gives 2, Ctrl-C 130.
+Anything else is a bug and shows its traceback.
+"""
+
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+import click
+
+from sususbot.errors import SususError
+
+# Command -> where it is, and its line in `--help` (so that help needs to load none of them).
+COMMANDS: Final = {
+    "import": ("sususbot.cli.importing:import_", "Export files into the archive."),
+    "index": ("sususbot.cli.indexing:index", "Archive into long-term memory."),
+    "chat": ("sususbot.cli.chat:chat", "Talk in the terminal."),
+    "bot": ("sususbot.cli.bot:bot", "Run the Discord bot."),
+    "bench": ("sususbot.cli.bench:bench", "Measure speed and size."),
+    "demo": ("sususbot.cli.demo:demo", "The whole path on the sample community."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where this run's data folder and settings are."""
+
+    data: Path
+    env: Path | None
+    debug: bool
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands, in the order of the pipeline"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example:  sususbot import export.json && sususbot index && sususbot chat",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("data"),
+    show_default=True,
+    help="The data folder.",
+)
+@click.option("--env", type=click.Path(path_type=Path), help="The settings file.  [default: .env]")
+@click.option("--debug", is_flag=True, help="Show where an error comes from.")
+@click.version_option(package_name="sususbot")
+@click.pass_context
+def sususbot(ctx: click.Context, data: Path, env: Path | None, debug: bool) -> None:
+    """A Discord bot that talks like your own server and remembers it."""
+    ctx.obj = Place(data, env, debug)
+
+
+def main() -> None:
+    """The program. Exits."""
+    _speak_utf8()
+    try:
+        code = sususbot.main(standalone_mode=False)
+    except click.exceptions.Exit as exit_:
+        code = exit_.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except SususError as error:
+        if "--debug" in sys.argv:
+            raise
+        click.echo(f"sususbot: {error}", err=True)
+        code = 1
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("sususbot: stopped; nothing is lost, run the same command again to go on", err=True)
+        code = 130
+    sys.exit(code or 0)
+
+
+def _speak_utf8() -> None:
+    """Consoles with another code page (Windows) must not break on a name or an emoji."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")

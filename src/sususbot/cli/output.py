@@ -1,0 +1,63 @@
+"""How commands speak: progress on stderr (bars on a terminal, plain lines elsewhere), results on stdout."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+import orjson
+
+
+def say(text: str) -> None:
+    """Something to know that is not the result: on stderr."""
+    click.echo(text, err=True)
+
+
+def print_json(value: object) -> None:
+    """One JSON object on stdout."""
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode())
+
+
+class Bar:
+    """A running task that is told how far it is."""
+
+    def __init__(self, progress: Any, task: Any) -> None:
+        self._progress = progress
+        self._task = task
+
+    def update(self, done: float, total: float | None = None, note: str = "") -> None:
+        if self._progress is not None:
+            self._progress.update(self._task, completed=done, total=total, note=note)
+
+
+@contextmanager
+def bar(label: str, total: float | None = None, *, quiet: bool = False) -> Iterator[Bar]:
+    """A progress bar with rate and time left; nothing where stderr is no terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield Bar(None, None)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.fields[note]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield Bar(progress, progress.add_task(label, total=total, note=""))
+
+
+@contextmanager
+def working(label: str) -> Iterator[None]:
+    """A sign of life while something without a measure goes on."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(label):
+        yield

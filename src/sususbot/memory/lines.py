@@ -1,0 +1,83 @@
+"""Lines that were once said and would answer now: what the `recall` backend chooses from.
+
+Two kinds: what people answered when something like this was asked before, and statements that are about it themselves.
+An answer is known by Discord's reply reference, else it is the next thing somebody else said within two minutes.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from sususbot.memory.long_term import Hit, LongTerm
+from sususbot.messages import Audience, Message, Turn
+from sususbot.model.recall import Line
+
+_SIMILAR: Final = 24
+_ANSWER_MS: Final = 120_000
+# How much a line counts by what it is. An answer to a like question comes first; what follows a mere statement is
+# often a change of subject, and a question answers nothing.
+_ANSWERS_A_QUESTION: Final = 1.15
+_STATES_IT: Final = 1.0
+_FOLLOWS_A_STATEMENT: Final = 0.6
+_ASKS: Final = 0.4
+_TOO_SHORT: Final = 0.6
+_TOO_LONG: Final = 0.6
+_LONG: Final = 300
+# A line that is addressed to somebody reads as if said to the asker once the name is off.
+_ADDRESSED: Final = re.compile(r"^(?:@\S+[,:]?\s+)+")
+_LINK: Final = re.compile(r"https?://\S+")
+
+
+class RememberedLines:
+    """A `LineSource` over long-term memory."""
+
+    def __init__(self, memory: LongTerm) -> None:
+        self._memory = memory
+
+    def lines(self, turns: Sequence[Turn], audience: Audience) -> Sequence[Line]:
+        if not turns:
+            return []
+        shown = {turn.message_id for turn in turns if turn.message_id is not None}
+        found = self._memory.search(turns[-1].text, limit=_SIMILAR, audience=audience, exclude=shown)
+        best: dict[str, Line] = {}
+        for line in (line for hit in found.hits for line in _lines_of(hit)):
+            if line.text and (line.text not in best or best[line.text].score < line.score):
+                best[line.text] = line
+        return sorted(best.values(), key=lambda line: (-line.score, line.text))
+
+
+def _lines_of(hit: Hit) -> Iterator[Line]:
+    asked = _asks(hit.message.rendered)
+    yield _line(hit.message, hit.score * (_ASKS if asked else _STATES_IT))
+    answer = _answer(hit)
+    if answer is not None:
+        weight = _ANSWERS_A_QUESTION if asked else _FOLLOWS_A_STATEMENT
+        yield _line(answer, hit.score * weight * (_ASKS if _asks(answer.rendered) else 1.0))
+
+
+def _line(message: Message, score: float) -> Line:
+    text = _ADDRESSED.sub("", message.rendered).strip()
+    words = _LINK.sub("", text).split()
+    if len(words) < 3:
+        score *= _TOO_SHORT
+    elif len(text) > _LONG:
+        score *= _TOO_LONG
+    return Line(text, message.author.id, score)
+
+
+def _answer(hit: Hit) -> Message | None:
+    """What somebody else said to it."""
+    later = [message for message in hit.around if message.id > hit.message.id]
+    replies = [message for message in later if message.reply_to == hit.message.id]
+    spoken = [
+        message
+        for message in later
+        if message.author.id != hit.message.author.id
+        and message.reply_to is None
+        and message.created_at - hit.message.created_at <= _ANSWER_MS
+    ]
+    return next(iter([*replies, *spoken]), None)
+
+
+def _asks(text: str) -> bool:
+    return text.rstrip().endswith("?")

@@ -1,0 +1,175 @@
+"""The queue before the backends: one bounded line, one worker, a deadline for each reply, and what happens otherwise.
+
+Fallback chain: the chosen backend, then the others in order (recall), then a short line in character. Every step down
+is named in the reply. `submit` either takes a request and later gives exactly one reply, or raises Busy at once.
+Backends run in one thread of their own; the event loop only ever waits on futures. A backend that does not come back
+in time is left behind: its deadline is cancelled and the next one answers in a thread of its own.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Final
+
+from sususbot.errors import Busy, ModelError
+from sususbot.model.backend import Backend, Deadline, Finish, Request, Usage
+
+logger = logging.getLogger(__name__)
+
+# Of a reply's time, what is kept back for falling back once the first backend is late.
+_RESERVE: Final = 0.25
+_MARGIN_SECONDS: Final = 0.25
+CANNED: Final = "canned"
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """A backend that did not answer, and why."""
+
+    backend: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What came out. `backend` is "canned" when nothing but the short line was left."""
+
+    text: str
+    backend: str
+    usage: Usage
+    fallbacks: tuple[Fallback, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+# Told each chunk of text as it comes, on the event loop; None means: forget what came so far, another backend begins.
+OnText = Callable[[str | None], None]
+
+
+class Inference:
+    """Answers requests one after another, each within its deadline."""
+
+    def __init__(
+        self, backends: Sequence[Backend], *, canned: Sequence[str], queue_size: int, deadline_seconds: float
+    ) -> None:
+        """`backends` in the order they are tried; `canned` are the lines of last resort; at most `queue_size` wait."""
+        self._backends = list(backends)
+        self._canned = list(canned)
+        self._queue_size = queue_size
+        self._seconds = deadline_seconds
+        self._waiting = 0
+        self._random = random.Random()
+        self._context_thread = ThreadPoolExecutor(1, "context")
+        self._model_thread = ThreadPoolExecutor(1, "model")
+        self._spare_threads = ThreadPoolExecutor(2, "fallback")
+
+    @property
+    def waiting(self) -> int:
+        """Requests that were taken and are not answered yet."""
+        return self._waiting
+
+    async def submit(
+        self,
+        prepare: Callable[[], Request],
+        *,
+        clean: Callable[[str], str] = str.strip,
+        on_text: OnText | None = None,
+    ) -> Generation:
+        """One reply. `prepare` (may block) makes the request; `clean` turns raw output into what may be sent, or "".
+
+        Raises Busy when too many wait already, and nothing else that a model can cause.
+        """
+        if self._waiting >= self._queue_size:
+            raise Busy("too many questions at once: ask again in a moment")
+        self._waiting += 1
+        try:
+            return await self._answer(prepare, clean, on_text)
+        finally:
+            self._waiting -= 1
+
+    def close(self) -> None:
+        for executor in (self._context_thread, self._model_thread, self._spare_threads):
+            executor.shutdown(wait=False, cancel_futures=True)
+        for backend in self._backends:
+            backend.close()
+
+    async def _answer(
+        self, prepare: Callable[[], Request], clean: Callable[[str], str], on_text: OnText | None
+    ) -> Generation:
+        begun = time.monotonic()
+        loop = asyncio.get_running_loop()
+        request = await loop.run_in_executor(self._context_thread, prepare)
+        seconds = {"context": time.monotonic() - begun}
+        fallbacks: list[Fallback] = []
+        for place, backend in enumerate(self._backends):
+            left = begun + self._seconds - time.monotonic()
+            later = place + 1 < len(self._backends)
+            deadline = Deadline(max(0.0, left - self._seconds * _RESERVE * later))
+            attempt = _Attempt(backend, request, deadline, on_text)
+            thread = self._model_thread if place == 0 else self._spare_threads
+            reason = await attempt.run(thread)
+            text = clean(attempt.text) if reason is None else ""
+            seconds |= attempt.seconds
+            if text:
+                return Generation(text, backend.name, attempt.usage, tuple(fallbacks), seconds)
+            fallbacks.append(Fallback(backend.name, reason or "it said nothing"))
+            logger.warning("%s did not answer: %s", backend.name, fallbacks[-1].reason)
+            if on_text is not None:
+                on_text(None)
+        text = self._random.choice(self._canned)
+        if on_text is not None:
+            on_text(text)
+        return Generation(text, CANNED, Usage(), tuple(fallbacks), seconds)
+
+
+class _Attempt:
+    """One backend's try at one request."""
+
+    def __init__(self, backend: Backend, request: Request, deadline: Deadline, on_text: OnText | None) -> None:
+        self._backend = backend
+        self._request = request
+        self._deadline = deadline
+        self._on_text = on_text
+        self._loop = asyncio.get_running_loop()
+        self.text = ""
+        self.usage = Usage()
+        self.seconds: dict[str, float] = {}
+
+    async def run(self, executor: ThreadPoolExecutor) -> str | None:
+        """Fill in `text`; gives None, or why there is none."""
+        try:
+            # A backend looks at its deadline itself; the margin is for those that are stuck inside the engine.
+            async with asyncio.timeout(self._deadline.remaining + _MARGIN_SECONDS):
+                finish = await self._loop.run_in_executor(executor, self._generate, time.monotonic())
+        except TimeoutError:
+            self._deadline.cancel()
+            return "its time was over"
+        except asyncio.CancelledError:
+            self._deadline.cancel()
+            raise
+        except ModelError as error:
+            return str(error)
+        except Exception as error:
+            # A bug in a backend must not cost the member the reply; the log has the whole of it.
+            logger.exception("%s broke", self._backend.name)
+            return f"it broke ({type(error).__name__})"
+        return "its time was over" if finish in ("deadline", "cancelled") else None
+
+    def _generate(self, submitted: float) -> Finish | None:
+        begun = time.monotonic()
+        self.seconds["queue"] = begun - submitted
+        pieces: list[str] = []
+        finish: Finish | None = None
+        for chunk in self._backend.generate(self._request, self._deadline):
+            if chunk.text:
+                self.seconds.setdefault("first_token", time.monotonic() - begun)
+                pieces.append(chunk.text)
+                if self._on_text is not None:
+                    self._loop.call_soon_threadsafe(self._on_text, chunk.text)
+            finish, self.usage = chunk.finish, chunk.usage or self.usage
+        self.text = "".join(pieces)
+        self.seconds["model"] = time.monotonic() - begun
+        return finish

@@ -1,0 +1,102 @@
+"""No model at all: of everything that was ever said, the line that answers best. Also the fallback of every model.
+
+It never says the asker's own words back, nor anything that stands in the recent turns, nor the same line twice in a
+row in a channel. Where lines come from, and how well each answers, is the business of a `LineSource`.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from sususbot.errors import BackendFailed
+from sususbot.messages import Audience, Turn
+from sususbot.model.backend import Chunk, Deadline, Request, Usage
+from sususbot.model.estimate import estimate_tokens
+
+# Channels whose last line is remembered.
+_CHANNELS: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Something a member once said, and how well it answers (higher is better)."""
+
+    text: str
+    author_id: int
+    score: float
+
+
+class LineSource(Protocol):
+    """Where lines come from."""
+
+    def lines(self, turns: Sequence[Turn], audience: Audience) -> Sequence[Line]:
+        """Lines that would answer the last turn, best first, only from channels of the audience."""
+
+
+class Recall:
+    """The backend `recall`."""
+
+    name = "recall"
+    context_tokens = None
+
+    def __init__(self, source: LineSource) -> None:
+        self._source = source
+        self._last: OrderedDict[int | None, str] = OrderedDict()
+        self._open = True
+
+    def count_tokens(self, text: str) -> int:
+        return estimate_tokens(text)
+
+    def generate(self, request: Request, deadline: Deadline) -> Iterator[Chunk]:
+        if not self._open:
+            raise BackendFailed("recall was closed: start the bot again")
+        if over := deadline.over():
+            yield Chunk("", over, Usage())
+            return
+        text = self._choose(request)
+        words = _words(_before_stop(text, request.stop))
+        limit = request.sampling.max_new_tokens
+        for word in words[:limit]:
+            if over := deadline.over():
+                yield Chunk("", over, Usage())
+                return
+            yield Chunk(word)
+        self._remember(request.channel_id, text)
+        yield Chunk("", "length" if len(words) > limit else "stop", Usage(completion=min(len(words), limit)))
+
+    def close(self) -> None:
+        self._open = False
+
+    def _choose(self, request: Request) -> str:
+        asker = request.turns[-1].author_id if request.turns else None
+        said = {_key(turn.text) for turn in request.turns} | {self._last.get(request.channel_id, "")}
+        for line in self._source.lines(request.turns, request.audience):
+            text = _before_stop(line.text, request.stop)
+            if text.strip() and _key(text) not in said and (asker is None or line.author_id != asker):
+                return line.text
+        raise BackendFailed("nothing in the archive answers this: import more history, or set up a model")
+
+    def _remember(self, channel_id: int | None, text: str) -> None:
+        self._last[channel_id] = _key(text)
+        self._last.move_to_end(channel_id)
+        if len(self._last) > _CHANNELS:
+            self._last.popitem(last=False)
+
+
+def _key(text: str) -> str:
+    """A text without what does not tell two lines apart: case, spacing, punctuation at the ends."""
+    return " ".join(text.lower().split()).strip(".,!?…:; ")
+
+
+def _before_stop(text: str, stops: Sequence[str]) -> str:
+    text = text.strip()
+    for stop in stops:
+        text = text.split(stop, 1)[0]
+    return text
+
+
+def _words(text: str) -> list[str]:
+    """Words with the space before them, so that joined they are the text."""
+    words = text.split(" ")
+    return [word if place == 0 else f" {word}" for place, word in enumerate(words)]

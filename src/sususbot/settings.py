@@ -1,0 +1,134 @@
+"""Every setting, declared once: its type, default and meaning. `.env.example` is made from this file.
+
+Read from the environment and from `.env` (the environment wins), by the command line alone, never at import. All that
+is wrong is reported together; a name in `.env` that nobody knows is an error, since it would silently do nothing.
+"""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from sususbot.errors import SettingsError
+
+Ids = Annotated[tuple[int, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """Field names are the names in `.env`, in lower case; each description is a line of `.env.example`."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_file_encoding="utf-8", env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    # Discord
+    discord_token: str | None = Field(None, description="The bot's token, from the developer portal's Bot page.")
+    channel_id: int | None = Field(None, description="The channel the bot lives in: right-click it, Copy Channel ID.")
+    bot_name: str = Field("sususbot", description="The name the bot speaks under in prompts and in the terminal.")
+    opted_out: Ids = Field((), description="Ids of members who are neither remembered nor quoted, comma-separated.")
+
+    # Model
+    backend: Literal["recall", "llamacpp", "openai"] = Field(
+        "recall",
+        description="What answers: recall (no model), llamacpp (a GGUF file) or openai (a server by URL).",
+    )
+    model_path: Path | None = Field(None, description="llamacpp: the base model, a GGUF file.")
+    adapter_path: Path | None = Field(None, description="llamacpp: a LoRA adapter for it, a GGUF file.")
+    openai_base_url: str | None = Field(None, description="openai: the server, e.g. http://127.0.0.1:8000/v1")
+    openai_api_key: str | None = Field(None, description="openai: its key, if it wants one.")
+    openai_model: str | None = Field(None, description="openai: the model's name there, if it has several.")
+    context_tokens: int = Field(2048, ge=384, description="Tokens for prompt and reply together.")
+    max_new_tokens: int = Field(120, ge=1, description="Tokens for the reply, at most.")
+    temperature: float = Field(0.8, ge=0, le=5, description="0 always says the likeliest; higher is wilder.")
+    top_p: float = Field(0.9, gt=0, le=1, description="Choose among the likeliest words that have this share together.")
+    top_k: int = Field(50, ge=0, description="Choose among this many likeliest words; 0 for all.")
+    repetition_penalty: float = Field(1.1, ge=0.5, le=2, description="Above 1 repeats itself less.")
+    seed: int | None = Field(None, description="A number makes replies repeatable.")
+    reply_deadline: float = Field(10.0, gt=0, description="Seconds until a reply is there, if need be a simpler one.")
+    fallback_lines: str = Field(
+        "brain's buffering, ask me again in a bit | lost my train of thought there | hm. no idea right now",
+        description="What it says when nothing else answered in time, separated by |.",
+    )
+    queue_size: int = Field(16, ge=1, description="Questions that may wait; beyond it the bot signs that it is busy.")
+
+    # Memory
+    persona: str = Field(
+        "This is a chat among friends. {bot} is one of them: quick, dry, and never forgets what was said here.",
+        description="What the bot is told about itself; {bot} stands for its name.",
+    )
+    short_term_window: int = Field(20, ge=1, le=100, description="Recent messages the bot reads word for word.")
+    memories: int = Field(10, ge=0, le=50, description="Old messages it looks for; the context decides what fits.")
+    embedding_model: str = Field(
+        "sentence-transformers/all-MiniLM-L6-v2", description="Encoder for search by meaning: hub name or folder."
+    )
+    vector_db: Literal["exact", "chroma"] = Field("exact", description="Where vectors are searched: exact or chroma.")
+    chroma_url: str | None = Field(None, description="chroma: a server, e.g. http://127.0.0.1:8000; else embedded.")
+    weight_semantic: float = Field(0.5, ge=0, description="What meaning counts in a memory's score.")
+    weight_words: float = Field(0.5, ge=0, description="What shared words count.")
+    weight_recency: float = Field(0.05, ge=0, description="What being recent counts; much more than this buries lore.")
+    weight_engagement: float = Field(0.05, ge=0, description="What reactions, replies and pins count.")
+    recency_half_life_days: float = Field(30.0, gt=0, description="Days after which a message's recency is halved.")
+
+    # Log
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
+
+    @field_validator("opted_out", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """`1, 2 3` as people write lists."""
+        return value.replace(",", " ").split() if isinstance(value, str) else value
+
+    @field_validator("discord_token", "openai_api_key", mode="after")
+    @classmethod
+    def _unquoted(cls, value: str | None) -> str | None:
+        return value.strip().strip("\"'") or None if value else value
+
+
+# Fields before which `.env.example` has a heading.
+_HEADINGS: Final = {
+    "discord_token": "Discord",
+    "backend": "Model",
+    "persona": "Memory",
+    "log_level": "Log",
+}
+
+
+def load(env_file: Path | None) -> Settings:
+    """The settings. Raises SettingsError with everything that is wrong, in one sentence."""
+    if env_file is not None and not env_file.is_file():
+        raise SettingsError(f"there is no file {env_file}: check the path after --env")
+    try:
+        return Settings(_env_file=env_file or ".env")
+    except ValidationError as error:
+        faults = "; ".join(_sentence(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors())
+        raise SettingsError(f"{faults}: mend this in {env_file or '.env'} or in the environment") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{env_file or '.env'} is not UTF-8 text: save it as UTF-8") from error
+
+
+def example() -> str:
+    """The text of `.env.example`."""
+    lines = [
+        "# Settings of sususbot. Copy this file to .env and change what you need; what stays commented out keeps",
+        "# the value shown. Made from src/sususbot/settings.py by  python -m sususbot.settings > .env.example",
+    ]
+    for name, field in Settings.model_fields.items():
+        if name in _HEADINGS:
+            lines += ["", f"# ---- {_HEADINGS[name]}"]
+        default = "" if field.default in (None, ()) else field.default
+        lines += ["", f"# {field.description}", f"#{name.upper()}={default}"]
+    return "\n".join(lines) + "\n"
+
+
+def _sentence(place: tuple[int | str, ...], kind: str, message: str) -> str:
+    name = str(place[0]) if place else "?"
+    if kind == "extra_forbidden":
+        near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+        return f"{name.upper()} is no setting" + (f" (did you mean {near[0].upper()}?)" if near else "")
+    return f"{name.upper()}: {message[0].lower()}{message[1:]}"
+
+
+if __name__ == "__main__":
+    print(example(), end="")
