@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
 import aiohttp
+import discord
 import orjson
 
 from sususbot.standin.server import StandIn
 from sususbot.standin.watch import Watch
-from tests.standin.patch import discord, pointed_at
+from tests.standin.patch import pointed_at
 
 T = TypeVar("T")
 

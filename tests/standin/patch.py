@@ -1,17 +1,12 @@
 """Points the real discord.py at a stand-in and back; nothing else of it is touched."""
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import discord
 import yarl
 
 from sususbot.standin.server import StandIn
-
-with warnings.catch_warnings():
-    # discord.py imports audioop, deprecated in Python itself.
-    warnings.simplefilter("ignore", DeprecationWarning)
-    import discord as discord  # re-exported: every test takes it from here
 
 
 @contextmanager

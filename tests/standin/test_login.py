@@ -1,5 +1,6 @@
 """The real discord.py logs in, sees the guild, talks, and is turned away where Discord would turn it away."""
 
+import discord
 import pytest
 
 from sususbot.standin.api import Validator
@@ -7,7 +8,7 @@ from sususbot.standin.ratelimit import RateLimits
 from sususbot.standin.server import StandIn
 from tests.standin.clients import INTENTS, Recorder, running
 from tests.standin.conftest import Place
-from tests.standin.patch import discord, pointed_at
+from tests.standin.patch import pointed_at
 
 
 async def test_sees_the_guild_and_its_channels(server: StandIn, place: Place) -> None:

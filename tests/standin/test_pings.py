@@ -65,7 +65,15 @@ def test_what_exists_not_or_says_nothing_pings_nobody(content: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [{"parse": ["users"], "users": ["1"]}, {"parse": ["all"]}, {"roles": list(range(101))}, {"parse": "users"}]
+    "raw",
+    [
+        {"parse": ["users"], "users": ["1"]},
+        {"parse": ["all"]},
+        {"roles": list(range(101))},
+        {"parse": "users"},
+        [],
+        {"users": ["x"]},
+    ],
 )
 def test_contradictions_are_refused(raw: Any) -> None:
     with pytest.raises(ApiError) as caught:

@@ -113,7 +113,7 @@ async def test_discord_py_obeys_honest_headers_while_paging(place: Place) -> Non
 
 @pytest.mark.parametrize("headers", [Headers.LYING, Headers.ABSENT])
 async def test_discord_py_recovers_from_headers_that_do_not_help(place: Place, headers: Headers) -> None:
-    rate = replace(RateLimits.none(), post=Window(5, 0.1, headers))
+    rate = replace(RateLimits.none(), post=Window(5, 0.3, headers))
     async with StandIn(place.world, rate=rate) as server:
         await send_twelve(server, place)
         assert server.ledger.count("POST", status=429) >= 2

@@ -103,6 +103,9 @@ async def test_refusals_by_path(place: Place, rest: Rest, method: str, path: str
         ({"content": "x", "nonce": "n" * 26}, 50035),
         ({"content": "x", "embeds": [{}] * 11}, 50035),
         ({"content": "x", "message_reference": {"message_id": "1"}}, 50035),
+        ({"content": "x", "message_reference": {"message_id": "one"}}, 50035),
+        ({"content": "x", "message_reference": {}}, 50035),
+        ([1], 50109),
         ({"content": "x", "allowed_mentions": {"parse": ["users"], "users": ["1"]}}, 50035),
     ],
 )

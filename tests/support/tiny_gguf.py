@@ -51,16 +51,16 @@ def write_model(path: Path, *, seed: int = 7) -> Path:
     return _finish(writer, path)
 
 
-def write_adapter(path: Path, *, seed: int = 11, alpha: float = 64.0) -> Path:
-    """A LoRA on q and v of every layer, strong enough to change the greedy text."""
+def write_adapter(path: Path, *, seed: int = 11, alpha: float = 64.0, width: int = WIDTH) -> Path:
+    """A LoRA on q and v of every layer, strong enough to change the greedy text; another width fits another model."""
     random = np.random.default_rng(seed)
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_type("adapter")
     writer.add_string("adapter.type", "lora")
     writer.add_float32("adapter.lora.alpha", alpha)
     for layer in range(LAYERS):
-        for name, rows in (("attn_q", WIDTH), ("attn_v", WIDTH * KV_HEADS // HEADS)):
-            writer.add_tensor(f"blk.{layer}.{name}.weight.lora_a", _normal(random, RANK, WIDTH, scale=0.3))
+        for name, rows in (("attn_q", width), ("attn_v", width * KV_HEADS // HEADS)):
+            writer.add_tensor(f"blk.{layer}.{name}.weight.lora_a", _normal(random, RANK, width, scale=0.3))
             writer.add_tensor(f"blk.{layer}.{name}.weight.lora_b", _normal(random, rows, RANK, scale=0.3))
     return _finish(writer, path)
 

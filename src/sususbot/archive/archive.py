@@ -107,6 +107,8 @@ class Archive:
             rows = [row for row in self._known(ids).values() if row[2] is None]
             gone = [row[0] for row in rows]
             self.words.remove([(row[0], row[4]) for row in rows])
+            # Every row of messages has its row in the index, also one without words; `check` counts them.
+            self.words.add([(id_, "") for id_ in gone])
             self.vectors.drop(gone)
             self._database.execute_many(
                 """UPDATE messages SET deleted_at = ?, content = '', rendered = '', mentions = NULL,

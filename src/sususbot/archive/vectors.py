@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 
 from sususbot.archive.database import Database
 
@@ -80,6 +81,14 @@ class Vectors:
     def drop(self, ids: Sequence[int]) -> None:
         """Forget vectors; the caller is inside the transaction that changes their messages."""
         self._database.execute_many("DELETE FROM vectors WHERE message_id = ?", [(id_,) for id_ in ids])
+
+    def without(self, ids: Sequence[int]) -> list[int]:
+        """Those of these ids that have no vector."""
+        rows = self._database.rows(
+            "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT message_id FROM vectors)",
+            [orjson.dumps(list(ids)).decode()],
+        )
+        return [row[0] for row in rows]
 
     def count(self) -> int:
         return int(self._database.rows("SELECT count(*) FROM vectors")[0][0])

@@ -11,6 +11,7 @@ from sususbot.cli.output import say, working
 def bot(place: Place) -> None:
     """Answer @mentions in the channel of the settings, and remember what is said there."""
     import asyncio
+    import signal
 
     from sususbot.bot.client import run_bot
     from sususbot.bot.logs import configure
@@ -28,7 +29,18 @@ def bot(place: Place) -> None:
             parts = build(settings, place, archive, live=True)
         say("connecting to Discord; Ctrl-C stops")
         try:
-            asyncio.run(run_bot(settings.discord_token, settings.channel_id, settings.bot_name, parts))
+            # A service manager stops with SIGTERM: end as after Ctrl-C.
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            asyncio.run(
+                run_bot(
+                    settings.discord_token,
+                    settings.channel_id,
+                    archive=archive,
+                    short_term=parts.short_term,
+                    long_term=parts.long_term,
+                    responder=parts.responder,
+                )
+            )
         finally:
             parts.inference.close()
             parts.long_term.close()

@@ -70,7 +70,7 @@ def _prepare(archive: "Archive", model: str) -> None:
             say(f"searching by words alone: {error}")
             return
         with bar("embedding") as progress:
-            done = indexing.index(archive, embedder, lambda done, total: progress.update(done, total))
+            done = indexing.index(archive, embedder, progress.messages)
         say(f"indexed {done} of them by meaning                 yours:  sususbot index")
 
 

@@ -33,12 +33,8 @@ def import_(place: Place, files: tuple[Path, ...], as_json: bool) -> None:
     with open_archive(place) as archive:
         for path in files:
             size = path.stat().st_size if path.is_file() else None
-            with bar(f"{path.name}", total=size, quiet=as_json) as progress:
-                result = ingest(
-                    archive,
-                    path,
-                    lambda count, position, p=progress, s=size: p.update(position, s, f"{count:,} messages"),
-                )
+            with bar(path.name, total=size, quiet=as_json) as progress:
+                result = ingest(archive, path, progress.bytes_of(size))
             done.append(result)
             if not as_json:
                 _report(result)

@@ -23,9 +23,7 @@ def index(place: Place, as_json: bool) -> None:
             embedder = make_embedder(settings)
         begun = time.monotonic()
         with bar("embedding", quiet=as_json) as progress:
-            done = indexing.index(
-                archive, embedder, lambda done, total: progress.update(done, total, f"{done:,} of {total:,} messages")
-            )
+            done = indexing.index(archive, embedder, progress.messages)
         seconds = time.monotonic() - begun
         held = archive.vectors.count()
     if as_json:

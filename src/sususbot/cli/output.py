@@ -1,7 +1,7 @@
 """How commands speak: progress on stderr (bars on a terminal, plain lines elsewhere), results on stdout."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,6 +29,14 @@ class Bar:
     def update(self, done: float, total: float | None = None, note: str = "") -> None:
         if self._progress is not None:
             self._progress.update(self._task, completed=done, total=total, note=note)
+
+    def bytes_of(self, size: int | None) -> Callable[[int, int], None]:
+        """A progress function told (messages, bytes) of a file of this size."""
+        return lambda count, position: self.update(position, size, f"{count:,} messages")
+
+    def messages(self, done: int, total: int) -> None:
+        """A progress function told (messages done, messages in all)."""
+        self.update(done, total, f"{done:,} of {total:,} messages")
 
 
 @contextmanager

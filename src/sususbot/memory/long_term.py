@@ -152,11 +152,13 @@ class LongTerm:
             )
         return len(pending)
 
-    def forget(self, ids: Sequence[int]) -> None:
-        """Stop finding these by meaning: they were edited or deleted (the archive already forgot the words)."""
-        if self._index is not None:
-            with self._lock:
-                self._index.remove(ids)
+    def drop_stale(self, ids: Sequence[int]) -> None:
+        """Stop finding by meaning those of these whose vector the archive has dropped (edited, deleted)."""
+        if self._index is None:
+            return
+        stale = self._archive.vectors.without(ids)
+        with self._lock:
+            self._index.remove(stale)
 
     def close(self) -> None:
         if self._index is not None:

@@ -25,6 +25,9 @@ _GLANCE_SECONDS: Final = 0.05
 _CONNECT_SECONDS: Final = 10.0
 # How long a stream may stay open after its end mark, so that the connection can serve the next call.
 _LINGER_SECONDS: Final = 1.0
+# llama.cpp keeps one of its few threads (five or more) busy with each open connection, and closes idle ones after 5 s.
+_LIMITS: Final = httpx.Limits(max_connections=4, keepalive_expiry=3.0)
+_LONGEST_REASON: Final = 300
 _BROKEN: Final = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
 Event = dict[str, Any]
@@ -35,7 +38,7 @@ class Refused(Exception):
     """The server said no (`status` of 400 and up) or something that is not JSON; `error` is its own explanation."""
 
     def __init__(self, status: int, message: str, error: Mapping[str, Any] | None = None) -> None:
-        super().__init__(message)
+        super().__init__(message[:_LONGEST_REASON])
         self.status = status
         self.error = error or {}
 
@@ -45,7 +48,9 @@ class Wire:
 
     def __init__(self, base_url: str, headers: Mapping[str, str] | None = None, *, trust_env: bool = True) -> None:
         timeout = httpx.Timeout(None, connect=_CONNECT_SECONDS)
-        self._client = httpx.AsyncClient(base_url=base_url, headers=headers, timeout=timeout, trust_env=trust_env)
+        self._client = httpx.AsyncClient(
+            base_url=base_url, headers=headers, timeout=timeout, limits=_LIMITS, trust_env=trust_env
+        )
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="model-wire", daemon=True)
         self._lock = threading.Lock()
@@ -164,7 +169,7 @@ def _refusal(status: int, data: bytes) -> Refused:
     try:
         body = orjson.loads(data)
     except orjson.JSONDecodeError:
-        body = data[:200].decode(errors="replace")
+        body = data[:_LONGEST_REASON].decode(errors="replace")
     error = body.get("error") or body if isinstance(body, dict) else body
     if not isinstance(error, dict):
         return Refused(status, str(error))

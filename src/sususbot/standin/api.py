@@ -5,8 +5,6 @@ The order is Discord's. Rules about the guild live in `rest`; here is only what 
 
 import asyncio
 import re
-import socket
-import struct
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,6 +19,7 @@ from sususbot.standin.ledger import Ledger, Request
 from sususbot.standin.ratelimit import Limiter, Verdict
 from sususbot.standin.rest import Answer, Call, SessionStarts
 from sususbot.standin.routes import Route
+from sususbot.standin.tcp import reset_connection
 from sususbot.standin.world import World
 
 PREFIX = "/api/v10"
@@ -113,6 +112,9 @@ class Api:
                 headers = {**headers, **_limit_headers(verdict.retry_after, verdict.scope)}
         except ApiError as error:
             answer = Answer(error.status, error.body())
+        except Exception as error:  # noqa: BLE001
+            self.violations.append(f"{request.method} {request.path} broke the stand-in: {error!r}")
+            return Answer(500, {"message": "500: Internal Server Error", "code": 0}), headers
         self._validate(request.method, route, answer)
         return answer, headers
 
@@ -123,7 +125,7 @@ class Api:
             raise errors.unauthorized()
 
     def _call(self, request: web.BaseRequest, params: dict[str, str], body: Any) -> Call:
-        if body is _UNREADABLE:
+        if body is _UNREADABLE or not isinstance(body, dict | None):
             raise errors.bad_json()
         return Call(self._world, params, dict(request.query), body or {}, self.gateway_url, self._starts())
 
@@ -220,13 +222,3 @@ def _faulty(fault: Fault) -> tuple[Answer, dict[str, str]]:
     if fault.kind == "reset":
         return Answer(0), {}
     return Answer(fault.status, {"message": f"{fault.status}: injected fault", "code": fault.code}), {}
-
-
-def reset_connection(transport: asyncio.Transport | None) -> None:
-    """Ends a connection the rude way: the peer sees a reset, not an end of file."""
-    if transport is None:
-        return
-    sock = transport.get_extra_info("socket")
-    if sock is not None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()

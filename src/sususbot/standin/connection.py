@@ -11,10 +11,10 @@ from collections.abc import Callable
 import orjson
 from aiohttp import ClientConnectionError, web
 
-from sususbot.standin.api import reset_connection
 from sususbot.standin.codec import Codec
 from sususbot.standin.ledger import Ledger
 from sususbot.standin.session import Dispatch, Session
+from sususbot.standin.tcp import reset_connection
 
 MOST_SENDS = 120
 SEND_WINDOW = 60.0
@@ -130,7 +130,11 @@ class Connection:
     def _wind_up(self) -> None:
         self.release()
         loop = asyncio.get_running_loop()
-        self._zombie = loop.call_later(self._interval * _ZOMBIE_FACTOR, self.close, 4009)
+        self._zombie = loop.call_later(self._interval * _ZOMBIE_FACTOR, self._give_up)
+
+    def _give_up(self) -> None:
+        self._ledger.heartbeat(self.number, self._pulse.beat(), missed=True)
+        self.close(4009)
 
     def release(self) -> None:
         if self._zombie is not None:

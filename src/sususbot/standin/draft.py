@@ -4,11 +4,13 @@ Length, emptiness, permissions, references, nonces, allowed mentions. Raises `Ap
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from sususbot.standin import errors, permissions
 from sususbot.standin.errors import form_error
 from sususbot.standin.objects import Channel, ChannelType, Json, Message, MessageType, User
 from sususbot.standin.pings import Allowed, parse_allowed
+from sususbot.standin.snowflake import checked_id
 from sususbot.standin.world import World
 
 MOST_CHARACTERS = 2000
@@ -106,13 +108,15 @@ def _nonce(body: Json) -> str | None:
     return str(nonce)
 
 
-def _reply_target(world: World, channel: Channel, author: User, reference: Json | None) -> Message | None:
+def _reply_target(world: World, channel: Channel, author: User, reference: Any) -> Message | None:
     """A missing target is an error by default, and no reply at all when the sender said it does not matter."""
     if reference is None:
         return None
     if not world.can(author, channel, permissions.READ_MESSAGE_HISTORY):
         raise errors.reply_needs_history()
-    target = channel.history.get(int(reference["message_id"]))
+    if not isinstance(reference, dict) or "message_id" not in reference:
+        raise form_error("message_reference.message_id", "BASE_TYPE_REQUIRED", "This field is required")
+    target = channel.history.get(checked_id("message_reference.message_id", reference["message_id"]))
     if target is None:
         if reference.get("fail_if_not_exists", True):
             raise form_error("message_reference", "REPLIES_UNKNOWN_MESSAGE", "Unknown message")

@@ -12,7 +12,6 @@ import orjson
 from aiohttp import WSMsgType, web
 
 from sususbot.standin import permissions, render
-from sususbot.standin.api import reset_connection
 from sususbot.standin.codec import codec
 from sususbot.standin.connection import Connection
 from sususbot.standin.faults import Faults, GatewayFault
@@ -27,6 +26,7 @@ from sususbot.standin.session import (
     MESSAGE_CONTENT,
     Session,
 )
+from sususbot.standin.tcp import reset_connection
 from sususbot.standin.world import Change, World
 
 HEARTBEAT, IDENTIFY, PRESENCE, VOICE, RESUME, RECONNECT, MEMBERS, INVALID, HELLO, ACK = 1, 2, 3, 4, 6, 7, 8, 9, 10, 11
@@ -214,7 +214,7 @@ class Gateway:
 
     def unparsable(self) -> Json:
         """A CHANNEL_UPDATE of a real channel, with less than discord.py needs."""
-        channel = next(iter(self._world.channels))
+        channel = next(iter(self._world.channels), 0)
         return {"id": str(channel), "guild_id": str(self._world.guild_id), "type": 0, "name": "broken"}
 
     def _forget_old_sessions(self) -> None:
@@ -305,7 +305,7 @@ class Gateway:
 def _refuse_shard(shard: Any) -> int | None:
     if shard is None:
         return None
-    valid = isinstance(shard, list) and len(shard) == 2 and 0 <= shard[0] < shard[1]
+    valid = isinstance(shard, list) and [type(n) for n in shard] == [int, int] and 0 <= shard[0] < shard[1]
     return None if valid else 4010
 
 

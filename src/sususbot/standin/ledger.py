@@ -51,6 +51,8 @@ class Heartbeat:
     connection: int
     lateness: float
     """Seconds past the interval since the heartbeat before it (or since HELLO); 0 when in time."""
+    missed: bool = False
+    """It never came; the connection was given up."""
 
 
 class Ledger:
@@ -92,8 +94,8 @@ class Ledger:
         self._by_frame[direction, op, event] += 1
         self._changed()
 
-    def heartbeat(self, connection: int, lateness: float) -> None:
-        self.heartbeats.append(Heartbeat(time.monotonic(), connection, lateness))
+    def heartbeat(self, connection: int, lateness: float, *, missed: bool = False) -> None:
+        self.heartbeats.append(Heartbeat(time.monotonic(), connection, lateness, missed))
         self.latest_heartbeat = max(self.latest_heartbeat, lateness)
         self._changed()
 

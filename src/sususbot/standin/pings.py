@@ -6,9 +6,11 @@ The truth that tests assert on. A mention inside code is counted as well, which 
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 from sususbot.standin.errors import ApiError, form_error
-from sususbot.standin.objects import Json, Pings
+from sususbot.standin.objects import Pings
+from sususbot.standin.snowflake import checked_id
 
 _USER = re.compile(r"<@!?(\d+)>")
 _ROLE = re.compile(r"<@&(\d+)>")
@@ -27,10 +29,12 @@ class Allowed:
     replied_user: bool = True
 
 
-def parse_allowed(raw: Json | None) -> Allowed:
+def parse_allowed(raw: Any) -> Allowed:
     """Discord's reading: no object allows everything, an object allows only what it names."""
     if raw is None:
         return Allowed()
+    if not isinstance(raw, dict):
+        raise form_error("allowed_mentions", "DICT_TYPE_CONVERT", "Only dictionaries may be used in a DictType")
     kinds = raw.get("parse") or []
     if not isinstance(kinds, list) or not _KINDS.issuperset(kinds):
         raise form_error("allowed_mentions.parse", "BASE_TYPE_CHOICES", "Value must be one of users, roles, everyone.")
@@ -42,13 +46,13 @@ def parse_allowed(raw: Json | None) -> Allowed:
     )
 
 
-def _ids(raw: Json, kinds: Collection[str], name: str) -> frozenset[int] | None:
+def _ids(raw: dict[str, Any], kinds: Collection[str], name: str) -> frozenset[int] | None:
     listed = raw.get(name) or []
     if name in kinds and listed:
         raise _mutually_exclusive(name)
     if len(listed) > _MOST_IDS:
         raise form_error(f"allowed_mentions.{name}", "BASE_TYPE_MAX_LENGTH", "Must be 100 or fewer in length.")
-    return None if name in kinds else frozenset(int(id_) for id_ in listed)
+    return None if name in kinds else frozenset(checked_id(f"allowed_mentions.{name}", id_) for id_ in listed)
 
 
 def _mutually_exclusive(name: str) -> ApiError:

@@ -12,6 +12,7 @@ from typing import Any
 from sususbot.standin import draft, errors, permissions, render
 from sususbot.standin.errors import form_error
 from sususbot.standin.objects import Channel, Json, Message
+from sususbot.standin.snowflake import checked_id
 from sususbot.standin.world import World
 
 _MOST_PER_PAGE = 100
@@ -39,7 +40,7 @@ class Call:
 
     def channel(self) -> Channel:
         """The channel named in the path, which the bot may view."""
-        channel = self.world.channel(_snowflake("channel_id", self.params["channel_id"]))
+        channel = self.world.channel(checked_id("channel_id", self.params["channel_id"]))
         self.need(channel, permissions.VIEW_CHANNEL)
         return channel
 
@@ -50,7 +51,7 @@ class Call:
             raise errors.missing_permissions()
 
     def message(self, channel: Channel) -> Message:
-        message = channel.history.get(_snowflake("message_id", self.params["message_id"]))
+        message = channel.history.get(checked_id("message_id", self.params["message_id"]))
         if message is None:
             raise errors.unknown_message()
         return message
@@ -86,7 +87,7 @@ def gateway_bot(call: Call) -> Answer:
 
 
 def _own_guild(call: Call) -> None:
-    if _snowflake("guild_id", call.params["guild_id"]) != call.world.guild_id:
+    if checked_id("guild_id", call.params["guild_id"]) != call.world.guild_id:
         raise errors.unknown_guild()
 
 
@@ -147,7 +148,7 @@ def _page(channel: Channel, query: dict[str, str], limit: int) -> list[Message]:
         raise form_error(asked[1], "BASE_TYPE_MUTUALLY_EXCLUSIVE", "Only one of before, after and around is allowed.")
     if not asked:
         return channel.history.newest(limit)
-    return pages[asked[0]](_snowflake(asked[0], query[asked[0]]), limit)
+    return pages[asked[0]](checked_id(asked[0], query[asked[0]]), limit)
 
 
 def get_message(call: Call) -> Answer:
@@ -205,9 +206,3 @@ def _emoji(raw: str) -> str:
     if raw.isascii() and not _CUSTOM_EMOJI.fullmatch(raw):
         raise errors.unknown_emoji()
     return raw
-
-
-def _snowflake(field: str, raw: str) -> int:
-    if not raw.isdecimal() or int(raw) >= 1 << 64:
-        raise form_error(field, "NUMBER_TYPE_COERCE", f'Value "{raw}" is not snowflake.')
-    return int(raw)

@@ -6,6 +6,8 @@ Ids are unique and rising whatever the clock does, and carry their own creation 
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from sususbot.standin.errors import form_error
+
 DISCORD_EPOCH_MS = 1_420_070_400_000
 """First millisecond of 2015, the zero of Discord's ids."""
 
@@ -45,6 +47,14 @@ class Snowflakes:
         """An id for a moment in the past, for seeded history. Rising moments, equal ones included, give rising ids."""
         self._dated = (self._dated + 1) & 0x3FFFFF
         return (int(seconds * 1000) - DISCORD_EPOCH_MS) << 22 | self._dated
+
+
+def checked_id(field: str, raw: object) -> int:
+    """An id from outside: a number, or a string of one."""
+    text = str(raw)
+    if isinstance(raw, bool) or not text.isdecimal() or int(text) >= 1 << 64:
+        raise form_error(field, "NUMBER_TYPE_COERCE", f'Value "{text}" is not snowflake.')
+    return int(text)
 
 
 def created_at(snowflake: int) -> float:

@@ -1,0 +1,158 @@
+"""The connection to Discord: events to the keeper, mentions to the answering, foreign errors to ours.
+
+discord.py delivers an event again after a resume; here each message is answered once. Errors that no retry can mend
+(token, intents, channel) end `run_bot` with a sentence; all others are discord.py's to reconnect from.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from typing import Final
+
+import aiohttp
+import discord
+
+from sususbot.archive.archive import Archive
+from sususbot.bot import incoming, policy
+from sususbot.bot.answering import Answering, Place
+from sususbot.bot.keeper import Keeper
+from sususbot.errors import ChannelUnknown, ConnectionLost, DiscordError, IntentMissing, SususError, TokenRefused
+from sususbot.memory.long_term import LongTerm
+from sususbot.memory.short_term import ShortTerm
+from sususbot.responder import Responder
+
+logger = logging.getLogger(__name__)
+
+# Messages whose ids are remembered, so that a replayed event is not answered twice.
+_REMEMBERED: Final = 10_000
+
+
+def intents() -> discord.Intents:
+    """What the bot listens to, and no more: guilds, their messages, and what is in them."""
+    wanted = discord.Intents.none()
+    wanted.guilds = wanted.guild_messages = wanted.message_content = True
+    return wanted
+
+
+class Client(discord.Client):
+    """One login to Discord. Never reused after it is closed."""
+
+    def __init__(self, channel_id: int, keeper: Keeper, answering: Answering, short_term: ShortTerm) -> None:
+        super().__init__(
+            intents=intents(),
+            allowed_mentions=discord.AllowedMentions.none(),
+            max_messages=None,
+        )
+        self.fault: SususError | None = None
+        self._channel_id = channel_id
+        self._keeper = keeper
+        self._answering = answering
+        self._short_term = short_term
+        self._seen: OrderedDict[int, None] = OrderedDict()
+        self._learning: asyncio.Task[None] | None = None
+
+    async def setup_hook(self) -> None:
+        self._learning = asyncio.create_task(self._keeper.learn())
+        assert self.user is not None
+        self._short_term.own_id = self.user.id
+
+    async def close(self) -> None:
+        if self._learning is not None:
+            self._learning.cancel()
+        await self._answering.close()
+        await super().close()
+
+    async def on_ready(self) -> None:
+        channel = await self._find_channel()
+        if channel is None:
+            self.fault = ChannelUnknown(
+                f"the channel {self._channel_id} does not exist or the bot may not see it: check CHANNEL_ID, "
+                "and that the bot is on the server with the right to view the channel"
+            )
+            await self.close()
+            return
+        logger.info("listening in #%s of %s as %s", channel.name, channel.guild.name, self.user)
+
+    async def on_message(self, message: discord.Message) -> None:
+        if message.channel.id != self._channel_id or message.id in self._seen:
+            return
+        self._seen[message.id] = None
+        if len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
+        await self._keep(message)
+        assert self.user is not None
+        if policy.addressed(message, self.user.id) and isinstance(message.channel, Place):
+            self._answering.begin(message, message.channel, self.user.id)
+
+    async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
+        if payload.channel_id == self._channel_id:
+            await self._keep(payload.message)
+
+    async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
+        await self._forget(payload.channel_id, [payload.message_id])
+
+    async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
+        await self._forget(payload.channel_id, sorted(payload.message_ids))
+
+    async def on_error(self, event_method: str, /, *_args: object, **_kwargs: object) -> None:
+        logger.exception("%s failed", event_method)
+
+    async def _keep(self, message: discord.Message) -> None:
+        if isinstance(message.channel, Place):
+            await self._keeper.keep(incoming.message_from(message), *incoming.channel_from(message.channel))
+
+    async def _forget(self, channel_id: int, ids: list[int]) -> None:
+        for id_ in ids:
+            self._answering.cancel(id_)
+        if channel_id == self._channel_id:
+            await self._keeper.delete(ids)
+
+    async def _find_channel(self) -> Place | None:
+        channel = self.get_channel(self._channel_id)
+        if channel is None:
+            try:
+                channel = await self.fetch_channel(self._channel_id)
+            except discord.HTTPException:
+                return None
+        return channel if isinstance(channel, Place) else None
+
+
+async def run_bot(
+    token: str,
+    channel_id: int,
+    *,
+    archive: Archive,
+    short_term: ShortTerm,
+    long_term: LongTerm,
+    responder: Responder,
+) -> None:
+    """Run until it is stopped. Raises DiscordError when it cannot go on."""
+    keeper = Keeper(archive, long_term)
+    client = Client(channel_id, keeper, Answering(responder), short_term)
+    try:
+        async with client:
+            await client.start(token)
+    except discord.DiscordException as error:
+        raise _translated(error) from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise ConnectionLost("Discord cannot be reached: check the network, then start the bot again") from error
+    finally:
+        keeper.close()
+    if client.fault is not None:
+        raise client.fault
+
+
+def _translated(error: discord.DiscordException) -> DiscordError:
+    """discord.py's errors that end a connection for good, as ours."""
+    code = getattr(error, "code", None)
+    if isinstance(error, discord.LoginFailure) or code == 4004:
+        return TokenRefused(
+            "Discord refuses the token: press Reset Token on the developer portal's Bot page and put the new one "
+            "into .env as DISCORD_TOKEN"
+        )
+    if isinstance(error, discord.PrivilegedIntentsRequired) or code in (4013, 4014):
+        return IntentMissing(
+            "Discord refuses the message content intent: switch on Message Content Intent on the developer portal's "
+            "Bot page, then start the bot again"
+        )
+    return ConnectionLost(f"Discord ended the connection ({error}): start the bot again")

@@ -1,0 +1,79 @@
+"""Keeps what happens in the channel: each message, edit and deletion into the archive at once, into memory right after.
+
+All writing is done by one thread, in the order of the events; embedding by another, so that a burst of messages is
+embedded in batches behind the writing. The event loop waits for neither.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from sususbot.archive.archive import Archive, now_ms
+from sususbot.errors import SususError
+from sususbot.memory.long_term import LongTerm
+from sususbot.messages import Channel, Guild, Message
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+
+class Keeper:
+    """Writes for one running bot."""
+
+    def __init__(self, archive: Archive, long_term: LongTerm) -> None:
+        self._archive = archive
+        self._long_term = long_term
+        self._writer = ThreadPoolExecutor(1, "archive")
+        self._embedder = ThreadPoolExecutor(1, "embed")
+        self._news = asyncio.Event()
+        self._source: int | None = None
+        self._known: dict[int, Channel] = {}
+
+    async def keep(self, message: Message, guild: Guild, channel: Channel) -> None:
+        """A new or edited message, and where it was said."""
+        await self._write(lambda: self._add(message, guild, channel))
+        self._news.set()
+
+    async def delete(self, ids: Sequence[int]) -> None:
+        """Deleted messages; those that are not known are no error."""
+        await self._write(lambda: self._remove(ids))
+
+    async def learn(self) -> None:
+        """Make what is kept findable by meaning, for as long as the bot runs."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            try:
+                while await loop.run_in_executor(self._embedder, self._long_term.learn):
+                    pass
+            except SususError as error:
+                # What is pending stays pending; the next message tries again.
+                logger.warning("not embedded for now: %s", error)
+
+    def close(self) -> None:
+        """Finish what was begun."""
+        self._writer.shutdown()
+        self._embedder.shutdown(cancel_futures=True)
+
+    def _add(self, message: Message, guild: Guild, channel: Channel) -> None:
+        if self._source is None:
+            self._source = self._archive.add_source("gateway", "bot")
+        if self._known.get(channel.id) != channel:
+            self._archive.add_channel(guild, channel)
+            self._known[channel.id] = channel
+        self._archive.add([message], source=self._source, fetched_at=now_ms())
+        self._long_term.drop_stale([message.id])
+
+    def _remove(self, ids: Sequence[int]) -> None:
+        self._archive.delete(ids, at=now_ms())
+        self._long_term.drop_stale(ids)
+
+    async def _write(self, work: Callable[[], T]) -> None:
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._writer, work)
+        except SususError as error:
+            # The bot goes on talking; a full disk or a locked file mends itself or is mended.
+            logger.error("not kept: %s", error)

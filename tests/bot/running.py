@@ -1,0 +1,75 @@
+"""A whole bot, started against a stand-in, and stopped again: what its tests and benchmarks talk to."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sususbot.archive.archive import Archive
+from sususbot.bot.client import run_bot
+from sususbot.memory.context import ContextBuilder
+from sususbot.memory.long_term import LongTerm
+from sususbot.memory.short_term import ShortTerm
+from sususbot.model.backend import Backend, Sampling
+from sususbot.model.inference import Inference
+from sususbot.responder import Responder
+from sususbot.standin.objects import Channel
+from sususbot.standin.server import StandIn
+from tests.standin.patch import pointed_at
+
+
+@dataclass
+class Running:
+    """A bot that is logged in."""
+
+    archive: Archive
+    responder: Responder
+    task: asyncio.Task[None]
+
+
+@asynccontextmanager
+async def bot(
+    discord: StandIn,
+    channel: Channel | int,
+    folder: Path,
+    backends: Sequence[Backend],
+    *,
+    queue_size: int = 16,
+    deadline: float = 10.0,
+) -> AsyncIterator[Running]:
+    """Runs `run_bot` on `channel` with these backends, words-only memory and an archive in `folder`."""
+    channel_id = channel if isinstance(channel, int) else int(channel.id)
+    with Archive(folder) as archive:
+        long_term = LongTerm(archive, None, None)
+        short_term = ShortTerm(archive, window=20)
+        inference = Inference(backends, canned=["hm."], queue_size=queue_size, deadline_seconds=deadline)
+        responder = Responder(
+            archive=archive,
+            short_term=short_term,
+            long_term=long_term,
+            context=ContextBuilder(
+                persona="A chat.", own_name="sususbot", tokens=1900, count_tokens=backends[0].count_tokens
+            ),
+            inference=inference,
+            sampling=Sampling(),
+            own_name="sususbot",
+            memories=5,
+        )
+        with pointed_at(discord):
+            task = asyncio.create_task(
+                run_bot(
+                    discord.world.token,
+                    channel_id,
+                    archive=archive,
+                    short_term=short_term,
+                    long_term=long_term,
+                    responder=responder,
+                )
+            )
+            try:
+                yield Running(archive, responder, task)
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                inference.close()

@@ -1,0 +1,208 @@
+"""The whole bot against the stand-in: what it answers, what it keeps, and that nothing is lost in a burst."""
+
+from pathlib import Path
+
+import pytest
+
+from sususbot.errors import ChannelUnknown, IntentMissing, TokenRefused
+from sususbot.model.backend import Request
+from sususbot.model.scripted import Scripted
+from sususbot.standin.faults import failing
+from sususbot.standin.objects import Channel, Message, MessageType
+from sususbot.standin.ratelimit import RateLimits
+from sususbot.standin.server import StandIn
+from sususbot.standin.world import World
+from tests.bot.running import bot
+from tests.standin.conftest import Place
+
+
+async def listening(discord: StandIn) -> None:
+    """Wait until the bot has its session and has looked at the guild."""
+    await discord.wait_for(lambda: discord.connected == 1)
+
+
+async def answers(discord: StandIn, channel: Channel, count: int, timeout: float = 10.0) -> list[Message]:  # noqa: ASYNC109
+    return await discord.wait_for(lambda: discord.sent(channel) if len(discord.sent(channel)) >= count else [], timeout)
+
+
+async def test_answers_a_mention_as_a_reply_that_pings_nobody(server: StandIn, place: Place, tmp_path: Path) -> None:
+    async with bot(server, place.general, tmp_path, [Scripted(["gerald did it @everyone <@1>"])]):
+        await listening(server)
+        asked = server.say(place.general, place.ada, f"{server.world.bot.mention} who broke the printer?")
+        (reply,) = await answers(server, place.general, 1)
+        assert reply.content == "gerald did it everyone"
+        assert reply.reference is not None
+        assert reply.reference.message_id == asked.id
+        assert reply.allowed_mentions is not None
+        assert reply.allowed_mentions["parse"] == []
+        assert (reply.pinged_users, reply.pinged_roles, reply.pinged_everyone) == ((), (), False)
+
+
+async def test_is_silent_where_it_is_not_addressed(server: StandIn, place: Place, tmp_path: Path) -> None:
+    me = server.world.bot
+    robot = server.world.add_user("dice", bot=True)
+    other = server.world.add_channel("other")
+    async with bot(server, place.general, tmp_path, [Scripted(["here"])]) as running:
+        await listening(server)
+        server.say(place.general, place.ada, "hello everyone")
+        server.say(place.general, place.ada, "@everyone look", mentions=[])
+        server.say(place.general, robot, f"{me.mention} beep")
+        server.say(place.general, me, f"{me.mention} me")
+        server.say(place.general, place.ada, f"{me.mention} from a hook", webhook_id=7)
+        server.say(place.general, place.ada, f"{me.mention} pinned", type=MessageType.PIN)
+        server.say(other, place.ada, f"{me.mention} elsewhere")
+        last = server.say(place.general, place.ada, f"{me.mention} you there?")
+        _, *replies = await answers(server, place.general, 2)
+        assert [reply.reference and reply.reference.message_id for reply in replies] == [last.id]
+        assert server.sent(other) == []
+        assert running.archive.messages([last.id])
+
+
+async def test_keeps_messages_edits_and_deletions(server: StandIn, place: Place, tmp_path: Path) -> None:
+    async with bot(server, place.general, tmp_path, [Scripted(["ok"])]) as running:
+        await listening(server)
+        kept = server.say(place.general, place.ada, "the kettle leaks")
+        edited = server.say(place.general, place.ada, "the kettel sings")
+        gone = server.say(place.general, place.bob, "my secret")
+        server.edit(edited, "the kettle sings")
+        server.delete(gone)
+        server.delete_bulk([server.say(place.general, place.bob, "one"), server.say(place.general, place.bob, "two")])
+        # Events are handled in order: once this is answered, all before it is written.
+        server.say(place.general, place.ada, f"{server.world.bot.mention} done?")
+        await answers(server, place.general, 1)
+        archive = running.archive
+        texts = [message.rendered for message in archive.window(place.general.id, limit=10)]
+        assert texts == ["the kettle leaks", "the kettle sings", "@sususbot done?"]
+        assert archive.counts().deleted == 3
+        assert [id_ for id_, _ in archive.words.search(["kettle"], limit=5)] == [kept.id, edited.id]
+        assert archive.check() == []
+
+
+async def test_reads_the_recent_turns_and_its_own_lines(server: StandIn, place: Place, tmp_path: Path) -> None:
+    script = Scripted(["first", "second"])
+    me = server.world.bot
+    async with bot(server, place.general, tmp_path, [script]):
+        await listening(server)
+        server.say(place.general, place.bob, "the printer is called Gerald")
+        server.say(place.general, place.ada, f"{me.mention} hi")
+        await answers(server, place.general, 1)
+        server.say(place.general, place.ada, f"{me.mention}")
+        await answers(server, place.general, 2)
+    first, second = script.requests
+    assert [(turn.speaker, turn.text) for turn in first.turns] == [
+        ("bob", "the printer is called Gerald"),
+        ("Ada", "hi"),
+    ]
+    assert ("sususbot", "first", True) in [(turn.speaker, turn.text, turn.own) for turn in second.turns]
+
+
+async def test_long_answers_come_in_parts(server: StandIn, place: Place, tmp_path: Path) -> None:
+    words = " ".join(f"word{number}" for number in range(700))
+    async with bot(server, place.general, tmp_path, [Scripted(lambda _: words)]) as running:
+        running.responder._sampling = running.responder._sampling.__class__(max_new_tokens=1000)
+        await listening(server)
+        server.say(place.general, place.ada, f"{server.world.bot.mention} tell me all")
+        parts = await answers(server, place.general, 3)
+        assert " ".join(part.content for part in parts) == words
+        assert [part.reference is None for part in parts] == [False, True, True]
+
+
+async def test_a_deleted_question_still_gets_its_answer_or_none(server: StandIn, place: Place, tmp_path: Path) -> None:
+    slow = Scripted(["a b c d e f g h"], seconds_per_token=0.1)
+    async with bot(server, place.general, tmp_path, [slow]):
+        await listening(server)
+        asked = server.say(place.general, place.ada, f"{server.world.bot.mention} wait")
+        await server.wait_for(lambda: server.world.typing[place.general.id])
+        server.delete(asked)
+        server.say(place.general, place.ada, f"{server.world.bot.mention} and now?")
+        (reply,) = await answers(server, place.general, 1)
+        assert reply.reference is not None
+        assert reply.reference.message_id != asked.id
+
+
+async def test_sends_again_after_a_server_fault_without_doubling(server: StandIn, place: Place, tmp_path: Path) -> None:
+    server.faults.add("POST", "/channels/{channel_id}/messages", failing(503))
+    async with bot(server, place.general, tmp_path, [Scripted(["once"])]):
+        await listening(server)
+        server.say(place.general, place.ada, f"{server.world.bot.mention} hi")
+        await answers(server, place.general, 1)
+        server.faults.add("POST", "/channels/{channel_id}/messages", failing(503, after=True))
+        server.say(place.general, place.ada, f"{server.world.bot.mention} again")
+        await answers(server, place.general, 2)
+        server.say(place.general, place.ada, f"{server.world.bot.mention} last")
+        await answers(server, place.general, 3)
+    assert [message.content for message in server.sent(place.general)] == ["once", "once", "once"]
+
+
+async def test_a_replayed_event_is_answered_once(server: StandIn, place: Place, tmp_path: Path) -> None:
+    async with bot(server, place.general, tmp_path, [Scripted(["once"])]):
+        await listening(server)
+        server.say(place.general, place.ada, f"{server.world.bot.mention} hi")
+        await answers(server, place.general, 1)
+        connects = server.ledger.connects
+        server.drop_connections()
+        await server.wait_for(lambda: server.ledger.connects > connects and server.connected == 1)
+        server.say(place.general, place.ada, f"{server.world.bot.mention} back?")
+        await answers(server, place.general, 2)
+        assert len(server.sent(place.general)) == 2
+
+
+@pytest.mark.parametrize("queue_size", [8])
+async def test_a_thousand_mentions_are_each_answered_once_or_refused_visibly(
+    place: Place, tmp_path: Path, queue_size: int
+) -> None:
+    members = [place.world.add_user(f"member{number}") for number in range(50)]
+    mention = place.world.bot.mention
+
+    def echo(request: Request) -> str:
+        return f"answer to {request.turns[-1].text}"
+
+    async with StandIn(place.world, rate=RateLimits.fast(), heartbeat_interval=1.0) as discord:
+        async with bot(discord, place.general, tmp_path, [Scripted(echo)], queue_size=queue_size):
+            await listening(discord)
+            asked = [
+                discord.say(place.general, members[number % 50], f"{mention} question {number}")
+                for number in range(1000)
+            ]
+            ids = {message.id for message in asked}
+
+            def settled() -> bool:
+                answered = [m.reference.message_id for m in discord.sent(place.general) if m.reference]
+                signed = [message.id for message in asked if message.reactions]
+                return len(answered) + len(signed) >= len(ids)
+
+            await discord.wait_for(settled, timeout=60)
+            answered = [m.reference.message_id for m in discord.sent(place.general) if m.reference]
+            signed = {message.id for message in asked if message.reactions}
+            assert len(answered) == len(set(answered))
+            assert set(answered) | signed == ids
+            assert not set(answered) & signed
+            assert len(answered) >= queue_size
+            for message in discord.sent(place.general):
+                assert message.reference is not None
+                question = next(one for one in asked if one.id == message.reference.message_id)
+                assert message.content == f"answer to {question.content.removeprefix(mention).strip()}"
+            # The beat of a second was never late, so that Discord would never have let go.
+            assert discord.ledger.latest_heartbeat < 1.0
+
+
+async def test_wrong_token(server: StandIn, place: Place, tmp_path: Path) -> None:
+    server.world.revoke_token()
+    with pytest.raises(TokenRefused, match="Reset Token"):
+        async with bot(server, place.general, tmp_path, [Scripted(["x"])]) as running:
+            server.world.token = "another"
+            await running.task
+
+
+async def test_missing_intent(tmp_path: Path) -> None:
+    world = World(message_content_allowed=False)
+    async with StandIn(world, rate=RateLimits.none()) as discord:
+        with pytest.raises(IntentMissing, match="Message Content Intent"):
+            async with bot(discord, world.add_channel("general"), tmp_path, [Scripted(["x"])]) as running:
+                await running.task
+
+
+async def test_unknown_channel(server: StandIn, tmp_path: Path) -> None:
+    with pytest.raises(ChannelUnknown, match="CHANNEL_ID"):
+        async with bot(server, 12345, tmp_path, [Scripted(["x"])]) as running:
+            await running.task

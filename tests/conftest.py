@@ -1,0 +1,6 @@
+"""Shared fixtures."""
+
+from tests.standin.conftest import place as place
+from tests.standin.conftest import rest as rest
+from tests.standin.conftest import server as server
+from tests.standin.conftest import validator as validator

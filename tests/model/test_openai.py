@@ -1,0 +1,327 @@
+"""The client of OpenAI-compatible servers, against real servers that answer well, badly or not at all."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, closing
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from sususbot.errors import BackendFailed, BackendUnreachable, ModelError, SettingsError
+from sususbot.model.backend import Chunk, Deadline, Request, Sampling
+from sususbot.model.estimate import estimate_tokens
+from sususbot.model.openai import OpenAI
+from tests.support import tiny_gguf
+from tests.support.llama_server import KEY
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+ASKED = Request("hello", (), stop=("\n",), sampling=Sampling(max_new_tokens=20, seed=3))
+DONE = "data: [DONE]\n\n"
+
+
+def event(text: str, finish: str | None = None, **more: Any) -> str:
+    data = {"choices": [{"text": text, "finish_reason": finish}], **more}
+    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+
+@asynccontextmanager
+async def served(**handlers: Handler) -> AsyncIterator[str]:
+    """A server with `completions` and `tokenize` as given."""
+    application = web.Application()
+    for name, handler in handlers.items():
+        application.router.add_post("/tokenize" if name == "tokenize" else f"/v1/{name}", handler)
+    server = TestServer(application)
+    await server.start_server()
+    try:
+        yield str(server.make_url("/")).rstrip("/")
+    finally:
+        await server.close()
+
+
+def streaming(*pieces: str | bytes) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
+        await response.prepare(request)
+        for piece in pieces:
+            await response.write(piece.encode() if isinstance(piece, str) else piece)
+        return response
+
+    return handle
+
+
+def refusing(status: int, text: str = '{"error": {"message": "because"}}') -> Handler:
+    async def handle(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=status, text=text, content_type="application/json")
+
+    return handle
+
+
+async def ask(backend: OpenAI, request: Request = ASKED, deadline: Deadline | None = None) -> list[Chunk]:
+    return await asyncio.to_thread(lambda: list(backend.generate(request, deadline or Deadline(20))))
+
+
+async def reply(handler: Handler, request: Request = ASKED, deadline: Deadline | None = None) -> list[Chunk]:
+    async with served(completions=handler) as url:
+        with closing(OpenAI(url, model="tiny")) as backend:
+            return await ask(backend, request, deadline)
+
+
+def text_of(chunks: list[Chunk]) -> str:
+    return "".join(chunk.text for chunk in chunks)
+
+
+async def test_events_may_arrive_in_any_pieces() -> None:
+    stream = event(" naïve\u2028🎉") + ": a comment\n\n" + event(" end", "stop") + DONE
+    chunks = await reply(streaming(*(bytes([byte]) for byte in stream.encode())))
+    assert [(chunk.text, chunk.finish) for chunk in chunks] == [(" naïve\u2028🎉", None), (" end", None), ("", "stop")]
+
+
+async def test_the_usage_of_the_last_event_is_handed_on() -> None:
+    usage = {"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 7}}
+    last = f"data: {json.dumps({'choices': [], 'usage': usage})}\n\n"
+    found = (await reply(streaming(event("a"), event("b", "length"), last, DONE)))[-1].usage
+    assert found is not None
+    assert (found.prompt, found.completion, found.cached) == (9, 2, 7)
+
+
+async def test_a_server_that_tells_no_usage_and_marks_no_end_is_good_enough() -> None:
+    chunks = await reply(streaming(event("a"), event("b", "length")))
+    assert (text_of(chunks), chunks[-1].finish) == ("ab", "length")
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.completion == 2
+
+
+async def test_a_server_that_does_not_stream_is_good_enough() -> None:
+    chunks = await reply(refusing(200, '{"choices": [{"text": "all at once", "finish_reason": "stop"}]}'))
+    assert (text_of(chunks), chunks[-1].finish) == ("all at once", "stop")
+
+
+async def test_stop_strings_that_the_server_ignores_are_obeyed_here() -> None:
+    pieces = [event("one tw"), event("o\nmi"), event("a: three"), event("", "stop"), DONE]
+    chunks = await reply(streaming(*pieces), Request("", (), stop=("\nmia:",)))
+    assert (text_of(chunks), chunks[-1].finish) == ("one two", "stop")
+
+
+REFUSALS = {
+    400: "refuses the request .400: because",
+    401: "refuses the key .401: because.: correct OPENAI_API_KEY",
+    403: "correct OPENAI_API_KEY",
+    404: "does not have the model 'tiny' .* correct OPENAI_MODEL",
+    500: "failed .500: because.: look at the server's log",
+    503: "failed .503",
+}
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+async def test_a_refusal_is_told_in_one_sentence(status: int) -> None:
+    with pytest.raises(BackendFailed, match=REFUSALS[status]):
+        await reply(refusing(status))
+
+
+@pytest.mark.parametrize(
+    "body", ['{"error": "because"}', '{"detail": "because"}', '{"message": "because"}', "because", '["because"]']
+)
+async def test_the_reason_is_found_in_every_shape_of_error(body: str) -> None:
+    with pytest.raises(BackendFailed, match="because"):
+        await reply(refusing(500, body))
+
+
+@pytest.mark.parametrize(
+    ("pieces", "sentence"),
+    [
+        ([event("half")], "ended its reply halfway"),
+        ([event("half"), "data: {broken\n\n"], "does not answer as a model server .*broken"),
+        ([event("half"), 'data: {"error": {"code": 500, "message": "out of memory"}}\n\n'], "failed .500: out of mem"),
+        ([event("half"), "error: out of memory\n\n"], "does not answer .*'out of memory'"),
+    ],
+)
+async def test_a_stream_that_breaks_is_told(pieces: list[str], sentence: str) -> None:
+    with pytest.raises(BackendFailed, match=sentence):
+        await reply(streaming(*pieces))
+
+
+async def test_a_page_instead_of_json_is_told() -> None:
+    with pytest.raises(BackendFailed, match=r"does not answer as a model server .*<html>.*: correct OPENAI_BASE_URL"):
+        await reply(refusing(200, "<html>hello"))
+
+
+def dropping(times: int, after: str = "") -> Handler:
+    """Breaks the connection so many times, then answers."""
+    calls = 0
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        nonlocal calls
+        calls += 1
+        if calls > times:
+            return await streaming(event("fine", "stop"), DONE)(request)
+        if after:
+            response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+            await response.prepare(request)
+            await response.write(after.encode())
+        assert request.transport is not None
+        request.transport.close()
+        return web.Response()
+
+    return handle
+
+
+async def test_a_connection_that_breaks_before_the_first_token_is_tried_again() -> None:
+    assert text_of(await reply(dropping(1))) == "fine"
+
+
+async def test_a_connection_that_breaks_twice_is_told() -> None:
+    with pytest.raises(BackendFailed, match="broke off its reply"):
+        await reply(dropping(2))
+
+
+async def test_a_connection_that_breaks_after_the_first_token_is_told() -> None:
+    with pytest.raises(BackendFailed, match="broke off its reply"):
+        await reply(dropping(1, after=event("half")))
+
+
+async def test_nobody_at_the_port() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with closing(OpenAI(f"http://127.0.0.1:{port}/v1")) as backend:
+        with pytest.raises(BackendUnreachable, match=f"127.0.0.1:{port}: start it, or correct OPENAI_BASE_URL"):
+            await ask(backend)
+        assert backend.count_tokens("hello") == estimate_tokens("hello")
+
+
+class Hanging:
+    """Says `first`, then nothing, and notices when the client goes away."""
+
+    def __init__(self, first: str) -> None:
+        self.first = first
+        self.begun = asyncio.Event()
+        self.left = asyncio.Event()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        try:
+            if self.first:
+                response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+                await response.prepare(request)
+                await response.write(self.first.encode())
+            self.begun.set()
+            await asyncio.Event().wait()
+        finally:
+            self.left.set()
+        raise AssertionError("unreachable")
+
+
+@pytest.mark.parametrize("first", ["", event("half")])
+async def test_the_deadline_drops_a_server_that_hangs(first: str) -> None:
+    hanging = Hanging(first)
+    async with served(completions=hanging.handle) as url:
+        with closing(OpenAI(url)) as backend:
+            chunks = await ask(backend, deadline=Deadline(0.3))
+            await asyncio.wait_for(hanging.left.wait(), 10)
+    assert (text_of(chunks), chunks[-1].finish) == ("half" if first else "", "deadline")
+
+
+@pytest.mark.parametrize("first", ["", event("half")])
+async def test_cancelling_drops_a_server_that_hangs(first: str) -> None:
+    hanging = Hanging(first)
+    deadline = Deadline(20)
+    async with served(completions=hanging.handle) as url:
+        with closing(OpenAI(url)) as backend:
+            answer = asyncio.create_task(ask(backend, deadline=deadline))
+            await hanging.begun.wait()
+            deadline.cancel()
+            assert (await answer)[-1].finish == "cancelled"
+            await asyncio.wait_for(hanging.left.wait(), 10)
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_unknown_knobs_are_left_out_once_a_server_refuses_them(status: int) -> None:
+    bodies: list[dict[str, Any]] = []
+
+    async def strict(request: web.Request) -> web.StreamResponse:
+        bodies.append(await request.json())
+        handler = refusing(status) if "top_k" in bodies[-1] else streaming(event("fine", "stop"), DONE)
+        return await handler(request)
+
+    async with served(completions=strict) as url:
+        with closing(OpenAI(url, model="tiny")) as backend:
+            assert [text_of(await ask(backend)) for _ in range(2)] == ["fine", "fine"]
+    assert ["top_k" in body for body in bodies] == [True, False, False]
+    assert bodies[0]["repetition_penalty"] == bodies[0]["repeat_penalty"] == ASKED.sampling.repetition_penalty
+    assert bodies[1] == {
+        "model": "tiny",
+        "prompt": "hello",
+        "max_tokens": 20,
+        "temperature": 0.8,
+        "top_p": 0.9,
+        "seed": 3,
+        "stop": ["\n"],
+        "stream": True,
+    }
+
+
+async def test_the_key_is_sent() -> None:
+    async def keyed(request: web.Request) -> web.StreamResponse:
+        good = request.headers.get("Authorization") == "Bearer sesame"
+        return await (streaming(event("in", "stop")) if good else refusing(401))(request)
+
+    async with served(completions=keyed) as url:
+        with closing(OpenAI(url, api_key="sesame")) as backend, closing(OpenAI(url)) as stranger:
+            assert text_of(await ask(backend)) == "in"
+            with pytest.raises(BackendFailed, match="OPENAI_API_KEY"):
+                await ask(stranger)
+
+
+async def count(backend: OpenAI, text: str) -> int:
+    return await asyncio.to_thread(backend.count_tokens, text)
+
+
+@pytest.mark.parametrize("answer", ['{"tokens": [1, 2, 3]}', '{"count": 3, "max_model_len": 9, "tokens": [1, 2, 3]}'])
+async def test_tokens_are_counted_by_the_server_that_can(answer: str) -> None:
+    async with served(tokenize=refusing(200, answer)) as url:
+        with closing(OpenAI(url)) as backend:
+            assert await count(backend, "no matter what it is") == 3
+
+
+@pytest.mark.parametrize("answer", [(404, "{}"), (200, '{"ids": []}'), (200, "no"), (200, '{"tokens": 3}')])
+async def test_tokens_are_estimated_where_the_server_cannot(answer: tuple[int, str]) -> None:
+    async with served(tokenize=refusing(*answer)) as url:
+        with closing(OpenAI(url)) as backend:
+            assert await count(backend, "hello") == estimate_tokens("hello")
+
+
+async def test_a_server_that_was_loading_is_asked_again_after_its_next_reply() -> None:
+    answers = iter([refusing(503), refusing(200, '{"tokens": [1]}')])
+
+    async def loading(request: web.Request) -> web.StreamResponse:
+        return await next(answers)(request)
+
+    async with served(tokenize=loading, completions=streaming(event("fine", "stop"))) as url:
+        with closing(OpenAI(url)) as backend:
+            assert await count(backend, "a b") == estimate_tokens("a b")
+            assert await count(backend, "a b") == estimate_tokens("a b")
+            await ask(backend)
+            assert await count(backend, "a b") == 1
+
+
+@pytest.mark.parametrize("suffix", ["", "/", "/v1", "/v1/"])
+def test_the_address_may_end_as_people_write_it(server_url: str, suffix: str) -> None:
+    with closing(OpenAI(server_url + suffix, api_key=KEY)) as backend:
+        assert text_of(list(backend.generate(ASKED, Deadline(20))))
+        assert backend.count_tokens(tiny_gguf.CYCLE_TEXT.strip()) == len(tiny_gguf.CYCLE)
+
+
+@pytest.mark.parametrize("address", ["", "127.0.0.1:8080", "ftp://host", "http://", "http://host:no"])
+def test_an_address_that_is_none_is_a_wrong_setting(address: str) -> None:
+    with pytest.raises(SettingsError, match="OPENAI_BASE_URL"):
+        OpenAI(address)
+
+
+def test_a_prompt_that_is_too_long_is_told(server_url: str) -> None:
+    with closing(OpenAI(server_url, api_key=KEY)) as backend:
+        with pytest.raises(ModelError, match="exceeds the available context size"):
+            list(backend.generate(Request("a " * tiny_gguf.CONTEXT, ()), Deadline(20)))
+        assert list(backend.generate(ASKED, Deadline(20)))

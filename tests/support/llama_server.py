@@ -1,0 +1,37 @@
+"""llama.cpp's own HTTP server on a free loopback port, for tests of what speaks to such a server."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import xllamacpp
+
+KEY = "the key of the tests"
+
+
+@contextmanager
+def llama_server(model: Path, context_tokens: int) -> Iterator[str]:
+    """The server's URL; it wants KEY."""
+    params = xllamacpp.CommonParams()
+    params.model.path = str(model)
+    params.n_ctx = context_tokens
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 2
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0
+    params.api_keys = [KEY]
+    params.ui = False
+    params.verbosity = 0
+    server = xllamacpp.Server(params)
+    try:
+        # Its loop must have begun before it may end.
+        answer = httpx.post(
+            f"{server.listening_address}/completion",
+            json={"prompt": "hello", "n_predict": 1},
+            headers={"Authorization": f"Bearer {KEY}"},
+            trust_env=False,
+        )
+        answer.raise_for_status()
+        yield server.listening_address
+    finally:
+        del server
