@@ -15,9 +15,12 @@ STOP: Final = ("\n",)
 # Stands for a newline inside a message.
 NEWLINE_MARK: Final = " ⏎ "
 _NEWLINES: Final = re.compile(r"[\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+")
-# Control characters, and the marks that turn the direction of text around: they hide what a line says.
+# What hides the words of a line: control characters, turns of direction, invisible letters, halves of a surrogate pair.
+# Kept are the joiners inside emoji and words (U+200C, U+200D), and the letters that make a flag of 🏴 (the group).
 _INVISIBLE: Final = re.compile(
-    r"[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
+    r"(\U0001f3f4[\U000e0030-\U000e007a]+\U000e007f)"
+    r"|[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+    r"\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
 _NAME_BREAKERS: Final = re.compile(r"[:>#\[\]]+")
 _LONGEST_NAME: Final = 32
@@ -25,7 +28,7 @@ _LONGEST_NAME: Final = 32
 
 def one_line(text: str) -> str:
     """A message's text as it stands in a prompt: visible, and on one line."""
-    return _NEWLINES.sub(NEWLINE_MARK, _INVISIBLE.sub("", text)).strip()
+    return _NEWLINES.sub(NEWLINE_MARK, _INVISIBLE.sub(r"\1", text).strip())
 
 
 def speaker(name: str) -> str:
@@ -53,10 +56,8 @@ def prompt(persona: str, recent: Sequence[str], memories: Sequence[str], asked: 
 
 def spoken(text: str, own_name: str, others: Sequence[str]) -> str:
     """A model's raw output as the words to send: own name off, other speakers' turns cut, newline marks undone."""
-    text = text.strip()
-    own = f"{speaker(own_name)}:"
-    while text.lower().startswith(own.lower()):
-        text = text[len(own) :].lstrip()
-    for name in {speaker(other) for other in others} | {speaker(own_name)}:
-        text = re.split(rf"(?:^|\n|{re.escape(NEWLINE_MARK.strip())}\s*){re.escape(name)}:\s", text)[0]
-    return text.replace(NEWLINE_MARK, "\n").replace(NEWLINE_MARK.strip(), "\n").strip()
+    mark = NEWLINE_MARK.strip()
+    text = re.sub(rf"^(?:\s*{re.escape(speaker(own_name))}:)+", "", text, flags=re.IGNORECASE)
+    names = "|".join(sorted({re.escape(speaker(name)) for name in (*others, own_name)}))
+    text = re.split(rf"(?:^|[\n{mark}])\s*(?:{names}):(?:\s|$)", text)[0]
+    return text.replace(NEWLINE_MARK, "\n").replace(mark, "\n").strip()

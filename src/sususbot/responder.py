@@ -86,13 +86,15 @@ class Responder:
             context, seconds = self._gather(asked, turns, audience)
             gathered.append((context, seconds))
             speakers.update(turn.speaker for turn in context.turns if not turn.own)
+            speakers.update(message.author.display_name for hit in context.memories for message in hit.around)
             return Request(context.prompt, context.turns, chat_format.STOP, self._sampling, audience, channel_id)
 
         def clean(raw: str) -> str:
             return mention_safe(chat_format.spoken(raw, self._own_name, sorted(speakers)))
 
         generation = await self._inference.submit(prepare, clean=clean, on_text=on_text)
-        context, seconds = gathered[0]
+        # Empty where gathering took too long; then a line of last resort answers.
+        context, seconds = gathered[0] if gathered else (Context("", (asked,), (), (), ()), {})
         seconds = {**seconds, **generation.seconds, "total": time.monotonic() - begun}
         return Reply(generation.text, Trace(asked.text, context, generation, seconds, self._long_term.by_meaning))
 
@@ -103,7 +105,7 @@ class Responder:
 
     def _gather(self, asked: Turn, recent: Sequence[Turn], audience: Audience) -> tuple[Context, dict[str, float]]:
         # A bare mention asks about what was said just before it.
-        question = asked.text or (recent[-1].text if recent else "")
+        question = asked.text.strip() or (recent[-1].text if recent else "")
         shown = {turn.message_id for turn in (*recent, asked) if turn.message_id is not None}
         found = self._long_term.search(question, limit=self._memories, audience=audience, exclude=shown)
         begun = time.monotonic()

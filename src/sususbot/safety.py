@@ -14,4 +14,7 @@ _MASS_PING: Final = re.compile(r"@[\u200b-\u200f\u2060\ufeff\s]*(everyone|here)\
 
 def mention_safe(text: str) -> str:
     """The text without anything that Discord would turn into a ping."""
-    return _MASS_PING.sub(r"\1", _RAW_MENTION.sub("", text)).strip()
+    # Again until nothing changes: taking one out may put another together (`@@everyone`, `<@<@1>2>`).
+    while (safer := _MASS_PING.sub(r"\1", _RAW_MENTION.sub("", text))) != text:
+        text = safer
+    return text.strip()

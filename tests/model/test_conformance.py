@@ -54,7 +54,7 @@ def scripted(_: Materials) -> Iterator[Subject]:
 
 @contextmanager
 def llamacpp(materials: Materials) -> Iterator[Subject]:
-    with closing(LlamaCpp(materials.tiny_model, context_tokens=tiny_gguf.CONTEXT, threads=2)) as backend:
+    with closing(LlamaCpp(materials.tiny_model, context_tokens=tiny_gguf.CONTEXT, threads=1)) as backend:
         yield Subject(backend, SHORT, ENDLESS)
 
 

@@ -1,5 +1,7 @@
 """llama.cpp itself, with a model of half a megabyte."""
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +21,7 @@ CONTEXT = 16_384
 
 @pytest.fixture
 def backend(tiny_model: Path) -> Iterator[LlamaCpp]:
-    with closing(LlamaCpp(tiny_model, context_tokens=CONTEXT, threads=2)) as backend:
+    with closing(LlamaCpp(tiny_model, context_tokens=CONTEXT, threads=1)) as backend:
         yield backend
 
 
@@ -41,7 +43,7 @@ def test_the_model_says_what_its_weights_say(backend: LlamaCpp) -> None:
 
 
 def test_an_adapter_changes_the_text(backend: LlamaCpp, tiny_model: Path, tiny_adapter: Path) -> None:
-    with closing(LlamaCpp(tiny_model, adapter_path=tiny_adapter, context_tokens=512, threads=2)) as adapted:
+    with closing(LlamaCpp(tiny_model, adapter_path=tiny_adapter, context_tokens=512, threads=1)) as adapted:
         assert text(adapted, "eats the quick") != text(backend, "eats the quick")
 
 
@@ -81,7 +83,7 @@ def test_the_deadline_ends_it_while_the_prompt_is_being_read(backend: LlamaCpp) 
 
 
 def test_it_can_be_closed_while_it_answers(tiny_model: Path) -> None:
-    backend = LlamaCpp(tiny_model, context_tokens=CONTEXT, threads=2)
+    backend = LlamaCpp(tiny_model, context_tokens=CONTEXT, threads=1)
     chunks = backend.generate(asked("hello", CONTEXT), Deadline(30))
     next(chunks)
     closing_thread = threading.Thread(target=backend.close)
@@ -91,8 +93,21 @@ def test_it_can_be_closed_while_it_answers(tiny_model: Path) -> None:
     closing_thread.join()
 
 
+def test_a_program_may_end_while_it_answers(tiny_model: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from sususbot.model.backend import Deadline, Request, Sampling\n"
+        "from sususbot.model.llamacpp import LlamaCpp\n"
+        f"backend = LlamaCpp(Path(sys.argv[1]), context_tokens={CONTEXT}, threads=1)\n"
+        f"request = Request('hello', (), stop=(), sampling=Sampling(temperature=0, max_new_tokens={CONTEXT}))\n"
+        "print(next(backend.generate(request, Deadline(30))).text)\n"
+        "chunks = backend.generate(request, Deadline(30)); next(chunks)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program, tiny_model], capture_output=True, timeout=30, check=False)
+    assert (ended.returncode, ended.stdout.strip(), ended.stderr) == (0, b"fox", b"")
+
+
 def test_every_slot_has_the_whole_context(tiny_model: Path) -> None:
-    with closing(LlamaCpp(tiny_model, context_tokens=512, slots=3, threads=2)) as backend:
+    with closing(LlamaCpp(tiny_model, context_tokens=512, slots=3, threads=1)) as backend:
         assert backend.context_tokens == 512
 
 
@@ -107,14 +122,14 @@ def test_its_port_is_for_this_process_alone(backend: LlamaCpp, method: str, path
 
 
 def test_it_shows_no_page_and_no_port_when_closed(tiny_model: Path) -> None:
-    with closing(LlamaCpp(tiny_model, context_tokens=512, threads=2)) as backend:
+    with closing(LlamaCpp(tiny_model, context_tokens=512, threads=1)) as backend:
         assert httpx.get(backend.address, trust_env=False).status_code == 404
     with pytest.raises(httpx.ConnectError):
         httpx.get(backend.address, trust_env=False)
 
 
 def test_it_is_silent(tiny_model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    with closing(LlamaCpp(tiny_model, context_tokens=512, threads=2)) as backend:
+    with closing(LlamaCpp(tiny_model, context_tokens=512, threads=1)) as backend:
         text(backend, "hello")
     with pytest.raises(ModelLoadFailed):
         LlamaCpp(cut(tiny_model, tmp_path, 300_000))

@@ -1,6 +1,6 @@
 """Stop strings in a stream of pieces."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sususbot.model.stopping import Stopping
@@ -14,12 +14,14 @@ def shown(pieces: list[str], stops: tuple[str, ...]) -> tuple[str, bool]:
     return text, stopping.found
 
 
+@settings(deadline=None)
 @given(st.lists(TEXTS, max_size=6), st.lists(TEXTS, max_size=3))
 def test_the_cut_does_not_depend_on_the_pieces(pieces: list[str], stops: list[str]) -> None:
     characters = [character for piece in pieces for character in piece]
     assert shown(pieces, tuple(stops)) == shown(characters, tuple(stops))
 
 
+@settings(deadline=None)
 @given(TEXTS, TEXTS.filter(bool))
 def test_one_stop_string_cuts_where_it_begins(text: str, stop: str) -> None:
     assert shown([text], (stop,)) == (text.partition(stop)[0], stop in text)

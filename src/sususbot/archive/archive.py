@@ -17,6 +17,7 @@ import orjson
 from sususbot.archive.database import Database, Migration, Row
 from sususbot.archive.vectors import Vectors
 from sususbot.archive.words import Words
+from sususbot.errors import ArchiveDamaged
 from sususbot.messages import WRITTEN_TYPES, Attachment, Author, Channel, Guild, Message, Reaction
 
 FILE_NAME: Final = "archive.db"
@@ -95,27 +96,27 @@ class Archive:
                 batch[message.id] = message
         with self._database.transaction():
             known = self._known(batch)
-            self._add_authors(batch.values())
+            self._add_authors(batch.values(), fetched_at)
             fresh = [message for message in batch.values() if message.id not in known]
             self._insert(fresh, source, fetched_at)
+            self._bury_unseen(fresh)
             changed = sum(self._update(batch[row[0]], row, source, fetched_at) for row in known.values())
         return Added(len(fresh), changed, len(messages) - len(fresh) - changed)
 
     def delete(self, ids: Sequence[int], *, at: int) -> int:
-        """Leave tombstones: the words, their full text and vectors go. Gives how many messages were there."""
+        """Leave tombstones: the words, their full text and vectors go. Gives how many messages were there.
+
+        Of a message that is not known yet, the id is kept, and the tombstone made when it arrives.
+        """
         with self._database.transaction():
-            rows = [row for row in self._known(ids).values() if row[2] is None]
-            gone = [row[0] for row in rows]
-            self.words.remove([(row[0], row[4]) for row in rows])
-            # Every row of messages has its row in the index, also one without words; `check` counts them.
-            self.words.add([(id_, "") for id_ in gone])
-            self.vectors.drop(gone)
+            known = self._known(ids)
+            there = [(id_, row[4], at) for id_, row in known.items() if row[2] is None]
+            self._bury(there)
             self._database.execute_many(
-                """UPDATE messages SET deleted_at = ?, content = '', rendered = '', mentions = NULL,
-                reactions = NULL, attachments = NULL WHERE id = ?""",
-                [(at, id_) for id_ in gone],
+                "INSERT OR IGNORE INTO deleted_unseen (id, deleted_at) VALUES (?, ?)",
+                [(id_, at) for id_ in ids if id_ not in known],
             )
-        return len(gone)
+        return len(there)
 
     def set_opted_out(self, author_ids: Iterable[int]) -> None:
         """These members, and no others, are neither remembered nor quoted."""
@@ -202,7 +203,7 @@ class Archive:
         try:
             # 1: compare the index with the messages' text too, not only with itself.
             self._database.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
-        except Exception as error:  # noqa: BLE001  (any refusal is the finding)
+        except ArchiveDamaged as error:
             faults.append(f"full text and messages differ ({error})")
         return faults
 
@@ -216,7 +217,8 @@ class Archive:
         )
         return {row[0]: row for row in rows}
 
-    def _add_authors(self, messages: Iterable[Message]) -> None:
+    def _add_authors(self, messages: Iterable[Message], fetched_at: int) -> None:
+        """Names are as they were when Discord showed them, however old the messages under which they stand."""
         spans: dict[Author, tuple[int, int]] = {}
         for message in messages:
             first, last = spans.get(message.author, (message.created_at, message.created_at))
@@ -224,8 +226,9 @@ class Archive:
         self._database.execute_many(
             """INSERT INTO authors (id, name, display_name, is_bot, named_at) VALUES (?, ?, ?, ?, ?)
             ON CONFLICT (id) DO UPDATE SET name = excluded.name, display_name = excluded.display_name,
-                is_bot = excluded.is_bot, named_at = excluded.named_at WHERE excluded.named_at > named_at""",
-            [(a.id, a.name, a.display_name, a.is_bot, last) for a, (_, last) in spans.items()],
+                is_bot = excluded.is_bot, named_at = excluded.named_at
+                WHERE (excluded.named_at, excluded.display_name, excluded.name) > (named_at, display_name, name)""",
+            [(a.id, a.name, a.display_name, a.is_bot, fetched_at) for a in spans],
         )
         self._database.execute_many(
             """INSERT INTO author_names (author_id, display_name, first_at, last_at) VALUES (?, ?, ?, ?)
@@ -248,6 +251,30 @@ class Archive:
             ],
         )  # fmt: skip
         self.words.add([(m.id, m.rendered) for m in messages])
+
+    def _bury_unseen(self, messages: Sequence[Message]) -> None:
+        """Make tombstones of those that were deleted before they arrived here."""
+        ids = _json(message.id for message in messages)
+        self._bury(
+            self._database.rows(
+                """SELECT id, rendered, deleted_unseen.deleted_at FROM deleted_unseen JOIN messages USING (id)
+                WHERE id IN (SELECT value FROM json_each(?))""",
+                [ids],
+            )
+        )
+
+    def _bury(self, rows: Sequence[Row]) -> None:
+        """(id, rendered, deleted_at) of messages to tombstones."""
+        gone = [id_ for id_, _, _ in rows]
+        self.words.remove([(id_, rendered) for id_, rendered, _ in rows])
+        # Every row of messages has its row in the index, also one without words; `check` counts them.
+        self.words.add([(id_, "") for id_ in gone])
+        self.vectors.drop(gone)
+        self._database.execute_many(
+            """UPDATE messages SET deleted_at = ?, content = '', rendered = '', mentions = NULL,
+            reactions = NULL, attachments = NULL WHERE id = ?""",
+            [(at, id_) for id_, _, at in rows],
+        )
 
     def _update(self, message: Message, known: Row, source: int, fetched_at: int) -> bool:
         """Bring a known row up to date; the words if this edit is later, the rest if this was fetched later."""

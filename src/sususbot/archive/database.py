@@ -8,6 +8,7 @@ Not here: what the tables mean (`archive`, `words`, `vectors`).
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
@@ -106,15 +107,15 @@ class Database:
                 raise
 
     def _check_owner(self) -> None:
-        owner = self._pragma("application_id")
+        # In this order: the owner is written together with the first tables, perhaps by another process between.
         tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if tables and owner != APPLICATION_ID:
+        if tables and self._pragma("application_id") != APPLICATION_ID:
             raise ArchiveDamaged(f"{self.path} is a database of another program: choose another folder with --data")
 
     def _configure(self) -> None:
+        self._keep_log()
         # secure_delete: a deleted message's bytes are overwritten, not only unlinked.
         for pragma in (
-            "journal_mode=WAL",
             "synchronous=NORMAL",
             "secure_delete=ON",
             "foreign_keys=ON",
@@ -124,6 +125,18 @@ class Database:
             "wal_autocheckpoint=8000",
         ):
             self._connection.execute(f"PRAGMA {pragma}")
+
+    def _keep_log(self) -> None:
+        """WAL mode. SQLite does not wait when two processes switch to it at once: it refuses one of them."""
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
 
     def _migrate(self, steps: Sequence[Migration]) -> None:
         newest = steps[-1].number
@@ -154,7 +167,9 @@ class Database:
         except sqlite3.Error as error:
             raise self._translated(error) from error
         except OSError as error:
-            raise ArchiveError(f"{self.path.parent} cannot be used as data folder ({error.strerror})") from error
+            raise ArchiveError(
+                f"{self.path.parent} cannot be used as data folder ({error.strerror}): choose another --data"
+            ) from error
 
     def _translated(self, error: sqlite3.Error) -> ArchiveError:
         code: str = getattr(error, "sqlite_errorname", "")
@@ -190,3 +205,4 @@ def _statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
+    yield statement

@@ -64,7 +64,7 @@ class Vectors:
     def put(self, pending: Sequence[Pending], matrix: Matrix) -> list[int]:
         """Keep one row of `matrix` for each message, and give the ids that were kept.
 
-        A message that was edited or deleted since it was read gets none: it stays pending, or is gone.
+        A message that was edited, deleted or opted out since it was read gets none: it stays pending, or is gone.
         """
         halves = matrix.astype(np.float16)
         with self._database.transaction():
@@ -73,7 +73,7 @@ class Vectors:
                 for item, half in zip(pending, halves, strict=True)
                 if self._database.execute(
                     """INSERT OR REPLACE INTO vectors (message_id, vector)
-                    SELECT id, ? FROM messages WHERE id = ? AND rendered = ? AND deleted_at IS NULL""",
+                    SELECT id, ? FROM remembered WHERE id = ? AND rendered = ?""",
                     [half.tobytes(), item.id, item.text],
                 )
             ]

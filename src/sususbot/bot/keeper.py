@@ -8,12 +8,15 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from sususbot.archive.archive import Archive, now_ms
 from sususbot.errors import SususError
 from sususbot.memory.long_term import LongTerm
 from sususbot.messages import Channel, Guild, Message
+
+# Well below a second, within which a new message is to be findable.
+_PAUSE_SECONDS: Final = 0.3
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -46,6 +49,8 @@ class Keeper:
         while True:
             await self._news.wait()
             self._news.clear()
+            # A question's own reply goes first, and a burst of messages becomes one batch.
+            await asyncio.sleep(_PAUSE_SECONDS)
             try:
                 while await loop.run_in_executor(self._embedder, self._long_term.learn):
                     pass

@@ -10,7 +10,8 @@ from typing import Final
 LIMIT: Final = 1900
 # Where to cut, the best first: between paragraphs, lines, sentences, words.
 _CUTS: Final = (re.compile(r"\n\n+"), re.compile(r"\n"), re.compile(r"(?<=[.!?…])\s"), re.compile(r"\s"))
-_FENCE: Final = re.compile(r"^```(\S*)", re.MULTILINE)
+# Three backticks open and close in turn, wherever they stand; the rest of the line may name a language.
+_FENCE: Final = re.compile(r"```(?:([\w+.#-]{1,16})(?=\n|$))?")
 _CLOSE: Final = "\n```"
 
 
@@ -20,28 +21,54 @@ def units(text: str) -> int:
 
 
 def split(text: str, limit: int = LIMIT) -> list[str]:
-    """The text in parts of at most `limit` UTF-16 units. Empty parts are left out; a fence cut in two is reopened."""
-    parts: list[str] = []
+    """The text in parts of at most `limit` (50 or more) UTF-16 units. A fence that is cut in two is opened again."""
     rest = text.strip()
-    while units(rest) > limit:
-        head, tail = _cut(rest, limit - units(_CLOSE))
-        language = _open_fence(head)
-        if language is not None:
-            head, tail = head + _CLOSE, f"```{language}\n{tail}"
-        parts.append(head)
-        rest = tail
-    parts.append(rest)
-    return [part for part in parts if part.strip()]
+    if units(rest) <= limit:
+        return [rest] if rest else []
+    parts: list[str] = []
+    opening = ""
+    while rest:
+        head, rest = _cut(rest, limit - units(opening + _CLOSE), inside=bool(opening))
+        if not head:
+            continue
+        head = opening + head
+        opening = _reopening(head)
+        parts.append(head + _CLOSE if opening else head)
+        if opening and rest.startswith("```"):
+            # It ends here anyway.
+            opening, rest = "", rest[3:].lstrip()
+    return parts
 
 
-def _cut(text: str, limit: int) -> tuple[str, str]:
-    """Head of at most `limit` units, and the rest, at the best place in the head's second half."""
+def _cut(text: str, limit: int, *, inside: bool) -> tuple[str, str]:
+    """A head of at most `limit` units, and the rest. `inside` says that the text begins within a fence."""
     end = _index_of(text, limit)
-    for pattern in _CUTS:
-        places = [match for match in pattern.finditer(text, end // 2, end + 1) if match.end() > 0]
-        if places:
-            return text[: places[-1].start()].rstrip(), text[places[-1].end() :].lstrip("\n")
-    return text[:end], text[end:]
+    if end == len(text):
+        return text, ""
+    # The second half of the head is tried first, so that parts are not needlessly short.
+    for pattern, begin in [*((pattern, end // 2) for pattern in _CUTS), (_CUTS[-1], 0)]:
+        for place in reversed([*pattern.finditer(text, begin, end + 1)]):
+            stop = _before_opening(text[: place.start()], inside)
+            if text[:stop].strip():
+                return text[:stop].rstrip(), text[stop:].removeprefix(place[0]).lstrip("\n")
+    if text[0].isspace():
+        return "", text.lstrip()
+    stop = len(text[:end].rstrip("`")) or end
+    stop = _before_opening(text[:stop], inside) or stop
+    return text[:stop], text[stop:]
+
+
+def _before_opening(head: str, inside: bool) -> int:
+    """The head's length, less a fence at its end that only just opens."""
+    fences = [*_FENCE.finditer(head)]
+    opens = fences and (len(fences) + inside) % 2 and not head[fences[-1].end() :].strip()
+    return fences[-1].start() if opens else len(head)
+
+
+def _reopening(part: str) -> str:
+    """What opens the fence again that is open at the end, or ""."""
+    fences = _FENCE.findall(part)
+    return f"```{fences[-1]}\n" if len(fences) % 2 else ""
 
 
 def _index_of(text: str, limit: int) -> int:
@@ -52,9 +79,3 @@ def _index_of(text: str, limit: int) -> int:
         if used > limit:
             return max(1, index)
     return len(text)
-
-
-def _open_fence(text: str) -> str | None:
-    """The language of a code fence that is open at the end (may be ""), or None."""
-    fences = _FENCE.findall(text)
-    return fences[-1] if len(fences) % 2 else None

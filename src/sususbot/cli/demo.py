@@ -59,8 +59,7 @@ def _prepare(archive: "Archive", model: str) -> None:
     from sususbot.sources.ingest import ingest
 
     if archive.newest() is None:
-        with resources.as_file(resources.files("sususbot") / "sample") as folder:
-            new = sum(ingest(archive, path).added.new for path in _exports(folder))
+        new = sum(ingest(archive, path).added.new for path in sample_exports())
         say(f"imported {new} messages of the sample community      yours:  sususbot import export.json")
     if archive.vectors.count_pending():
         try:
@@ -74,7 +73,9 @@ def _prepare(archive: "Archive", model: str) -> None:
         say(f"indexed {done} of them by meaning                 yours:  sususbot index")
 
 
-def _exports(folder: Path) -> list[Path]:
+def sample_exports() -> list[Path]:
+    """The sample community's export files."""
+    folder = Path(str(resources.files("sususbot") / "sample"))
     return sorted(path for path in folder.glob("*.json") if path.name != "questions.json")
 
 

@@ -3,10 +3,13 @@
 It is given ids and vectors, never text: what was deleted must not be readable in its files. It is a copy that can
 always be made again: `synchronise` compares it with the archive and mends the difference. Its search is approximate
 (HNSW), so cosines are computed again from the stored vectors. Channels stay on our side (its filtered search is ten
-times slower), hence the over-fetch. One process, one client: an embedded store does not see another process's writes.
+times slower), hence the over-fetch; where even that finds too few, the audience's vectors are compared one by one.
+One process, one client: an embedded store does not see another process's writes.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -31,86 +34,129 @@ def chroma_index(dimensions: int, folder: str, url: str | None) -> VectorIndex:
         raise MissingExtra("VECTOR_DB=chroma", "chroma") from error
     # Chroma reports its use to its makers unless told not to.
     settings = Settings(anonymized_telemetry=False)
-    try:
-        if url is None:
-            return ChromaIndex(chromadb.PersistentClient(folder, settings=settings), dimensions)
-        place = urlsplit(url)
-        if place.hostname is None:
-            raise SettingsError(f"CHROMA_URL={url} is no address: write it as  http://host:8000")
-        client = chromadb.HttpClient(place.hostname, place.port or 8000, ssl=place.scheme == "https", settings=settings)
-        return ChromaIndex(client, dimensions)
-    except SettingsError:
-        raise
-    except Exception as error:
-        where = f"the Chroma server at {url} does not answer: start it, or" if url else f"Chroma cannot use {folder}:"
-        raise VectorStoreError(f"{where} set VECTOR_DB=exact ({type(error).__name__})") from error
+    if url is None:
+        client = partial(chromadb.PersistentClient, folder, settings=settings)
+        return ChromaIndex(client, dimensions, f"Chroma cannot use {folder}: set VECTOR_DB=exact")
+    place = urlsplit(url)
+    if place.hostname is None:
+        raise SettingsError(f"CHROMA_URL={url} is no address: write it as  http://host:8000")
+    client = partial(
+        chromadb.HttpClient, place.hostname, place.port or 8000, ssl=place.scheme == "https", settings=settings
+    )
+    return ChromaIndex(
+        client, dimensions, f"the Chroma server at {url} does not answer: start it, or set VECTOR_DB=exact"
+    )
 
 
 class ChromaIndex:
     """One Chroma collection."""
 
-    def __init__(self, client: Any, dimensions: int) -> None:
-        self._client = client
-        self._dimensions = dimensions
+    def __init__(self, connect: Callable[[], Any], dimensions: int, complaint: str) -> None:
+        """`complaint` is the sentence for the user when Chroma fails."""
+        self._complaint = complaint
         self._channels: dict[int, int] = {}
-        self._collection = self._open()
+        with self._told():
+            self._client = connect()
+            self._collection = self._open(dimensions)
 
     def synchronise(self, pieces: Iterable[tuple[Ids, Ids, Matrix]]) -> None:
-        there = {int(id_) for id_ in self._collection.get(include=[])["ids"]}
+        with self._told():
+            there = {int(id_) for id_ in self._collection.get(include=[])["ids"]}
         self._channels.clear()
         for ids, channels, matrix in pieces:
-            # An id's vector may have changed while this store was not looking: everything is written again.
-            self.add(ids.tolist(), channels.tolist(), matrix)
+            self._channels.update(zip(ids.tolist(), channels.tolist(), strict=True))
+            known = self._vectors([id_ for id_ in ids.tolist() if id_ in there])
+            # Also a vector that changed while this store was not looking.
+            rows = [row for row, id_ in enumerate(ids.tolist()) if not np.array_equal(known.get(id_, ()), matrix[row])]
+            self.add(ids[rows].tolist(), channels[rows].tolist(), matrix[rows])
         self.remove(sorted(there - self._channels.keys()))
 
     def add(self, ids: Sequence[int], channels: Sequence[int], matrix: Matrix) -> None:
-        for start in range(0, len(ids), _BATCH):
-            part = ids[start : start + _BATCH]
-            self._collection.upsert(ids=[str(id_) for id_ in part], embeddings=matrix[start : start + _BATCH])
+        # Chroma refuses an id that comes twice; the last one counts.
+        rows = {id_: row for row, id_ in enumerate(ids)}
+        for part in _batches(list(rows)):
+            with self._told():
+                self._collection.upsert(ids=_names(part), embeddings=matrix[[rows[id_] for id_ in part]])
         self._channels.update(zip(ids, channels, strict=True))
 
     def remove(self, ids: Sequence[int]) -> None:
-        for start in range(0, len(ids), _BATCH):
-            self._collection.delete(ids=[str(id_) for id_ in ids[start : start + _BATCH]])
-        for id_ in ids:
-            self._channels.pop(id_, None)
+        for part in _batches(list(dict.fromkeys(ids))):
+            with self._told():
+                self._collection.delete(ids=_names(part))
+            for id_ in part:
+                self._channels.pop(id_, None)
 
     def search(self, query: Vector, *, limit: int, audience: Audience = None) -> Hits:
+        allowed = [id_ for id_, channel in self._channels.items() if audience is None or channel in audience]
         fetch = limit
-        while True:
-            fetch = min(fetch, len(self._channels))
-            if not fetch:
-                return []
-            found = self._collection.query(query_embeddings=query[None], n_results=fetch, include=["embeddings"])
-            ids = [int(id_) for id_ in found["ids"][0]]
-            kept = [
-                row
-                for row, id_ in enumerate(ids)
-                if id_ in self._channels and (audience is None or self._channels[id_] in audience)
-            ]
-            # Fewer than asked came back: the graph has no more to give.
-            if len(kept) >= limit or fetch == len(self._channels) or len(ids) < fetch:
-                break
+        while 0 < fetch < len(allowed):
+            hits = [hit for hit in self._nearest(query, min(fetch, len(self))) if self._audible(hit[0], audience)]
+            if len(hits) >= limit:
+                return _best(hits, limit)
             fetch *= 4
-        cosines = np.asarray(found["embeddings"][0], np.float32) @ query
-        hits = [(ids[row], float(cosines[row])) for row in kept]
-        return sorted(hits, key=lambda hit: -hit[1])[:limit]
+        return _best(self.cosines(query, allowed).items(), limit) if limit else []
 
     def cosines(self, query: Vector, ids: Sequence[int]) -> dict[int, float]:
-        found = self._collection.get(ids=[str(id_) for id_ in ids if id_ in self._channels], include=["embeddings"])
-        if not len(found["ids"]):
-            return {}
-        scores = np.asarray(found["embeddings"], np.float32) @ query
-        return dict(zip(map(int, found["ids"]), scores.tolist(), strict=True))
+        return {id_: float(vector @ query) for id_, vector in self._vectors(ids).items()}
 
     def __len__(self) -> int:
-        return int(self._collection.count())
+        return len(self._channels)
 
     def close(self) -> None:
+        self._channels.clear()
         self._client.close()
 
-    def _open(self) -> Any:
+    def _nearest(self, query: Vector, count: int) -> list[tuple[int, float]]:
+        with self._told():
+            found = self._collection.query(query_embeddings=query[None], n_results=count, include=["embeddings"])
+        cosines = np.asarray(found["embeddings"][0], np.float32) @ query
+        return list(zip(map(int, found["ids"][0]), cosines.tolist(), strict=True))
+
+    def _audible(self, id_: int, audience: Audience) -> bool:
+        return id_ in self._channels and (audience is None or self._channels[id_] in audience)
+
+    def _vectors(self, ids: Sequence[int]) -> dict[int, Vector]:
+        vectors: dict[int, Vector] = {}
+        for part in _batches([id_ for id_ in dict.fromkeys(ids) if id_ in self._channels]):
+            with self._told():
+                found = self._collection.get(ids=_names(part), include=["embeddings"])
+            vectors.update(zip(map(int, found["ids"]), np.asarray(found["embeddings"], np.float32), strict=True))
+        return vectors
+
+    def _open(self, dimensions: int) -> Any:
+        """The collection; one that another encoder filled has other dimensions for good, and is begun anew."""
+        collection = self._created(dimensions)
+        if (collection.metadata or {}).get("dimensions") != dimensions:
+            self._client.delete_collection(_COLLECTION)
+            collection = self._created(dimensions)
+        return collection
+
+    def _created(self, dimensions: int) -> Any:
         # No embedding function: Chroma would download a model of its own.
         return self._client.get_or_create_collection(
-            _COLLECTION, embedding_function=None, configuration={"hnsw": {"space": "ip", "ef_search": 200}}
+            _COLLECTION,
+            metadata={"dimensions": dimensions},
+            embedding_function=None,
+            configuration={"hnsw": {"space": "ip", "ef_search": 200}},
         )
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Whatever Chroma or the way to its server raises, as ours."""
+        try:
+            yield
+        except Exception as error:
+            raise VectorStoreError(f"{self._complaint} ({type(error).__name__})") from error
+
+
+def _batches(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(ids), _BATCH):
+        yield ids[start : start + _BATCH]
+
+
+def _names(ids: Iterable[int]) -> list[str]:
+    return [str(id_) for id_ in ids]
+
+
+def _best(hits: Iterable[tuple[int, float]], limit: int) -> Hits:
+    return sorted(hits, key=lambda hit: -hit[1])[:limit]

@@ -6,14 +6,14 @@ Filling: recent turns from the newest back; memories from the best down, each wi
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sususbot import chat_format
 from sususbot.errors import SettingsError
 from sususbot.memory.long_term import Hit
 from sususbot.memory.short_term import turn
-from sususbot.messages import Turn
+from sususbot.messages import Message, Turn
 
 CountTokens = Callable[[str], int]
 
@@ -23,8 +23,10 @@ RECENT: Final = "recent"
 MEMORIES: Final = "memories"
 MESSAGE: Final = "message"
 SHARES: Final = {PERSONA: 0.10, RECENT: 0.40, MEMORIES: 0.35, MESSAGE: 0.15}
-# Blank lines, the heading of the memories and the name that opens the reply, in tokens of any tokenizer we know.
-_FRAME: Final = 32
+# Beyond the parts counted one by one: the token that begins a text, and seams where two parts join into more tokens.
+_SEAMS: Final = 8
+# With less than this, not even a short message could be read.
+_LEAST_MESSAGE: Final = 24
 _CUT: Final = " …"
 
 
@@ -70,7 +72,8 @@ class ContextBuilder:
         """`tokens` is what the whole prompt may take: the model's context less the reply. Raises SettingsError."""
         self._own_name = own_name
         self._count = count_tokens
-        room = tokens - _FRAME
+        # Blank lines, the heading of the memories and the name that opens the reply.
+        room = tokens - count_tokens(chat_format.prompt("", (), ("",), "", own_name)) - _SEAMS
         self._budgets = {name: int(room * share) for name, share in SHARES.items()}
         self._persona = persona.strip()
         self._persona_tokens = count_tokens(self._persona)
@@ -79,30 +82,42 @@ class ContextBuilder:
                 f"PERSONA takes {self._persona_tokens} tokens, {self._budgets[PERSONA]} are free for it: "
                 f"shorten it, or raise CONTEXT_TOKENS"
             )
+        if self._budgets[MESSAGE] < _LEAST_MESSAGE:
+            raise SettingsError(
+                f"only {max(0, self._budgets[MESSAGE])} tokens are left for the message: raise CONTEXT_TOKENS, or "
+                f"lower MAX_NEW_TOKENS"
+            )
 
     def build(self, asked: Turn, recent: Sequence[Turn], hits: Sequence[Hit], channel_names: dict[int, str]) -> Context:
         """`recent` oldest first, without the message asked; `hits` best first."""
         left_out: list[LeftOut] = []
         message = self._message(asked, left_out)
         turns, talk = self._recent(recent, left_out)
-        memories, shown = self._memories(hits, channel_names, {turn.message_id for turn in turns}, left_out)
+        memories, shown = self._memories(hits, channel_names, {turn.message_id for turn in (*turns, asked)}, left_out)
         persona = Section(PERSONA, (self._persona,), self._persona_tokens, self._budgets[PERSONA])
         prompt = chat_format.prompt(self._persona, talk.lines, memories.lines, message.lines[0], self._own_name)
         return Context(prompt, (*turns, asked), (persona, talk, memories, message), tuple(left_out), tuple(shown))
 
     def _message(self, asked: Turn, left_out: list[LeftOut]) -> Section:
         """The message itself; one that is too long loses its end."""
-        budget, text = self._budgets[MESSAGE], chat_format.line(asked)
-        used = self._count(text)
+        budget, line = self._budgets[MESSAGE], chat_format.line(asked)
+        used = self._count(line)
         if used > budget:
-            whole = len(text)
-            while used > budget and text:
+            text = whole = chat_format.one_line(asked.text)
+            speaker = asked.speaker
+            if self._count(chat_format.speaker(speaker)) > budget // 2:
+                left_out.append(LeftOut(MESSAGE, "the name", "it is so long that no words would fit"))
+                speaker = ""
+            while True:
+                line = chat_format.line(replace(asked, speaker=speaker, text=text)) + _CUT
+                used = self._count(line)
+                if used <= budget or not text:
+                    break
                 # Aim by the ratio, then step down: tokens a character vary.
                 text = text[: min(len(text) - 1, len(text) * budget // used)]
-                used = self._count(text + _CUT)
-            left_out.append(LeftOut(MESSAGE, f"the last {whole - len(text)} characters", "the message is too long"))
-            text += _CUT
-        return Section(MESSAGE, (text,), used, budget)
+            if dropped := len(whole) - len(text):
+                left_out.append(LeftOut(MESSAGE, f"the last {dropped} characters", "the message is too long"))
+        return Section(MESSAGE, (line,), used, budget)
 
     def _recent(self, recent: Sequence[Turn], left_out: list[LeftOut]) -> tuple[list[Turn], Section]:
         budget, used = self._budgets[RECENT], 0
@@ -129,19 +144,19 @@ class ContextBuilder:
         shown: list[Hit] = []
         blocks: list[list[str]] = []
         for hit in hits:
-            fresh = [message for message in hit.around if message.id not in seen]
             if hit.message.id in seen:
                 left_out.append(LeftOut(MEMORIES, _label(hit), "shown already"))
                 continue
-            name = names.get(hit.message.channel_id, "?")
-            lines = [chat_format.quoted_line(turn(message), name) for message in fresh]
-            tokens = sum(self._count(line + "\n") for line in lines)
-            if used + tokens > budget:
+            fresh = [message for message in hit.around if message.id not in seen]
+            name, full = names.get(hit.message.channel_id, "?"), f"budget of {budget} tokens is full"
+            lines, tokens = self._quoted(fresh, name)
+            if used + tokens > budget and len(fresh) > 1:
                 # Its neighbours do not fit; the memory itself may.
-                fresh, lines = [hit.message], [chat_format.quoted_line(turn(hit.message), name)]
-                tokens = self._count(lines[0] + "\n")
+                left_out.append(LeftOut(MEMORIES, f"{len(fresh) - 1} messages around {_label(hit)}", full))
+                fresh = [hit.message]
+                lines, tokens = self._quoted(fresh, name)
             if used + tokens > budget:
-                left_out.append(LeftOut(MEMORIES, _label(hit), f"budget of {budget} tokens is full"))
+                left_out.append(LeftOut(MEMORIES, _label(hit), full))
                 continue
             used += tokens
             seen.update(message.id for message in fresh)
@@ -149,6 +164,11 @@ class ContextBuilder:
             blocks.append(lines)
         ordered = tuple(line for block in reversed(blocks) for line in block)
         return Section(MEMORIES, ordered, used, budget), shown
+
+    def _quoted(self, messages: Sequence[Message], channel: str) -> tuple[list[str], int]:
+        """Lines of a memory, and their tokens."""
+        lines = [chat_format.quoted_line(turn(message), channel) for message in messages]
+        return lines, sum(self._count(line + "\n") for line in lines)
 
 
 def _label(hit: Hit) -> str:

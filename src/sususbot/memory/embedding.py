@@ -65,7 +65,11 @@ def _in_hub_cache(model: str) -> Path | None:
         return None
     from huggingface_hub import try_to_load_from_cache
 
-    found = [try_to_load_from_cache(model, name) for name in ("config.json", "tokenizer.json", "model.safetensors")]
+    try:
+        found = [try_to_load_from_cache(model, name) for name in ("config.json", "tokenizer.json", "model.safetensors")]
+    except ValueError:
+        # A path such as ./minilm, which is no name on the hub.
+        return None
     paths = [Path(path) for path in found if isinstance(path, str)]
     return paths[0].parent if len(paths) == len(found) else None
 
@@ -86,16 +90,21 @@ class MiniLM:
         logging.set_verbosity_error()  # type: ignore[no-untyped-call]
         try:
             self._tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
-            self._model: Any = AutoModel.from_pretrained(folder, local_files_only=True, dtype=_fastest_dtype()).eval()
+            loaded: Any = AutoModel.from_pretrained(
+                folder, local_files_only=True, dtype=_fastest_dtype(), output_loading_info=True
+            )
+            self.name = f"{Path(model).name}:{_digest(folder)}"
         except Exception as error:
-            raise ModelLoadFailed(
-                f"the embedding model in {folder} cannot be loaded ({error}): remove the folder and fetch it again"
-            ) from error
+            raise ModelLoadFailed(f"{_refused(folder)} ({error}): remove the folder and fetch it again") from error
+        self._model, info = loaded
+        # The pooler is not used; for any other layer that the file lacks, transformers would make up numbers.
+        if lacking := [key for key in info["missing_keys"] if not key.startswith("pooler")]:
+            raise ModelLoadFailed(f"{_refused(folder)}, it lacks {len(lacking)} layers: fetch it again")
+        self._model.eval()
         self._torch = torch
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(_MAX_TOKENS)
         self.dimensions = int(self._model.config.hidden_size)
-        self.name = f"{Path(model).name}:{_digest(folder)}"
 
     def embed(self, texts: Sequence[str]) -> Matrix:
         places: dict[str, list[int]] = {}
@@ -135,6 +144,10 @@ def _batches(lengths: Sequence[int]) -> list[list[int]]:
             batches.append([])
         batches[-1].append(index)
     return batches
+
+
+def _refused(folder: Path) -> str:
+    return f"the embedding model in {folder} cannot be loaded"
 
 
 def _fastest_dtype() -> Any:

@@ -35,10 +35,10 @@ class RememberedLines:
         self._memory = memory
 
     def lines(self, turns: Sequence[Turn], audience: Audience) -> Sequence[Line]:
-        if not turns:
-            return []
+        # A bare mention asks about what was said just before it.
+        question = next((turn.text for turn in reversed(turns) if turn.text.strip()), "")
         shown = {turn.message_id for turn in turns if turn.message_id is not None}
-        found = self._memory.search(turns[-1].text, limit=_SIMILAR, audience=audience, exclude=shown)
+        found = self._memory.search(question, limit=_SIMILAR, audience=audience, exclude=shown)
         best: dict[str, Line] = {}
         for line in (line for hit in found.hits for line in _lines_of(hit)):
             if line.text and (line.text not in best or best[line.text].score < line.score):
@@ -67,14 +67,11 @@ def _line(message: Message, score: float) -> Line:
 
 def _answer(hit: Hit) -> Message | None:
     """What somebody else said to it."""
-    later = [message for message in hit.around if message.id > hit.message.id]
-    replies = [message for message in later if message.reply_to == hit.message.id]
+    asked = hit.message
+    later = [message for message in hit.around if message.id > asked.id and message.author.id != asked.author.id]
+    replies = [message for message in later if message.reply_to == asked.id]
     spoken = [
-        message
-        for message in later
-        if message.author.id != hit.message.author.id
-        and message.reply_to is None
-        and message.created_at - hit.message.created_at <= _ANSWER_MS
+        message for message in later if message.reply_to is None and message.created_at - asked.created_at <= _ANSWER_MS
     ]
     return next(iter([*replies, *spoken]), None)
 

@@ -13,19 +13,25 @@ Only what may be remembered, only from channels that all readers of the answer m
 Not here: what of it fits into a prompt (`context`).
 """
 
+import logging
 import threading
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 import numpy as np
 
 from sususbot.archive.archive import Archive, now_ms
 from sususbot.archive.words import question_words
+from sususbot.errors import VectorStoreError
 from sususbot.memory.embedding import Embedder, embedded_text
-from sususbot.memory.vector_index import VectorIndex
+from sususbot.memory.vector_index import Vector, VectorIndex
 from sususbot.messages import Audience, Message
+
+logger = logging.getLogger(__name__)
 
 _CANDIDATES: Final = 200
 _DAY_MS: Final = 86_400_000
@@ -95,6 +101,8 @@ class LongTerm:
         self._neighbours = neighbours
         self._neighbour_ms = neighbour_minutes * 60_000
         self._lock = threading.Lock()
+        # Set when the index could not be told of a change; it is filled anew once it answers again.
+        self._behind = False
         if index is not None:
             index.synchronise(archive.vectors.load())
 
@@ -120,23 +128,27 @@ class LongTerm:
         clock.lap("embed")
         words = dict(self._archive.words.search(question_words(question), limit=_CANDIDATES, audience=audience))
         clock.lap("words")
-        cosines: dict[int, float] = {}
-        if vector is not None and self._index is not None:
-            with self._lock:
-                cosines = dict(self._index.search(vector, limit=_CANDIDATES, audience=audience))
-                cosines |= self._index.cosines(vector, [id_ for id_ in words if id_ not in cosines])
+        cosines = {} if vector is None else self._cosines(vector, words, audience)
         clock.lap("vectors")
         candidates = [id_ for id_ in cosines.keys() | words.keys() if id_ not in exclude]
-        hits = self._ranked(candidates, cosines, words, now_ms() if now is None else now, limit)
+        ranked = self._ranked(candidates, cosines, words, now_ms() if now is None else now)
         clock.lap("rank")
-        hits = [self._with_neighbours(hit, exclude) for hit in hits]
+        placed = (self._with_neighbours(hit, exclude) for hit in ranked)
+        hits = list(islice((hit for hit in placed if hit is not None), limit))
         clock.lap("neighbours")
         return Found(hits, clock.seconds)
 
     def learn(self) -> int:
-        """Make newly arrived or edited messages findable by meaning, some at a time; gives how many."""
+        """Make newly arrived or edited messages findable by meaning, some at a time; gives how many.
+
+        Raises VectorStoreError when the index does not answer; what was missed is made up for by a later call.
+        """
         if self._embedder is None or self._index is None:
             return 0
+        if self._behind:
+            with self._changing() as index:
+                index.synchronise(self._archive.vectors.load())
+                self._behind = False
         pending = self._archive.vectors.pending(_LIVE_BATCH)
         if not pending:
             return 0
@@ -146,10 +158,9 @@ class LongTerm:
         channels = self._archive.messages(kept)
         # Deleted between the two steps: it must not come back.
         rows = [row for row in rows if pending[row].id in channels]
-        with self._lock:
-            self._index.add(
-                [pending[row].id for row in rows], [channels[pending[row].id].channel_id for row in rows], matrix[rows]
-            )
+        ids = [pending[row].id for row in rows]
+        with self._changing() as index:
+            index.add(ids, [channels[id_].channel_id for id_ in ids], matrix[rows])
         return len(pending)
 
     def drop_stale(self, ids: Sequence[int]) -> None:
@@ -157,16 +168,35 @@ class LongTerm:
         if self._index is None:
             return
         stale = self._archive.vectors.without(ids)
-        with self._lock:
-            self._index.remove(stale)
+        with self._changing() as index:
+            index.remove(stale)
 
     def close(self) -> None:
         if self._index is not None:
             self._index.close()
 
-    def _ranked(
-        self, ids: Sequence[int], cosines: dict[int, float], words: dict[int, float], now: int, limit: int
-    ) -> list[Hit]:
+    @contextmanager
+    def _changing(self) -> Iterator[VectorIndex]:
+        assert self._index is not None
+        with self._lock:
+            try:
+                yield self._index
+            except VectorStoreError:
+                self._behind = True
+                raise
+
+    def _cosines(self, vector: Vector, words: Collection[int], audience: Audience) -> dict[int, float]:
+        """The nearest messages and those found by words; none while the index does not answer: words go on alone."""
+        assert self._index is not None
+        try:
+            with self._lock:
+                cosines = dict(self._index.search(vector, limit=_CANDIDATES, audience=audience))
+                return cosines | self._index.cosines(vector, [id_ for id_ in words if id_ not in cosines])
+        except VectorStoreError as error:
+            logger.warning("searched by words alone: %s", error)
+            return {}
+
+    def _ranked(self, ids: Sequence[int], cosines: dict[int, float], words: dict[int, float], now: int) -> list[Hit]:
         if not ids:
             return []
         semantic = _scaled([cosines.get(id_, 0.0) for id_ in ids])
@@ -182,7 +212,7 @@ class LongTerm:
             hits.append(Hit(message, self._weigh(parts), parts, (message,)))
         # The id settles ties, so that equal questions get equal answers.
         hits.sort(key=lambda hit: (-hit.score, -hit.message.id))
-        return _distinct(hits)[:limit]
+        return _distinct(hits)
 
     def _weigh(self, parts: Parts) -> float:
         weights = self._weights
@@ -197,12 +227,15 @@ class LongTerm:
         age_days = max(0, now - message.created_at) / _DAY_MS
         return float(2.0 ** (-age_days / self._weights.half_life_days))
 
-    def _with_neighbours(self, hit: Hit, exclude: Collection[int]) -> Hit:
-        """The hit with what was said around it, as far as no silence lies between."""
+    def _with_neighbours(self, hit: Hit, exclude: Collection[int]) -> Hit | None:
+        """The hit with what was said around it, as far as no silence lies between.
+
+        None when it may not be remembered: an index does not know who opted out since it was filled.
+        """
         around = self._archive.around(hit.message, reach=self._neighbours)
         places = [place for place, message in enumerate(around) if message.id == hit.message.id]
         if not places:
-            return hit
+            return None
         first = last = places[0]
         while first > 0 and self._joined(around[first - 1], around[first], exclude):
             first -= 1

@@ -3,7 +3,8 @@
 Fallback chain: the chosen backend, then the others in order (recall), then a short line in character. Every step down
 is named in the reply. `submit` either takes a request and later gives exactly one reply, or raises Busy at once.
 Backends run in one thread of their own; the event loop only ever waits on futures. A backend that does not come back
-in time is left behind: its deadline is cancelled and the next one answers in a thread of its own.
+in time is left behind: its deadline is cancelled, what it still says is not heard, and the next one answers in a thread
+of its own. The time spent waiting in line counts.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,8 +23,11 @@ logger = logging.getLogger(__name__)
 
 # Of a reply's time, what is kept back for falling back once the first backend is late.
 _RESERVE: Final = 0.25
-_MARGIN_SECONDS: Final = 0.25
+# Of a reply's time, what a backend may take longer than its deadline before it is left behind.
+_MARGIN: Final = 0.05
 CANNED: Final = "canned"
+# The step before any backend, as it is named when it takes too long.
+PREPARING: Final = "context"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +49,14 @@ class Generation:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
+_LATE: Final = "its time was over"
+
 # Told each chunk of text as it comes, on the event loop; None means: forget what came so far, another backend begins.
 OnText = Callable[[str | None], None]
+
+
+def _nobody(_: str | None) -> None:
+    """Listens to no text."""
 
 
 class Inference:
@@ -61,6 +71,7 @@ class Inference:
         self._queue_size = queue_size
         self._seconds = deadline_seconds
         self._waiting = 0
+        self._running: set[Deadline] = set()
         self._random = random.Random()
         self._context_thread = ThreadPoolExecutor(1, "context")
         self._model_thread = ThreadPoolExecutor(1, "model")
@@ -86,77 +97,97 @@ class Inference:
             raise Busy("too many questions at once: ask again in a moment")
         self._waiting += 1
         try:
-            return await self._answer(prepare, clean, on_text)
+            return await self._answer(prepare, clean, on_text or _nobody)
         finally:
             self._waiting -= 1
 
     def close(self) -> None:
+        """End what runs, drop what waits."""
+        for deadline in self._running.copy():
+            deadline.cancel()
         for executor in (self._context_thread, self._model_thread, self._spare_threads):
             executor.shutdown(wait=False, cancel_futures=True)
         for backend in self._backends:
             backend.close()
 
-    async def _answer(
-        self, prepare: Callable[[], Request], clean: Callable[[str], str], on_text: OnText | None
-    ) -> Generation:
+    async def _answer(self, prepare: Callable[[], Request], clean: Callable[[str], str], tell: OnText) -> Generation:
         begun = time.monotonic()
-        loop = asyncio.get_running_loop()
-        request = await loop.run_in_executor(self._context_thread, prepare)
-        seconds = {"context": time.monotonic() - begun}
         fallbacks: list[Fallback] = []
+
+        def fall_back(step: str, reason: str) -> None:
+            logger.warning("%s did not answer: %s", step, reason)
+            fallbacks.append(Fallback(step, reason))
+            tell(None)
+
+        request = await self._prepared(prepare)
+        seconds = {"context": time.monotonic() - begun}
+        if request is None:
+            fall_back(PREPARING, _LATE)
+            return self._canned_line(fallbacks, seconds, tell)
         for place, backend in enumerate(self._backends):
             left = begun + self._seconds - time.monotonic()
             later = place + 1 < len(self._backends)
             deadline = Deadline(max(0.0, left - self._seconds * _RESERVE * later))
-            attempt = _Attempt(backend, request, deadline, on_text)
+            attempt = _Attempt(backend, request, deadline, tell)
             thread = self._model_thread if place == 0 else self._spare_threads
-            reason = await attempt.run(thread)
-            text = clean(attempt.text) if reason is None else ""
+            self._running.add(deadline)
+            try:
+                reason = await attempt.run(thread, self._seconds * _MARGIN)
+            finally:
+                self._running.discard(deadline)
             seconds |= attempt.seconds
-            if text:
+            if text := clean(attempt.text) if reason is None else "":
                 return Generation(text, backend.name, attempt.usage, tuple(fallbacks), seconds)
-            fallbacks.append(Fallback(backend.name, reason or "it said nothing"))
-            logger.warning("%s did not answer: %s", backend.name, fallbacks[-1].reason)
-            if on_text is not None:
-                on_text(None)
+            fall_back(backend.name, reason or "it said nothing")
+        return self._canned_line(fallbacks, seconds, tell)
+
+    async def _prepared(self, prepare: Callable[[], Request]) -> Request | None:
+        """The request, or None when making it takes so long that nothing could be done with it."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await asyncio.get_running_loop().run_in_executor(self._context_thread, prepare)
+        except TimeoutError:
+            return None
+
+    def _canned_line(self, fallbacks: Sequence[Fallback], seconds: dict[str, float], tell: OnText) -> Generation:
         text = self._random.choice(self._canned)
-        if on_text is not None:
-            on_text(text)
+        tell(text)
         return Generation(text, CANNED, Usage(), tuple(fallbacks), seconds)
 
 
 class _Attempt:
     """One backend's try at one request."""
 
-    def __init__(self, backend: Backend, request: Request, deadline: Deadline, on_text: OnText | None) -> None:
+    def __init__(self, backend: Backend, request: Request, deadline: Deadline, tell: OnText) -> None:
         self._backend = backend
         self._request = request
         self._deadline = deadline
-        self._on_text = on_text
+        self._tell_caller = tell
         self._loop = asyncio.get_running_loop()
+        self._over = False
         self.text = ""
         self.usage = Usage()
         self.seconds: dict[str, float] = {}
 
-    async def run(self, executor: ThreadPoolExecutor) -> str | None:
+    async def run(self, executor: Executor, margin: float) -> str | None:
         """Fill in `text`; gives None, or why there is none."""
         try:
             # A backend looks at its deadline itself; the margin is for those that are stuck inside the engine.
-            async with asyncio.timeout(self._deadline.remaining + _MARGIN_SECONDS):
+            async with asyncio.timeout(self._deadline.remaining + margin):
                 finish = await self._loop.run_in_executor(executor, self._generate, time.monotonic())
         except TimeoutError:
-            self._deadline.cancel()
-            return "its time was over"
-        except asyncio.CancelledError:
-            self._deadline.cancel()
-            raise
+            return _LATE
         except ModelError as error:
             return str(error)
         except Exception as error:
             # A bug in a backend must not cost the member the reply; the log has the whole of it.
             logger.exception("%s broke", self._backend.name)
             return f"it broke ({type(error).__name__})"
-        return "its time was over" if finish in ("deadline", "cancelled") else None
+        finally:
+            # Also when the caller was cancelled: nobody waits any more.
+            self._over = True
+            self._deadline.cancel()
+        return _LATE if finish in ("deadline", "cancelled") else None
 
     def _generate(self, submitted: float) -> Finish | None:
         begun = time.monotonic()
@@ -164,12 +195,18 @@ class _Attempt:
         pieces: list[str] = []
         finish: Finish | None = None
         for chunk in self._backend.generate(self._request, self._deadline):
+            if self._over:
+                return "cancelled"
             if chunk.text:
                 self.seconds.setdefault("first_token", time.monotonic() - begun)
                 pieces.append(chunk.text)
-                if self._on_text is not None:
-                    self._loop.call_soon_threadsafe(self._on_text, chunk.text)
+                self._loop.call_soon_threadsafe(self._tell, chunk.text)
             finish, self.usage = chunk.finish, chunk.usage or self.usage
         self.text = "".join(pieces)
         self.seconds["model"] = time.monotonic() - begun
         return finish
+
+    def _tell(self, text: str) -> None:
+        """On the event loop: a backend that was left behind may still be talking."""
+        if not self._over:
+            self._tell_caller(text)

@@ -12,6 +12,7 @@ other batches than the whole of it; and, of a reply cut by its length, an end th
 """
 
 import logging
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,7 +44,7 @@ _FINISHES: Final[dict[str, Finish]] = {"eos": "stop", "word": "stop", "limit": "
 
 
 class LlamaCpp:
-    """`gpu_layers` None lets the engine fill the GPU, `threads` None lets it choose."""
+    """`gpu_layers` None lets the engine fill the GPU; `threads` None takes half of the cores."""
 
     name: Final = "llamacpp"
 
@@ -158,9 +159,9 @@ def _start(
     params.cache_ram_mib = _CACHE_MIB
     if gpu_layers is not None:
         params.n_gpu_layers = gpu_layers
-    if threads is not None:
-        params.cpuparams.n_threads = threads
-        params.cpuparams_batch.n_threads = threads
+    # The engine's threads spin until the last one arrives. With one on every core, any other program makes it wait:
+    # 5 s instead of 0.02 s for a tiny reply on two busy cores, 0.04 s with a single thread.
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads or max(1, (os.cpu_count() or 2) // 2)
     params.hostnames = ["127.0.0.1"]
     params.port = 0
     params.api_keys = [key]

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from sususbot.errors import BackendFailed
+from sususbot.errors import BackendFailed, SususError
 from sususbot.messages import Audience, Turn
 from sususbot.model.backend import Chunk, Deadline, Request, Usage
 from sususbot.model.estimate import estimate_tokens
@@ -55,7 +55,7 @@ class Recall:
             yield Chunk("", over, Usage())
             return
         text = self._choose(request)
-        words = _words(_before_stop(text, request.stop))
+        words = _words(text)
         limit = request.sampling.max_new_tokens
         for word in words[:limit]:
             if over := deadline.over():
@@ -70,11 +70,16 @@ class Recall:
 
     def _choose(self, request: Request) -> str:
         asker = request.turns[-1].author_id if request.turns else None
-        said = {_key(turn.text) for turn in request.turns} | {self._last.get(request.channel_id, "")}
-        for line in self._source.lines(request.turns, request.audience):
+        said = {_key(_before_stop(turn.text, request.stop)) for turn in request.turns}
+        said.add(self._last.get(request.channel_id, ""))
+        try:
+            lines = self._source.lines(request.turns, request.audience)
+        except SususError as error:
+            raise BackendFailed(str(error)) from error
+        for line in lines:
             text = _before_stop(line.text, request.stop)
-            if text.strip() and _key(text) not in said and (asker is None or line.author_id != asker):
-                return line.text
+            if text and _key(text) not in said and (asker is None or line.author_id != asker):
+                return text
         raise BackendFailed("nothing in the archive answers this: import more history, or set up a model")
 
     def _remember(self, channel_id: int | None, text: str) -> None:
@@ -91,9 +96,9 @@ def _key(text: str) -> str:
 
 def _before_stop(text: str, stops: Sequence[str]) -> str:
     text = text.strip()
-    for stop in stops:
+    for stop in filter(None, stops):
         text = text.split(stop, 1)[0]
-    return text
+    return text.rstrip()
 
 
 def _words(text: str) -> list[str]:

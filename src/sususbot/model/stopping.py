@@ -1,4 +1,4 @@
-"""Cuts a stream of text at the first stop string, even when it comes in pieces.
+"""Cuts a stream of text before the stop string that is complete first, even when it comes in pieces.
 
 What could be the beginning of a stop string is held back until the next piece decides. Used by the backends whose
 engine does not look for stop strings, or cannot be trusted to.
@@ -21,10 +21,11 @@ class Stopping:
             return ""
         text = self._held + text
         self._held = ""
-        cuts = [at for stop in self._stops if (at := text.find(stop)) >= 0]
-        if cuts:
+        found = [(at + len(stop), at) for stop in self._stops if (at := text.find(stop)) >= 0]
+        if found:
             self.found = True
-            return text[: min(cuts)]
+            _, begin = min(found)
+            return text[:begin]
         keep = self._undecided(text)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]

@@ -9,6 +9,7 @@ A call whose connection breaks before anything came is made once more: servers d
 """
 
 import asyncio
+import atexit
 import queue
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -48,14 +49,18 @@ class Wire:
 
     def __init__(self, base_url: str, headers: Mapping[str, str] | None = None, *, trust_env: bool = True) -> None:
         timeout = httpx.Timeout(None, connect=_CONNECT_SECONDS)
+        # Reading the certificates takes 60 ms: not where there is nothing to verify.
+        secure = httpx.URL(base_url).scheme != "http"
         self._client = httpx.AsyncClient(
-            base_url=base_url, headers=headers, timeout=timeout, limits=_LIMITS, trust_env=trust_env
+            base_url=base_url, headers=headers, timeout=timeout, limits=_LIMITS, trust_env=trust_env, verify=secure
         )
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="model-wire", daemon=True)
         self._lock = threading.Lock()
         self._closed = False
         self._thread.start()
+        # A server in this process cannot end while a connection to it is open, and this thread is frozen by then.
+        atexit.register(self.close)
 
     def call(self, path: str, body: Event | None, seconds: float) -> Event:
         """One JSON answer; GET when there is no body."""
@@ -94,6 +99,7 @@ class Wire:
             if self._closed:
                 return
             self._closed = True
+        atexit.unregister(self.close)
         asyncio.run_coroutine_threadsafe(self._shut(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

@@ -3,7 +3,9 @@
 A damaged or cut gzip gives all that can still be unpacked; `fault` then says what is wrong with the rest.
 """
 
+import contextlib
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Self
 
@@ -47,18 +49,27 @@ class ByteStream:
             if not self._input:
                 self._input = self._raw()
                 if not self._input:
-                    if not self._unpacker.eof:
-                        self.fault = "the gzip file is cut off here"
-                    break
+                    if self._unpacker.eof:
+                        break
+                    self.fault = "the gzip file is cut off here"
+                    return self._unpacker.flush()
             if self._unpacker.eof:
                 # Several gzip files written one after another are one gzip file.
                 self._unpacker = zlib.decompressobj(_GZIP_WINDOW)
+            before = self._unpacker.copy()
             try:
                 piece = self._unpacker.decompress(self._input, _CHUNK)
             except zlib.error:
                 self.fault = "the gzip file is damaged here"
-                break
+                return b"".join(_until_damage(before, self._input))
             self._input = self._unpacker.unused_data if self._unpacker.eof else self._unpacker.unconsumed_tail
             if piece:
                 return piece
         return b""
+
+
+def _until_damage(unpacker: "zlib._Decompress", packed: bytes) -> Iterator[bytes]:
+    """All that can be unpacked; given the whole at once, zlib keeps it to itself when it meets the damage."""
+    with contextlib.suppress(zlib.error):
+        for byte in range(len(packed)):
+            yield unpacker.decompress(packed[byte : byte + 1])

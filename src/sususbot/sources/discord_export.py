@@ -20,7 +20,7 @@ import orjson
 from sususbot.errors import NotAnExport
 from sususbot.messages import Channel, Guild, Message, iso_ms
 from sususbot.sources.byte_stream import ByteStream
-from sususbot.sources.exported_message import MALFORMED, MessageReader
+from sususbot.sources.exported_message import MALFORMED, MessageReader, int64
 
 # Messages to a transaction: large enough that commits do not count, small enough that a kill costs a second at most.
 _BATCH: Final = 16_384
@@ -28,8 +28,8 @@ _BATCH: Final = 16_384
 _LONGEST: Final = 1 << 25
 _START: Final = re.compile(rb'\{\s*"id"\s*:\s*"-?\d+"\s*,\s*"type"\s*:')
 _MESSAGES: Final = re.compile(rb'"messages"\s*:\s*\[')
-_END: Final = re.compile(r'\s*\]\s*(?:,\s*"messageCount"\s*:\s*(\d+)\s*)?\}\s*')
-_BETWEEN: Final = re.compile(r"[\s,]*")
+_END: Final = re.compile(r'\s*\]\s*(?:,\s*"messageCount"\s*:\s*(\d{1,18})\s*)?\}\s*', re.ASCII)
+_BETWEEN: Final = re.compile(r"[\s,]*", re.ASCII)
 _DECODER: Final = json.JSONDecoder()
 
 
@@ -73,8 +73,8 @@ class DiscordExport:
             guild, channel, exported_at = head["guild"], head["channel"], head.get("exportedAt")
             return cls(
                 path,
-                Guild(int(guild["id"]), guild["name"]),
-                _channel(channel, int(guild["id"])),
+                Guild(int64(guild["id"]), str(guild["name"])),
+                _channel(channel, int64(guild["id"])),
                 # Old exporters do not say when; the file's own time is the best witness then.
                 iso_ms(exported_at) if exported_at else int(path.stat().st_mtime * 1000),
             )
@@ -118,19 +118,22 @@ class DiscordExport:
 
     def _salvage(self, start: int, piece: bytes, *, last: bool) -> Iterator[tuple[int, Any]]:
         """The whole objects of a piece that is more, or less, than one message."""
-        text = piece.decode(errors="replace")
+        text = piece.decode(errors="surrogateescape")
         at = _BETWEEN.match(text).end()  # type: ignore[union-attr]  # matches always
+        byte = start + at
         while at < len(text) and not (last and _END.fullmatch(text, at)):
-            byte = start + len(text[:at].encode())
             self._number += 1
             try:
-                item, at = _DECODER.raw_decode(text, at)
-            except (json.JSONDecodeError, RecursionError):
+                item, end = _DECODER.raw_decode(text, at)
+                size = len(text[at:end].encode())
+                # Escaped halves of surrogate pairs are valid JSON, but no text that can be stored.
+                item = orjson.loads(json.dumps(item, ensure_ascii=False).encode(errors="replace"))
+            except (ValueError, RecursionError):
                 self._fault(byte, "cut off or garbled")
                 return
-            # Escaped halves of surrogate pairs are valid JSON, but no text that can be stored.
-            yield byte, orjson.loads(json.dumps(item, ensure_ascii=False).encode(errors="replace"))
-            at = _BETWEEN.match(text, at).end()  # type: ignore[union-attr]
+            yield byte, item
+            at = _BETWEEN.match(text, end).end()  # type: ignore[union-attr]
+            byte += size + at - end
         if last:
             self._check_end(start + len(piece), _END.fullmatch(text, at))
 
@@ -161,12 +164,12 @@ def _channel(channel: dict[str, Any], guild_id: int) -> Channel:
     # For a thread the exporter's "category" is the channel it belongs to.
     category = channel.get("categoryId")
     return Channel(
-        int(channel["id"]),
+        int64(channel["id"]),
         guild_id,
-        channel["name"],
+        str(channel["name"]),
         str(channel.get("type", "GuildTextChat")),
-        int(category) if category else None,
-        channel.get("topic"),
+        int64(category) if category else None,
+        str(channel["topic"]) if channel.get("topic") else None,
     )
 
 
@@ -178,11 +181,14 @@ def _pieces(stream: ByteStream) -> Iterator[tuple[int, bytes, bool]]:
         buffer += chunk
         if not begun and (found := _MESSAGES.search(buffer)):
             buffer, base, searched, begun = buffer[found.end() :], found.end(), 0, True
-        if not begun or len(buffer) > _LONGEST:
+        if not begun:
             continue
         starts = [0, *(match.start() for match in _START.finditer(buffer, searched) if match.start())]
         for here, there in itertools.pairwise(starts):
             if buffer[here:there].strip():
                 yield base + here, buffer[here:there], False
         buffer, base = buffer[starts[-1] :], base + starts[-1]
+        if len(buffer) > _LONGEST:
+            yield base, buffer, False
+            buffer, base = b"", base + len(buffer)
     yield base, buffer, True

@@ -39,6 +39,7 @@ _TYPES: Final = {
 }
 # A type that no one knows is kept as system text, never as something a member wrote.
 _UNKNOWN_TYPE: Final = 255
+_RAW_MENTION: Final = re.compile(r"<@!?(\d+)>")
 _CUSTOM_EMOJI: Final = re.compile(r"<a?(:\w+:)\d+>")
 
 
@@ -62,7 +63,7 @@ class MessageReader:
         type_ = _type(item["type"])
         reference = item.get("reference") if type_ == REPLY_TYPE else None
         return Message(
-            id=_int64(item["id"]) or self._derive_id(created_at, author.id, text),
+            id=int64(item["id"]) or self._derive_id(created_at, author.id, text),
             channel_id=self._channel_id,
             author=author,
             created_at=created_at,
@@ -70,9 +71,9 @@ class MessageReader:
             rendered=rendered,
             type=type_,
             edited_at=iso_ms(edited_at) if edited_at else None,
-            reply_to=_int64(reference["messageId"]) if reference and reference.get("messageId") else None,
+            reply_to=int64(reference["messageId"]) if reference and reference.get("messageId") else None,
             pinned=bool(item.get("isPinned")),
-            mentions=tuple(_int64(user["id"]) for user in item.get("mentions") or ()),
+            mentions=tuple(int64(user["id"]) for user in item.get("mentions") or ()),
             reactions=tuple(map(_reaction, item.get("reactions") or ())),
             attachments=tuple(map(_attachment, item.get("attachments") or ())),
         )
@@ -82,7 +83,7 @@ class MessageReader:
         author = self._authors.get(key)
         if author is None:
             name = str(item["name"])
-            author = Author(_int64(item["id"]), name, str(item.get("nickname") or name), bool(item.get("isBot")))
+            author = Author(int64(item["id"]), name, str(item.get("nickname") or name), bool(item.get("isBot")))
             self._authors[key] = author
         return author
 
@@ -93,14 +94,14 @@ class MessageReader:
         same id, and ids still sort by time (below zero before 2015).
         """
         low = zlib.crc32(f"{self._channel_id} {author_id} {text}".encode()) & 0x3FFFFF
-        id_ = _int64(((created_at - DISCORD_EPOCH_MS) << 22) | low)
+        id_ = int64(((created_at - DISCORD_EPOCH_MS) << 22) | low)
         while id_ in self._derived:
             id_ += 1
         self._derived.add(id_)
         return id_
 
 
-def _int64(value: object) -> int:
+def int64(value: object) -> int:
     number = int(value)  # type: ignore[call-overload]  # what is no number raises, as the caller expects
     if not -(1 << 63) <= number < 1 << 63:
         raise ValueError(f"{number} is no id")
@@ -120,22 +121,33 @@ def _both_ways(text: str, mentions: list[Json]) -> tuple[str, str]:
     content = rendered = text
     if mentions:
         names = {str(user["id"]): str(user.get("nickname") or user["name"]) for user in mentions}
-        # The longest first: "@mia" must not eat the beginning of "@mia_k".
-        for id_, name in sorted(names.items(), key=lambda pair: -len(pair[1])):
-            if list(names.values()).count(name) == 1:
-                content = content.replace(f"@{name}", f"<@{id_}>")
-            rendered = rendered.replace(f"<@{id_}>", f"@{name}").replace(f"<@!{id_}>", f"@{name}")
+        content = _with_ids(text, names)
+        rendered = _RAW_MENTION.sub(lambda found: f"@{names[found[1]]}" if found[1] in names else found[0], text)
     if "<" in rendered:
         rendered = _CUSTOM_EMOJI.sub(r"\1", rendered)
     return content, rendered
+
+
+def _with_ids(text: str, names: dict[str, str]) -> str:
+    """`<@123>` for `@mia`, in one pass: what was put in is not read again, and a raw mention stays as it is."""
+    # The longest first: "@mia" must not eat the beginning of "@mia_k", not even where two are called mia_k.
+    longest_first = sorted(filter(None, names.values()), key=len, reverse=True)
+    ids = {name: id_ for id_, name in names.items() if longest_first.count(name) == 1}
+    content, at = "", 0
+    while (sign := text.find("@", at)) >= 0:
+        name = next((name for name in longest_first if text.startswith(name, sign + 1)), "")
+        content += text[at:sign]
+        at = sign + 1 + len(name)
+        content += f"<@{ids[name]}>" if name in ids and not content.endswith("<") else text[sign:at]
+    return content + text[at:]
 
 
 def _reaction(item: Json) -> Reaction:
     emoji = item["emoji"]
     # Custom emoji have an id; standard ones are their own character.
     name = f":{emoji['name']}:" if emoji.get("id") else str(emoji["name"])
-    return Reaction(name, _int64(item["count"]))
+    return Reaction(name, int64(item["count"]))
 
 
 def _attachment(item: Json) -> Attachment:
-    return Attachment(_int64(item["id"]), str(item["fileName"]), _int64(item["fileSizeBytes"]), str(item["url"]))
+    return Attachment(int64(item["id"]), str(item["fileName"]), int64(item["fileSizeBytes"]), str(item["url"]))

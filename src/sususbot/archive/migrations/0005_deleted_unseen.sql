@@ -1,0 +1,6 @@
+-- Messages deleted before they were ever imported: when one arrives after all, it becomes a tombstone at once.
+
+CREATE TABLE deleted_unseen (
+    id INTEGER PRIMARY KEY,
+    deleted_at INTEGER NOT NULL
+);

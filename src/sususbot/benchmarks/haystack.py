@@ -1,0 +1,64 @@
+"""An archive to search in: exports imported and indexed once, kept beside the data for the next run."""
+
+import hashlib
+import random
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from sususbot.archive.archive import Archive
+from sususbot.memory.embedding import Embedder
+from sususbot.memory.indexing import index
+from sususbot.sources.discord_export import DiscordExport
+
+_SEED: Final = 20_261_122
+_SHORTEST_QUESTION: Final = 20
+
+
+def fill(archive: Archive, exports: Sequence[Path], limit: int | None = None) -> None:
+    """Import messages, at most `limit` of them."""
+    left = limit
+    for path in exports:
+        export = DiscordExport.open(path)
+        archive.add_channel(export.guild, export.channel)
+        source = archive.add_source("export", path.name)
+        for batch in export.batches():
+            messages = batch.messages if left is None else batch.messages[:left]
+            archive.add(messages, source=source, fetched_at=export.exported_at)
+            left = None if left is None else left - len(messages)
+
+
+def haystack(
+    folder: Path, exports: Sequence[Path], embedder: Embedder, progress: Callable[[int, int], None]
+) -> Archive:
+    """The indexed archive of these exports; made on the first call."""
+    archive = Archive(_place(folder, exports))
+    if archive.newest() is None:
+        fill(archive, exports)
+    index(archive, embedder, progress)
+    return archive
+
+
+def copied(folder: Path, exports: Sequence[Path], target: Path) -> Path:
+    """A copy of the haystack, which must be closed, in `target`."""
+    shutil.copytree(_place(folder, exports), target, dirs_exist_ok=True)
+    return target
+
+
+def questions(archive: Archive, count: int) -> list[str]:
+    """Real questions that were asked in the archive, the same ones in every run."""
+    asked = sorted(
+        {
+            message.rendered
+            for channel in archive.channels()
+            for message in archive.window(channel.id, limit=1_000_000)
+            if message.rendered.rstrip().endswith("?") and len(message.rendered) >= _SHORTEST_QUESTION
+        }
+    )
+    return random.Random(_SEED).sample(asked, min(count, len(asked)))
+
+
+def _place(folder: Path, exports: Sequence[Path]) -> Path:
+    names = "\n".join(f"{path.name} {path.stat().st_size}" for path in exports)
+    return folder / hashlib.sha256(names.encode()).hexdigest()[:12]

@@ -1,0 +1,95 @@
+"""How fast do exports become an archive, and what of it is the price of being idempotent, streamed and checked?
+
+Bare minimum: each file read whole, parsed by orjson, and written by two `executemany`: a table and its full text.
+It keeps no names, reactions or sources, can't be run twice, and must hold a file and all its objects in memory.
+"""
+
+import gzip
+import sqlite3
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Final, NamedTuple
+
+import orjson
+
+from sususbot.archive.archive import Archive
+from sususbot.benchmarks.report import Result, in_new_process, peak_rss_mb, startup_s, timed
+from sususbot.sources.ingest import ingest
+
+_ROUNDS: Final = 5
+
+
+class Run(NamedTuple):
+    messages: int
+    seconds: float
+    peak_rss_mb: float | None
+
+
+def bench_import(exports: Sequence[Path]) -> Result:
+    """Ours and the bare minimum in turns, each in a fresh process; medians."""
+    ours: list[Run] = []
+    bare: list[Run] = []
+    for _ in range(_ROUNDS):
+        ours.append(in_new_process(import_ours, exports))
+        bare.append(in_new_process(import_bare, exports))
+    speed = [run.messages / run.seconds for run in ours]
+    bare_speed = [run.messages / run.seconds for run in bare]
+    return Result(
+        "import",
+        {
+            "messages": ours[0].messages,
+            "messages_per_s": median(speed),
+            "share_of_bare": median(mine / its for mine, its in zip(speed, bare_speed, strict=True)),
+            "peak_rss_mb": max(run.peak_rss_mb or 0.0 for run in ours) or None,
+            "startup_s": startup_s(),
+        },
+        {
+            "messages": bare[0].messages,
+            "messages_per_s": median(bare_speed),
+            "peak_rss_mb": max(run.peak_rss_mb or 0.0 for run in bare) or None,
+        },
+        f"export files into a new archive, median of {_ROUNDS} runs",
+        "orjson on the whole file, executemany into a table and its full text",
+    )
+
+
+def import_ours(exports: Sequence[Path]) -> Run:
+    with tempfile.TemporaryDirectory() as folder, Archive(Path(folder)) as archive:
+        results, seconds = timed(lambda: [ingest(archive, path) for path in exports])
+    return Run(sum(result.added.new for result in results), seconds, peak_rss_mb())
+
+
+def import_bare(exports: Sequence[Path]) -> Run:
+    with tempfile.TemporaryDirectory() as folder:
+        database = sqlite3.connect(Path(folder) / "bare.db", isolation_level=None)
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=NORMAL")
+        database.execute(
+            "CREATE TABLE messages (id INTEGER PRIMARY KEY, channel INTEGER, author INTEGER, at TEXT, text TEXT)"
+        )
+        database.execute(
+            """CREATE VIRTUAL TABLE words USING fts5 (text, content='messages', content_rowid='id',
+            tokenize='porter unicode61')"""
+        )
+        count, seconds = timed(lambda: sum(_write_bare(database, path) for path in exports))
+        database.close()
+    return Run(count, seconds, peak_rss_mb())
+
+
+def _write_bare(database: sqlite3.Connection, path: Path) -> int:
+    text = path.read_bytes()
+    export = orjson.loads(gzip.decompress(text) if text[:2] == b"\x1f\x8b" else text)
+    # Rowids of its own: some real files hold messages without an id.
+    first = database.execute("SELECT coalesce(max(id), 0) + 1 FROM messages").fetchone()[0]
+    channel = int(export["channel"]["id"])
+    rows = [
+        (first + place, channel, int(item["author"]["id"]), item["timestamp"], item["content"])
+        for place, item in enumerate(export["messages"])
+    ]
+    database.execute("BEGIN")
+    database.executemany("INSERT INTO messages VALUES (?, ?, ?, ?, ?)", rows)
+    database.executemany("INSERT INTO words (rowid, text) VALUES (?, ?)", [(row[0], row[4]) for row in rows])
+    database.execute("COMMIT")
+    return len(rows)

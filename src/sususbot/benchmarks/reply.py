@@ -1,0 +1,130 @@
+"""How much time does a reply cost besides the model and the embedding of the question?
+
+The whole bot runs against the stand-in Discord: from the moment a member's message leaves Discord until the reply is
+back there, less what the model (a script that answers at once) and the encoder took. Mentions come one at a time.
+Bare minimum: the same connection with a responder that thinks nothing: no memory, no context, no queue.
+"""
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from sususbot.archive.archive import Archive
+from sususbot.benchmarks.haystack import copied, haystack, questions
+from sususbot.benchmarks.report import Result, peak_rss_mb, percentile_ms, startup_s
+from sususbot.bot.address import discord_at
+from sususbot.bot.client import run_bot
+from sususbot.memory.context import Context, ContextBuilder
+from sususbot.memory.embedding import Embedder
+from sususbot.memory.long_term import LongTerm
+from sususbot.memory.short_term import ShortTerm
+from sususbot.memory.vector_index import make_index
+from sususbot.messages import Turn
+from sususbot.model.backend import Sampling, Usage
+from sususbot.model.inference import Generation, Inference
+from sususbot.model.scripted import Scripted
+from sususbot.responder import Reply, Responder, Trace
+from sususbot.standin.ratelimit import RateLimits
+from sususbot.standin.server import StandIn
+from sususbot.standin.world import World
+
+_QUESTIONS: Final = 200
+_WARM_UP: Final = 5
+
+
+class _Recorded(Responder):
+    """Keeps what embedding and model took of each reply."""
+
+    def __init__(self, **parts: Any) -> None:
+        super().__init__(**parts)
+        self.not_counted: list[float] = []
+
+    async def reply(self, asked: Turn, **how: Any) -> Reply:
+        reply = await super().reply(asked, **how)
+        self.not_counted.append(reply.trace.seconds["embed"] + reply.trace.seconds["model"])
+        return reply
+
+
+class _Thoughtless(_Recorded):
+    """Answers with a constant."""
+
+    async def reply(self, asked: Turn, **_how: Any) -> Reply:
+        self.not_counted.append(0.0)
+        generation = Generation("ok", "bare", Usage())
+        return Reply("ok", Trace(asked.text, Context("", (), (), (), ()), generation, {"total": 0.0}, False))
+
+
+def bench_reply(
+    exports: Sequence[Path], embedder: Embedder, folder: Path, progress: Callable[[int, int], None]
+) -> Result:
+    haystack(folder, exports, embedder, progress).close()
+    # The bot keeps what it hears: it is given a copy, so that the next run finds what this one found.
+    with tempfile.TemporaryDirectory() as copy, Archive(copied(folder, exports, Path(copy))) as archive:
+        asked = questions(archive, _QUESTIONS + _WARM_UP)
+        index = make_index("exact", dimensions=embedder.dimensions, folder="", url=None)
+        memory = LongTerm(archive, embedder, index)
+        seconds = asyncio.run(_talk(archive, memory, _Recorded, asked))[_WARM_UP:]
+        bare = asyncio.run(_talk(archive, memory, _Thoughtless, asked))[_WARM_UP:]
+        memory.close()
+        count = archive.counts().messages
+    return Result(
+        "reply",
+        {
+            "messages": count,
+            "mentions": len(seconds),
+            "p50_ms": percentile_ms(seconds, 50),
+            "p95_ms": percentile_ms(seconds, 95),
+            "share_of_bare": percentile_ms(bare, 50) / percentile_ms(seconds, 50),
+            "peak_rss_mb": peak_rss_mb(),
+            "startup_s": startup_s(),
+        },
+        {"p50_ms": percentile_ms(bare, 50), "p95_ms": percentile_ms(bare, 95)},
+        f"mention to reply through the stand-in, less model and embedding, over {count:,} messages",
+        "the same connection, a responder that thinks nothing",
+    )
+
+
+async def _talk(archive: Archive, memory: LongTerm, kind: type[_Recorded], asked: Sequence[str]) -> list[float]:
+    """Seconds from each mention to its reply, less embedding and model."""
+    world = World()
+    channel, member = world.add_channel("general"), world.add_user("mia")
+    inference = Inference([Scripted(["ok"])], canned=["hm."], queue_size=8, deadline_seconds=10)
+    short_term = ShortTerm(archive, window=20)
+    responder = kind(
+        archive=archive,
+        short_term=short_term,
+        long_term=memory,
+        context=ContextBuilder(
+            persona="A chat.", own_name="sususbot", tokens=1900, count_tokens=Scripted(["ok"]).count_tokens
+        ),
+        inference=inference,
+        sampling=Sampling(),
+        own_name="sususbot",
+        memories=10,
+    )
+    seconds: list[float] = []
+    async with StandIn(world, rate=RateLimits.none()) as discord:
+        with discord_at(discord.http_url, discord.gateway_url):
+            bot = asyncio.create_task(
+                run_bot(
+                    world.token,
+                    channel.id,
+                    archive=archive,
+                    short_term=short_term,
+                    long_term=memory,
+                    responder=responder,
+                )
+            )
+            await discord.wait_for(lambda: discord.connected == 1)
+            for number, text in enumerate(asked):
+                begun = time.perf_counter()
+                discord.say(channel, member, f"{world.bot.mention} {text}")
+                await discord.wait_for(lambda number=number: len(discord.sent(channel)) > number)  # type: ignore[misc]
+                seconds.append(time.perf_counter() - begun - responder.not_counted[number])
+            bot.cancel()
+            await asyncio.gather(bot, return_exceptions=True)
+    inference.close()
+    return seconds

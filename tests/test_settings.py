@@ -1,0 +1,79 @@
+"""Settings: `.env.example` is what the code says, all faults come together in one sentence, and nothing is ignored."""
+
+from pathlib import Path
+
+import pytest
+
+from sususbot import settings
+from sususbot.errors import SettingsError
+from sususbot.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of the machine that runs the tests, and no `.env` of the folder it runs in."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def env(folder: Path, text: str) -> Path:
+    path = folder / "settings.env"
+    path.write_bytes(text.encode())
+    return path
+
+
+def test_the_example_is_made_from_the_settings() -> None:
+    assert (ROOT / ".env.example").read_text(encoding="utf-8") == settings.example()
+
+
+def test_the_example_uncommented_changes_nothing(tmp_path: Path) -> None:
+    lines = [line.removeprefix("#") for line in settings.example().splitlines() if line.startswith("#") and "=" in line]
+    values = "\n".join(line for line in lines if line[0].isupper())
+    assert settings.load(env(tmp_path, values)) == Settings()
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BOT_NAME", "gerald")
+    assert settings.load(env(tmp_path, "BOT_NAME=kettle\nTOP_K=7")).bot_name == "gerald"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DISCORD_TOKEN=abc\r\nCHANNEL_ID=12\r\n",
+        "DISCORD_TOKEN='abc'\nCHANNEL_ID=12",
+        '\ufeffDISCORD_TOKEN="abc"\nCHANNEL_ID=12',
+    ],
+)
+def test_files_as_people_make_them_are_read(tmp_path: Path, text: str) -> None:
+    loaded = settings.load(env(tmp_path, text))
+    assert (loaded.discord_token, loaded.channel_id) == ("abc", 12)
+
+
+def test_opted_out_members_are_a_list(tmp_path: Path) -> None:
+    assert settings.load(env(tmp_path, "OPTED_OUT=1, 2 3")).opted_out == (1, 2, 3)
+
+
+def test_all_faults_are_told_together_with_the_nearest_name(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings.load(env(tmp_path, "DISCORD_TOKN=secret\nTOP_P=7\nCHANNEL_ID=general\nBACKEND=gpt"))
+    sentence = str(caught.value)
+    for part in ("DISCORD_TOKN is no setting (did you mean DISCORD_TOKEN?)", "TOP_P", "CHANNEL_ID", "BACKEND"):
+        assert part in sentence
+    assert "secret" not in sentence
+    assert "\n" not in sentence
+
+
+def test_a_missing_or_unreadable_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="--env"):
+        settings.load(tmp_path / "none.env")
+    (tmp_path / "latin.env").write_bytes("BOT_NAME=Jörg".encode("latin-1"))
+    with pytest.raises(SettingsError, match="UTF-8"):
+        settings.load(tmp_path / "latin.env")
+
+
+def test_no_default_env_file_is_no_fault() -> None:
+    assert settings.load(None) == Settings()
