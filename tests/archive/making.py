@@ -21,9 +21,7 @@ OTHER_BOT = Author(9, "weather", "Weather", is_bot=True)
 NOON = 1_700_000_000_000
 
 
-def message(
-    id_: int, text: str = "hello", author: Author = MIA, *, channel: Channel = KITCHEN, **more: Any
-) -> Message:
+def message(id_: int, text: str = "hello", author: Author = MIA, *, channel: Channel = KITCHEN, **more: Any) -> Message:
     return Message(
         id=id_,
         channel_id=channel.id,

@@ -91,9 +91,10 @@ def test_a_deletion_leaves_a_tombstone_without_words(archive: Archive, tmp_path:
     assert archive.messages([5, 6]) == {}
     assert found(archive, "kettle", "tea", "look") == []
     columns = "content, rendered, mentions, reactions, attachments, deleted_at"
-    assert raw(tmp_path, f"SELECT {columns} FROM messages WHERE id IN (5, 6)") == [
-        ("", "", None, None, None, NOON + 50)
-    ] * 2
+    assert (
+        raw(tmp_path, f"SELECT {columns} FROM messages WHERE id IN (5, 6)")
+        == [("", "", None, None, None, NOON + 50)] * 2
+    )
     assert archive.counts() == Counts(messages=3, deleted=2, authors=1, channels=2, vectors=0)
     assert archive.newest() == 7
     assert archive.check() == []
@@ -223,7 +224,9 @@ def expected(events: list[Batch | Deletion]) -> tuple[dict[int, Message], set[in
 
 @settings(max_examples=80, deadline=None)
 @given(EVENTS.flatmap(lambda events: st.tuples(st.just(events), st.permutations(events + events[:2]))))
-def test_the_archive_is_the_same_whatever_the_order(case: tuple[list[Batch | Deletion], list[Batch | Deletion]]) -> None:
+def test_the_archive_is_the_same_whatever_the_order(
+    case: tuple[list[Batch | Deletion], list[Batch | Deletion]],
+) -> None:
     events, order = case
     messages, tombstones = expected(events)
     with TemporaryDirectory() as folder, Archive(Path(folder)) as archive:

@@ -89,4 +89,4 @@ class Words:
 
 def _quoted(word: str) -> str:
     """A word as FTS5's query language has it when it is no operator."""
-    return f'"{word}"'
+    return '"' + word.replace('"', '""') + '"'

@@ -1,0 +1,82 @@
+"""Reading: the window of a channel, what stands around a message, and who answered it."""
+
+import pytest
+
+from sususbot.archive.archive import Archive
+from sususbot.messages import Message
+from tests.archive.making import GARDEN, KITCHEN, MIA, NOON, OTHER_BOT, SUSU, TOM, filled, message
+
+
+def ids(messages: list[Message]) -> list[int]:
+    return [m.id for m in messages]
+
+
+@pytest.fixture
+def chat(archive: Archive) -> Archive:
+    filled(
+        archive,
+        message(-5, "before Discord"),
+        message(1, "one", MIA),
+        message(2, "two", TOM),
+        message(3, "beep", OTHER_BOT),
+        message(4, "four", SUSU),
+        message(5, "joined", type=7),
+        message(6, ""),
+        message(7, "seven", MIA, type=19, reply_to=2),
+        message(8, "elsewhere", channel=GARDEN),
+        message(9, "gone"),
+        message(10, "ten", TOM, type=19, reply_to=2),
+    )
+    archive.delete([9], at=NOON)
+    return archive
+
+
+def test_the_window_holds_the_newest_messages_oldest_first(chat: Archive) -> None:
+    assert ids(chat.window(KITCHEN.id, limit=3)) == [2, 7, 10]
+    assert ids(chat.window(KITCHEN.id, limit=99)) == [-5, 1, 2, 7, 10]
+    assert ids(chat.window(GARDEN.id, limit=9)) == [8]
+    assert chat.window(KITCHEN.id, limit=0) == []
+    assert chat.window(999, limit=9) == []
+
+
+def test_the_window_holds_the_bots_own_lines_and_no_other_bots(chat: Archive) -> None:
+    assert ids(chat.window(KITCHEN.id, limit=3, own_id=SUSU.id)) == [4, 7, 10]
+    assert ids(chat.window(KITCHEN.id, limit=9, own_id=12345)) == [-5, 1, 2, 7, 10]
+
+
+@pytest.mark.parametrize(
+    ("before", "there"), [(10, [-5, 1, 2, 7]), (7, [-5, 1, 2]), (0, [-5]), (-5, []), (11, [-5, 1, 2, 7, 10])]
+)
+def test_the_window_ends_before_the_message_asked_about(chat: Archive, before: int, there: list[int]) -> None:
+    assert ids(chat.window(KITCHEN.id, limit=9, before=before)) == there
+
+
+def test_members_who_opted_out_are_in_no_window(chat: Archive) -> None:
+    chat.set_opted_out([TOM.id])
+    assert ids(chat.window(KITCHEN.id, limit=9, own_id=SUSU.id)) == [-5, 1, 4, 7]
+
+
+def test_around_a_message_stands_what_may_be_remembered(chat: Archive) -> None:
+    (middle,) = chat.messages([2]).values()
+    assert ids(chat.around(middle, reach=0)) == [2]
+    assert ids(chat.around(middle, reach=1)) == [1, 2, 7]
+    assert ids(chat.around(middle, reach=9)) == [-5, 1, 2, 7, 10]
+    chat.set_opted_out([MIA.id])
+    assert ids(chat.around(middle, reach=9)) == [2, 10]
+
+
+def test_around_stays_in_the_channel(chat: Archive) -> None:
+    (alone,) = chat.messages([8]).values()
+    assert ids(chat.around(alone, reach=5)) == [8]
+
+
+def test_messages_are_given_by_id_without_those_that_are_gone(chat: Archive) -> None:
+    assert list(chat.messages([10, 9, 3, 1, 777])) == [1, 3, 10]
+    assert chat.messages([]) == {}
+
+
+def test_answers_are_counted_without_those_that_are_gone(chat: Archive) -> None:
+    assert chat.replies([1, 2, 7]) == {2: 2}
+    chat.delete([10], at=NOON)
+    assert chat.replies([1, 2, 7]) == {2: 1}
+    assert chat.replies([]) == {}
