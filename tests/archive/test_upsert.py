@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sususbot.archive.archive import Added, Archive, Counts
 from sususbot.errors import ArchiveError
 from sususbot.messages import Attachment, Author, Channel, Guild, Message, Reaction
-from tests.archive.making import GARDEN, GUILD, KITCHEN, MIA, NOON, TOM, filled, found, message, raw, snapshot
+from tests.archive.making import GARDEN, GUILD, KITCHEN, NOON, TOM, filled, found, message, raw, snapshot
 
 FULL = message(
     5,

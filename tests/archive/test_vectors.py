@@ -7,7 +7,6 @@ import pytest
 
 from sususbot.archive.archive import Archive
 from sususbot.archive.vectors import Matrix, Pending
-from sususbot.errors import ArchiveError
 from tests.archive.making import GARDEN, KITCHEN, MIA, NOON, OTHER_BOT, TOM, filled, message, snapshot
 
 DIMENSIONS = 8
@@ -16,7 +15,8 @@ DIMENSIONS = 8
 def matrix(rows: int, seed: int = 0) -> Matrix:
     """Rows of unit length, as encoders give them."""
     values = np.random.default_rng(seed).normal(size=(rows, DIMENSIONS))
-    return (values / np.linalg.norm(values, axis=1, keepdims=True)).astype(np.float32)
+    unit: Matrix = (values / np.linalg.norm(values, axis=1, keepdims=True)).astype(np.float32)
+    return unit
 
 
 def loaded(archive: Archive) -> dict[int, int]:
@@ -108,9 +108,9 @@ def test_a_failing_batch_leaves_words_and_vectors_together(archive: Archive, tmp
     filled(archive, message(1, "tea"), message(2, "tea"))
     embedded(archive)
     before = snapshot(tmp_path)
-    with pytest.raises(ArchiveError):
-        filled(archive, message(1, "coffee", edited_at=NOON, reply_to=1 << 70))
-    with pytest.raises(ArchiveError):
+    with pytest.raises(OverflowError):
+        filled(archive, message(1, "coffee", edited_at=NOON), message(2, "coffee", edited_at=1 << 70))
+    with pytest.raises(OverflowError):
         archive.delete([1, 2], at=1 << 70)
     assert snapshot(tmp_path) == before
     assert archive.check() == []

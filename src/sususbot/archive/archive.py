@@ -101,6 +101,7 @@ class Archive:
             self._insert(fresh, source, fetched_at)
             self._bury_unseen(fresh)
             changed = sum(self._update(batch[row[0]], row, source, fetched_at) for row in known.values())
+            self.words.settle()
         return Added(len(fresh), changed, len(messages) - len(fresh) - changed)
 
     def delete(self, ids: Sequence[int], *, at: int) -> int:
@@ -116,6 +117,7 @@ class Archive:
                 "INSERT OR IGNORE INTO deleted_unseen (id, deleted_at) VALUES (?, ?)",
                 [(id_, at) for id_ in ids if id_ not in known],
             )
+            self.words.settle()
         return len(there)
 
     def set_opted_out(self, author_ids: Iterable[int]) -> None:

@@ -39,14 +39,25 @@ class Words:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._frequencies: dict[str, int] = {}
+        self._removed = False
 
     def add(self, rows: Iterable[tuple[int, str]]) -> None:
         """Index (message id, rendered text) pairs."""
         self._database.execute_many("INSERT INTO words (rowid, rendered) VALUES (?, ?)", rows)
 
-    def remove(self, rows: Iterable[tuple[int, str]]) -> None:
+    def remove(self, rows: Sequence[tuple[int, str]]) -> None:
         """Unindex pairs exactly as they were added."""
         self._database.execute_many("INSERT INTO words (words, rowid, rendered) VALUES ('delete', ?, ?)", rows)
+        self._removed = self._removed or bool(rows)
+
+    def settle(self) -> None:
+        """Let nothing that was removed be read in the file any more: FTS5 keeps it in old segments until they merge.
+
+        Takes about a second for each million messages; the last step of a transaction that removed something.
+        """
+        if self._removed:
+            self._database.execute("INSERT INTO words (words) VALUES ('optimize')")
+            self._removed = False
 
     def search(self, words: Sequence[str], *, limit: int, audience: Audience = None) -> Hits:
         """The best (message id, BM25), best first; higher is better. Only what may be remembered."""

@@ -24,6 +24,8 @@ from sususbot.messages import Audience
 _COLLECTION: Final = "messages"
 # Chroma refuses larger batches (its SQLite allows so many parameters).
 _BATCH: Final = 5000
+# For a server to answer; it takes some to write a whole batch.
+_SECONDS: Final = 30.0
 
 
 def chroma_index(dimensions: int, folder: str, url: str | None) -> VectorIndex:
@@ -57,6 +59,10 @@ class ChromaIndex:
         self._channels: dict[int, int] = {}
         with self._told():
             self._client = connect()
+            # A server's client waits for ever and leaves its connections open, if it is let.
+            self._session = getattr(self._client._server, "_session", None)
+            if self._session is not None:
+                self._session.timeout = _SECONDS
             self._collection = self._open(dimensions)
 
     def synchronise(self, pieces: Iterable[tuple[Ids, Ids, Matrix]]) -> None:
@@ -105,6 +111,8 @@ class ChromaIndex:
     def close(self) -> None:
         self._channels.clear()
         self._client.close()
+        if self._session is not None:
+            self._session.close()
 
     def _nearest(self, query: Vector, count: int) -> list[tuple[int, float]]:
         with self._told():

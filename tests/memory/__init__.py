@@ -1,0 +1,1 @@
+"""Memory: embedding, search, recent turns, and the context made of them."""
