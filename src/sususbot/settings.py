@@ -55,8 +55,8 @@ class Settings(BaseSettings):
 
     # Memory
     persona: str = Field(
-        "This is a chat among friends. {bot} is one of them: quick, dry, and never forgets what was said here.",
-        description="What the bot is told about itself; {bot} stands for its name.",
+        "This is the chat of {server}. {bot} is one of its members: quick, dry, and never forgets what was said.",
+        description="What the bot is told about itself; {bot} and {server} stand for the names.",
     )
     short_term_window: int = Field(20, ge=1, le=100, description="Recent messages the bot reads word for word.")
     memories: int = Field(10, ge=0, le=50, description="Old messages it looks for; the context decides what fits.")

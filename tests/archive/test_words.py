@@ -1,5 +1,6 @@
 """Full text: what is said is found by its words' stems, what may not be remembered never, and no question breaks it."""
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -159,14 +160,14 @@ def test_any_text_is_indexed_edited_and_deleted_cleanly(tmp_path: Path, texts: l
 
 
 def test_nothing_of_a_deleted_or_edited_word_is_left_in_the_file(tmp_path: Path) -> None:
+    def word(id_: int) -> str:
+        return hashlib.sha256(str(id_).encode()).hexdigest()[:20]
+
     with Archive(tmp_path) as archive:
-        filled(archive, *(message(id_, f"the parrot{id_} sings of quixotry{id_}") for id_ in range(1, 40)))
+        filled(archive, *(message(id_, f"say {word(id_)}") for id_ in range(1, 400)))
         filled(archive, message(7, "nothing of it", edited_at=NOON + 1))
         archive.delete([8, 9], at=NOON)
         assert archive.check() == []
     (file,) = (path.read_bytes() for path in tmp_path.iterdir())
-    for id_ in (7, 8, 9):
-        # Full text keeps words without the letters they share with the one before: the ends tell.
-        assert f"parrot{id_}".encode() not in file
-        assert f"quixotry{id_}".encode() not in file
-    assert b"quixotry6" in file
+    # Full text keeps a word without the letters it shares with the one before, so its end is looked for.
+    assert [id_ for id_ in (6, 7, 8, 9) if word(id_)[-10:].encode() in file] == [6]

@@ -66,7 +66,7 @@ def build(settings: Settings, place: Place, archive: Archive, *, live: bool = Fa
         archive=archive,
         short_term=short_term,
         long_term=long_term,
-        context=_context(settings, backends[0]),
+        context=_context(settings, archive, backends[0]),
         inference=inference,
         sampling=sampling(settings),
         own_name=settings.bot_name,
@@ -160,10 +160,12 @@ def _openai(settings: Settings) -> Backend:
     )
 
 
-def _context(settings: Settings, backend: Backend) -> ContextBuilder:
+def _context(settings: Settings, archive: Archive, backend: Backend) -> ContextBuilder:
+    guild = archive.guild()
+    server = guild.name if guild is not None else "a Discord server"
     tokens = min(settings.context_tokens, backend.context_tokens or settings.context_tokens)
     return ContextBuilder(
-        persona=settings.persona.replace("{bot}", settings.bot_name),
+        persona=settings.persona.replace("{bot}", settings.bot_name).replace("{server}", server),
         own_name=settings.bot_name,
         tokens=tokens - settings.max_new_tokens,
         count_tokens=backend.count_tokens,
