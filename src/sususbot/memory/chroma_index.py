@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import httpx
 import numpy as np
 
 from sususbot.archive.vectors import Ids, Matrix
@@ -59,10 +60,9 @@ class ChromaIndex:
         self._channels: dict[int, int] = {}
         with self._told():
             self._client = connect()
-            # A server's client waits for ever and leaves its connections open, if it is let.
-            self._session = getattr(self._client._server, "_session", None)
-            if self._session is not None:
-                self._session.timeout = _SECONDS
+            self._sessions = _sessions(self._client)
+            for session in self._sessions:
+                session.timeout = _SECONDS
             self._collection = self._open(dimensions)
 
     def synchronise(self, pieces: Iterable[tuple[Ids, Ids, Matrix]]) -> None:
@@ -111,8 +111,8 @@ class ChromaIndex:
     def close(self) -> None:
         self._channels.clear()
         self._client.close()
-        if self._session is not None:
-            self._session.close()
+        for session in self._sessions:
+            session.close()
 
     def _nearest(self, query: Vector, count: int) -> list[tuple[int, float]]:
         with self._told():
@@ -155,6 +155,12 @@ class ChromaIndex:
             yield
         except Exception as error:
             raise VectorStoreError(f"{self._complaint} ({type(error).__name__})") from error
+
+
+def _sessions(client: Any) -> list[httpx.Client]:
+    """The connections to a server: Chroma waits on them for ever and leaves them open, if it is let."""
+    owners = (getattr(part, "_server", None) for part in (client, getattr(client, "_admin_client", None)))
+    return [owner._session for owner in owners if hasattr(owner, "_session")]
 
 
 def _batches(ids: Sequence[int]) -> Iterator[Sequence[int]]:
