@@ -66,9 +66,7 @@ class Chat:
     def edit(self, message: Message, text: str) -> None:
         self.now += 1000
         self._add(
-            Message(
-                message.id, message.channel_id, message.author, message.created_at, text, text, edited_at=self.now
-            )
+            Message(message.id, message.channel_id, message.author, message.created_at, text, text, edited_at=self.now)
         )
 
     def delete(self, message: Message) -> None:

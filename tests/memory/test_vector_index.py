@@ -80,7 +80,9 @@ def test_it_finds_the_nearest_in_order_with_their_cosines(full: VectorIndex, lim
 @pytest.mark.parametrize("channels", [{3}, {3, 4}, set(range(CHANNELS - 1)), {3, 777}])
 def test_it_finds_only_what_the_audience_may_see(full: VectorIndex, channels: set[int]) -> None:
     for query in clusters(5, DIMENSIONS, seed=2):
-        assert ids_of(full.search(query, limit=15, audience=frozenset(channels))) == brute(query, 15, frozenset(channels))
+        assert ids_of(full.search(query, limit=15, audience=frozenset(channels))) == brute(
+            query, 15, frozenset(channels)
+        )
 
 
 def test_it_finds_nothing_for_nobody_and_for_unknown_channels(full: VectorIndex) -> None:

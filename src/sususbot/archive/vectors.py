@@ -49,12 +49,14 @@ class Vectors:
         rows = self._database.rows("SELECT value FROM facts WHERE name = 'embedder'")
         return rows[0][0] if rows else None
 
-    def pending(self, limit: int) -> list[Pending]:
-        """What waits for a vector, oldest first."""
+    def pending(self, limit: int, ids: Sequence[int] | None = None) -> list[Pending]:
+        """What waits for a vector, oldest first. With `ids`, of these alone: that looks at no other message."""
+        among = "" if ids is None else "AND remembered.id IN (SELECT value FROM json_each(?))"
         rows = self._database.rows(
             f"""SELECT remembered.id, display_name, rendered FROM remembered
-            JOIN authors ON authors.id = remembered.author_id WHERE {_WITHOUT} ORDER BY remembered.id LIMIT ?""",
-            [limit],
+            JOIN authors ON authors.id = remembered.author_id WHERE {_WITHOUT} {among}
+            ORDER BY remembered.id LIMIT ?""",
+            [limit] if ids is None else [orjson.dumps(list(ids)).decode(), limit],
         )
         return [Pending(*row) for row in rows]
 

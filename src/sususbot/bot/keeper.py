@@ -31,12 +31,14 @@ class Keeper:
         self._writer = ThreadPoolExecutor(1, "archive")
         self._embedder = ThreadPoolExecutor(1, "embed")
         self._news = asyncio.Event()
+        self._fresh: list[int] = []
         self._source: int | None = None
         self._known: dict[int, Channel] = {}
 
     async def keep(self, message: Message, guild: Guild, channel: Channel) -> None:
         """A new or edited message, and where it was said."""
         await self._write(lambda: self._add(message, guild, channel))
+        self._fresh.append(message.id)
         self._news.set()
 
     async def delete(self, ids: Sequence[int]) -> None:
@@ -44,19 +46,23 @@ class Keeper:
         await self._write(lambda: self._remove(ids))
 
     async def learn(self) -> None:
-        """Make what is kept findable by meaning, for as long as the bot runs."""
-        loop = asyncio.get_running_loop()
+        """Make what is kept findable by meaning, for as long as the bot runs; first what an earlier run left."""
+        waiting: list[int] | None = None
         while True:
+            try:
+                while await self._in(self._embedder, lambda ids=waiting: self._long_term.learn(ids)):  # type: ignore[misc]
+                    pass
+                waiting = []
+            except SususError as error:
+                # What waits goes on waiting; the next message tries again.
+                logger.warning("not embedded for now: %s", error)
             await self._news.wait()
-            self._news.clear()
             # A question's own reply goes first, and a burst of messages becomes one batch.
             await asyncio.sleep(_PAUSE_SECONDS)
-            try:
-                while await loop.run_in_executor(self._embedder, self._long_term.learn):
-                    pass
-            except SususError as error:
-                # What is pending stays pending; the next message tries again.
-                logger.warning("not embedded for now: %s", error)
+            self._news.clear()
+            if waiting is not None:
+                waiting += self._fresh
+            self._fresh.clear()
 
     def close(self) -> None:
         """Finish what was begun."""
@@ -76,9 +82,12 @@ class Keeper:
         self._archive.delete(ids, at=now_ms())
         self._long_term.drop_stale(ids)
 
+    async def _in(self, thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(thread, work)
+
     async def _write(self, work: Callable[[], T]) -> None:
         try:
-            await asyncio.get_running_loop().run_in_executor(self._writer, work)
+            await self._in(self._writer, work)
         except SususError as error:
             # The bot goes on talking; a full disk or a locked file mends itself or is mended.
             logger.error("not kept: %s", error)

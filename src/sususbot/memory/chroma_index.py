@@ -8,7 +8,7 @@ One process, one client: an embedded store does not see another process's writes
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -40,12 +40,8 @@ def chroma_index(dimensions: int, folder: str, url: str | None) -> VectorIndex:
     if url is None:
         client = partial(chromadb.PersistentClient, folder, settings=settings)
         return ChromaIndex(client, dimensions, f"Chroma cannot use {folder}: set VECTOR_DB=exact")
-    place = urlsplit(url)
-    if place.hostname is None:
-        raise SettingsError(f"CHROMA_URL={url} is no address: write it as  http://host:8000")
-    client = partial(
-        chromadb.HttpClient, place.hostname, place.port or 8000, ssl=place.scheme == "https", settings=settings
-    )
+    host, port, secure = _address(url)
+    client = partial(chromadb.HttpClient, host, port, ssl=secure, settings=settings)
     return ChromaIndex(
         client, dimensions, f"the Chroma server at {url} does not answer: start it, or set VECTOR_DB=exact"
     )
@@ -155,6 +151,15 @@ class ChromaIndex:
             yield
         except Exception as error:
             raise VectorStoreError(f"{self._complaint} ({type(error).__name__})") from error
+
+
+def _address(url: str) -> tuple[str, int, bool]:
+    """Host, port, and whether the way there is encrypted."""
+    with suppress(ValueError):
+        place = urlsplit(url)
+        if place.hostname:
+            return place.hostname, place.port or 8000, place.scheme == "https"
+    raise SettingsError(f"CHROMA_URL={url} is no address: write it as  http://host:8000")
 
 
 def _sessions(client: Any) -> list[httpx.Client]:

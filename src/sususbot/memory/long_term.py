@@ -140,8 +140,8 @@ class LongTerm:
         clock.lap("neighbours")
         return Found(hits, clock.seconds)
 
-    def learn(self) -> int:
-        """Make newly arrived or edited messages findable by meaning, some at a time; gives how many.
+    def learn(self, ids: Sequence[int] | None = None) -> int:
+        """Make new or edited messages findable by meaning, these or whatever waits, some at a time; gives how many.
 
         Raises VectorStoreError when the index does not answer; what was missed is made up for by a later call.
         """
@@ -151,7 +151,7 @@ class LongTerm:
             with self._changing() as index:
                 index.synchronise(self._archive.vectors.load())
                 self._behind = False
-        pending = self._archive.vectors.pending(_LIVE_BATCH)
+        pending = self._archive.vectors.pending(_LIVE_BATCH, ids)
         if not pending:
             return 0
         matrix = self._embedder.embed([embedded_text(item.speaker, item.text) for item in pending])

