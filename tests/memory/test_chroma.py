@@ -1,4 +1,4 @@
-"""Chroma, beyond what every index promises: it is given no text, is a copy that mends itself, and its faults are told."""
+"""Chroma, beyond what every index promises: it gets no text, is a copy that mends itself, and tells its faults."""
 
 import logging
 from pathlib import Path

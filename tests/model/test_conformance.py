@@ -5,6 +5,7 @@ text each time, of twelve tokens or more, with an emoji; its `endless` request w
 backend that gives its reply in one piece, which cannot be stopped in the middle).
 """
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,15 +16,21 @@ from pathlib import Path
 
 import pytest
 
+from sususbot.archive.archive import Archive
 from sususbot.errors import BackendFailed
+from sususbot.memory.lines import RememberedLines
+from sususbot.memory.long_term import LongTerm
+from sususbot.messages import Author, Channel, Guild, Message, Turn
 from sususbot.model.backend import Backend, Chunk, Deadline, Request, Sampling
 from sususbot.model.llamacpp import LlamaCpp
 from sususbot.model.openai import OpenAI
+from sususbot.model.recall import Recall
 from sususbot.model.scripted import Scripted
 from tests.support import tiny_gguf
 from tests.support.llama_server import KEY
 
 PATIENCE = 30.0
+CHANNELS = itertools.count(1)
 GREEDY = Sampling(temperature=0.0, repetition_penalty=1.0, max_new_tokens=44)
 SHORT = Request("hello", (), stop=(), sampling=GREEDY)
 ENDLESS = replace(SHORT, sampling=replace(GREEDY, max_new_tokens=50_000))
@@ -64,10 +71,25 @@ def openai(materials: Materials) -> Iterator[Subject]:
         yield Subject(backend, SHORT, ENDLESS)
 
 
+@contextmanager
+def recall(materials: Materials) -> Iterator[Subject]:
+    """Recall from a small archive, in one piece: there is nothing to wait for."""
+    with (
+        Archive(materials.folder) as archive,
+        closing(Recall(RememberedLines(LongTerm(archive, None, None)))) as backend,
+    ):
+        archive.add_channel(Guild(1, "Kettle"), Channel(2, 1, "general"))
+        line = "the quick fox eats cake 🎉 and naps, then the quick fox eats more cake"
+        author = Author(3, "mia", "mia")
+        archive.add([Message(4, 2, author, 1000, line, line)], source=archive.add_source("export", "x"), fetched_at=0)
+        yield Subject(backend, replace(SHORT, turns=(Turn("you", "who eats cake?", 2000),)), None)
+
+
 BACKENDS: dict[str, Callable[[Materials], AbstractContextManager[Subject]]] = {
     "scripted": scripted,
     "llamacpp": llamacpp,
     "openai": openai,
+    "recall": recall,
 }
 
 
@@ -78,6 +100,8 @@ def subject(request: pytest.FixtureRequest, tiny_model: Path, server_url: str, t
 
 
 def reply(subject: Subject, request: Request, deadline: Deadline | None = None) -> list[Chunk]:
+    """Each in a channel of its own: what was said in one is no part of a request in another."""
+    request = replace(request, channel_id=next(CHANNELS))
     chunks = list(subject.backend.generate(request, deadline or Deadline(PATIENCE)))
     assert [chunk.finish for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
     assert chunks[-1].finish is not None
@@ -231,6 +255,15 @@ def test_longer_texts_have_no_fewer_tokens(subject: Subject) -> None:
     assert counts == sorted(counts)
     assert counts[0] == 0
     assert counts[-1] >= len(words)
+
+
+def test_counts_told_ahead_are_the_counts(subject: Subject) -> None:
+    texts = ["the quick fox\n", "", "cake 🎉", "</s><s>", "naps, ünïcode; 東京", "the quick fox\n", "a" * 300]
+    alone = [subject.backend.count_tokens(f"{text} ") for text in texts]
+    subject.backend.count_ahead(texts)
+    subject.backend.count_ahead([f"{text} " for text in reversed(texts)])
+    assert [subject.backend.count_tokens(f"{text} ") for text in texts] == alone
+    assert subject.backend.count_tokens("") == 0
 
 
 def test_tokens_can_be_counted_from_many_threads_while_it_answers(subject: Subject) -> None:

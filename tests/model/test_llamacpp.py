@@ -68,6 +68,13 @@ def test_what_a_member_writes_is_never_a_control_token(backend: LlamaCpp) -> Non
     assert usage.prompt > 4
 
 
+def test_texts_are_counted_ahead_as_they_are_alone(backend: LlamaCpp, tiny_model: Path) -> None:
+    texts = ["the quick fox\n", "", "cake 🎉", "</s><s>", "naps, ünïcode; 東京", "x" * 300]
+    backend.count_ahead(texts)
+    with closing(LlamaCpp(tiny_model, context_tokens=512, threads=1)) as other:
+        assert [backend.count_tokens(text) for text in texts] == [other.count_tokens(text) for text in texts]
+
+
 def test_a_prompt_longer_than_the_context_is_told(backend: LlamaCpp) -> None:
     with pytest.raises(BackendFailed, match=rf"has \d+ tokens .* only {CONTEXT}: raise CONTEXT_TOKENS"):
         reply(backend, asked("a " * CONTEXT))

@@ -169,4 +169,5 @@ def _context(settings: Settings, archive: Archive, backend: Backend) -> ContextB
         own_name=settings.bot_name,
         tokens=tokens - settings.max_new_tokens,
         count_tokens=backend.count_tokens,
+        count_ahead=backend.count_ahead,
     )

@@ -16,13 +16,14 @@ from sususbot.memory.short_term import turn
 from sususbot.messages import Message, Turn
 
 CountTokens = Callable[[str], int]
+CountAhead = Callable[[Sequence[str]], None]
 
 # Shares of the prompt's tokens.
 PERSONA: Final = "persona"
 RECENT: Final = "recent"
 MEMORIES: Final = "memories"
 MESSAGE: Final = "message"
-SHARES: Final = {PERSONA: 0.10, RECENT: 0.40, MEMORIES: 0.35, MESSAGE: 0.15}
+SHARES: Final = {PERSONA: 0.15, RECENT: 0.37, MEMORIES: 0.33, MESSAGE: 0.15}
 # Beyond the parts counted one by one: the token that begins a text, and seams where two parts join into more tokens.
 _SEAMS: Final = 8
 # With less than this, not even a short message could be read.
@@ -68,8 +69,20 @@ class Context:
 class ContextBuilder:
     """Builds contexts of one size for one bot."""
 
-    def __init__(self, *, persona: str, own_name: str, tokens: int, count_tokens: CountTokens) -> None:
-        """`tokens` is what the whole prompt may take: the model's context less the reply. Raises SettingsError."""
+    def __init__(
+        self,
+        *,
+        persona: str,
+        own_name: str,
+        tokens: int,
+        count_tokens: CountTokens,
+        count_ahead: CountAhead = lambda _texts: None,
+    ) -> None:
+        """`tokens` is what the whole prompt may take: the model's context less the reply. Raises SettingsError.
+
+        `count_ahead` is told which texts `count_tokens` will be asked about.
+        """
+        self._count_ahead = count_ahead
         self._own_name = own_name
         self._count = count_tokens
         # Blank lines, the heading of the memories and the name that opens the reply.
@@ -91,6 +104,13 @@ class ContextBuilder:
     def build(self, asked: Turn, recent: Sequence[Turn], hits: Sequence[Hit], channel_names: dict[int, str]) -> Context:
         """`recent` oldest first, without the message asked; `hits` best first."""
         left_out: list[LeftOut] = []
+        self._count_ahead(
+            [
+                chat_format.line(asked),
+                *(chat_format.line(one) + "\n" for one in recent),
+                *(line + "\n" for hit in hits for line in _quoted(hit.around, channel_names)),
+            ]
+        )
         message = self._message(asked, left_out)
         turns, talk = self._recent(recent, left_out)
         memories, shown = self._memories(hits, channel_names, {turn.message_id for turn in (*turns, asked)}, left_out)
@@ -148,13 +168,13 @@ class ContextBuilder:
                 left_out.append(LeftOut(MEMORIES, _label(hit), "shown already"))
                 continue
             fresh = [message for message in hit.around if message.id not in seen]
-            name, full = names.get(hit.message.channel_id, "?"), f"budget of {budget} tokens is full"
-            lines, tokens = self._quoted(fresh, name)
+            full = f"budget of {budget} tokens is full"
+            lines, tokens = self._counted(fresh, names)
             if used + tokens > budget and len(fresh) > 1:
                 # Its neighbours do not fit; the memory itself may.
                 left_out.append(LeftOut(MEMORIES, f"{len(fresh) - 1} messages around {_label(hit)}", full))
                 fresh = [hit.message]
-                lines, tokens = self._quoted(fresh, name)
+                lines, tokens = self._counted(fresh, names)
             if used + tokens > budget:
                 left_out.append(LeftOut(MEMORIES, _label(hit), full))
                 continue
@@ -165,10 +185,14 @@ class ContextBuilder:
         ordered = tuple(line for block in reversed(blocks) for line in block)
         return Section(MEMORIES, ordered, used, budget), shown
 
-    def _quoted(self, messages: Sequence[Message], channel: str) -> tuple[list[str], int]:
+    def _counted(self, messages: Sequence[Message], names: dict[int, str]) -> tuple[list[str], int]:
         """Lines of a memory, and their tokens."""
-        lines = [chat_format.quoted_line(turn(message), channel) for message in messages]
+        lines = _quoted(messages, names)
         return lines, sum(self._count(line + "\n") for line in lines)
+
+
+def _quoted(messages: Sequence[Message], names: dict[int, str]) -> list[str]:
+    return [chat_format.quoted_line(turn(message), names.get(message.channel_id, "?")) for message in messages]
 
 
 def _label(hit: Hit) -> str:

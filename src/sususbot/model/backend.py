@@ -7,14 +7,15 @@ Contract, held by one conformance suite for all (`tests/model/test_conformance.p
 - The last chunk, and only the last, has `finish` set: "stop" (a stop string or the model's own end), "length"
   (`max_new_tokens` reached), "cancelled" (`deadline.cancel()` was called) or "deadline" (its time is over).
 - It looks at the deadline at least once per token, and before the first one.
-- Temperature 0, or the same seed, gives the same text for the same request on the same machine.
+- Temperature 0, or the same seed, gives the same text for the same request on the same machine; what was said before in
+  its channel is part of a request.
 - What goes wrong comes out as a `ModelError`, never as the engine's own exception. `generate` works again afterwards.
 - `count_tokens` may be called from any thread at any time. `close` may be called twice.
 """
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -108,6 +109,9 @@ class Backend(Protocol):
 
     def count_tokens(self, text: str) -> int:
         """The length of `text` in this model's tokens (an estimate where the backend has no tokenizer)."""
+
+    def count_ahead(self, texts: Sequence[str]) -> None:
+        """Be told what will be counted next: where counting goes over a wire, it is done in one call."""
 
     def generate(self, request: Request, deadline: Deadline) -> Iterator[Chunk]:
         """Make the reply; see the contract at the top of this file."""

@@ -7,7 +7,7 @@ vLLM and llama.cpp; a server that refuses them once is asked without them from t
 Tokens are counted by the server where it has `/tokenize` (llama.cpp, vLLM), else estimated (`estimate`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Final, Literal
@@ -60,6 +60,9 @@ class OpenAI:
                 away = isinstance(error, httpx.TransportError) or getattr(error, "status", 0) == _LOADING
                 self._tokenizer = "away" if away else "none"
         return estimate_tokens(text)
+
+    def count_ahead(self, texts: Sequence[str]) -> None:
+        """Nothing to do: servers have no common way to count several texts at once."""
 
     def generate(self, request: Request, deadline: Deadline) -> Iterator[Chunk]:
         finish: Finish | None = deadline.over()

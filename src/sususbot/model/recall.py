@@ -48,6 +48,9 @@ class Recall:
     def count_tokens(self, text: str) -> int:
         return estimate_tokens(text)
 
+    def count_ahead(self, texts: Sequence[str]) -> None:
+        """Nothing to do: counting costs nothing here."""
+
     def generate(self, request: Request, deadline: Deadline) -> Iterator[Chunk]:
         if not self._open:
             raise BackendFailed("recall was closed: start the bot again")
@@ -71,14 +74,15 @@ class Recall:
     def _choose(self, request: Request) -> str:
         asker = request.turns[-1].author_id if request.turns else None
         said = {_key(_before_stop(turn.text, request.stop)) for turn in request.turns}
-        said.add(self._last.get(request.channel_id, ""))
+        if (last := self._last.get(request.channel_id)) is not None:
+            said.add(last)
         try:
             lines = self._source.lines(request.turns, request.audience)
         except SususError as error:
             raise BackendFailed(str(error)) from error
         for line in lines:
             text = _before_stop(line.text, request.stop)
-            if text and _key(text) not in said and (asker is None or line.author_id != asker):
+            if line.text.strip() and _key(text) not in said and (asker is None or line.author_id != asker):
                 return text
         raise BackendFailed("nothing in the archive answers this: import more history, or set up a model")
 
@@ -98,7 +102,7 @@ def _before_stop(text: str, stops: Sequence[str]) -> str:
     text = text.strip()
     for stop in filter(None, stops):
         text = text.split(stop, 1)[0]
-    return text.rstrip()
+    return text
 
 
 def _words(text: str) -> list[str]:

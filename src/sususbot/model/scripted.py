@@ -44,6 +44,9 @@ class Scripted:
     def count_tokens(self, text: str) -> int:
         return len(_TOKEN.findall(text))
 
+    def count_ahead(self, texts: Sequence[str]) -> None:
+        """Nothing to do: counting costs nothing here."""
+
     def generate(self, request: Request, deadline: Deadline) -> Iterator[Chunk]:
         line = self._next_line(request)
         stopping = Stopping(request.stop)

@@ -1,0 +1,172 @@
+"""The context: which lines make it into a prompt, in what order, and that all that does not is named."""
+
+import pytest
+
+from sususbot.errors import SettingsError
+from sususbot.memory.context import Context, ContextBuilder, CountTokens, LeftOut
+from sususbot.memory.long_term import Hit, Parts
+from sususbot.messages import Author, Message, Turn
+
+MARCH = 1_709_424_000_000  # 3 Mar 2024
+NAMES = {1: "general"}
+PERSONA = "A chat among friends."
+
+
+def count_words(text: str) -> int:
+    return len(text.split())
+
+
+def builder(tokens: int = 400, *, persona: str = PERSONA, count: CountTokens = count_words) -> ContextBuilder:
+    return ContextBuilder(persona=persona, own_name="susu", tokens=tokens, count_tokens=count)
+
+
+def turn(number: int, text: str = "hello you") -> Turn:
+    return Turn("mia", text, MARCH, message_id=number, author_id=11)
+
+
+def message(number: int, text: str) -> Message:
+    return Message(number, 1, Author(12, "tom", "tom"), MARCH, text, text)
+
+
+def hit(number: int, text: str = "it was gerald", *around: int) -> Hit:
+    one = message(number, text)
+    others = [message(other, f"around {other}") for other in around]
+    return Hit(one, 1.0, Parts(1, 1, 1, 1), tuple(sorted([one, *others], key=lambda m: m.id)))
+
+
+def lines_of(context: Context, name: str) -> tuple[str, ...]:
+    return next(section.lines for section in context.sections if section.name == name)
+
+
+def test_the_sections_come_in_order_and_the_best_memory_last() -> None:
+    asked = turn(50, "who was it?")
+    context = builder().build(asked, [turn(40), turn(41, "hi")], [hit(7, "best", 8), hit(5, "second")], NAMES)
+    assert context.prompt == (
+        "A chat among friends.\n"
+        "\n"
+        "mia: hello you\n"
+        "mia: hi\n"
+        "\n"
+        "(said here before, quoted:)\n"
+        "> 3 Mar 2024, #general, tom: second\n"
+        "> 3 Mar 2024, #general, tom: best\n"
+        "> 3 Mar 2024, #general, tom: around 8\n"
+        "\n"
+        "mia: who was it?\n"
+        "susu:"
+    )
+    assert [section.name for section in context.sections] == ["persona", "recent", "memories", "message"]
+    assert context.left_out == ()
+    assert context.turns == (turn(40), turn(41, "hi"), asked)
+    assert [one.message.id for one in context.memories] == [7, 5]
+    assert context.used == sum(section.used for section in context.sections)
+
+
+def test_without_memories_there_is_no_heading() -> None:
+    prompt = builder().build(turn(50), [turn(40, "hi")], [], NAMES).prompt
+    assert prompt == "A chat among friends.\n\nmia: hi\nmia: hello you\nsusu:"
+
+
+def test_old_turns_go_first_and_are_counted() -> None:
+    recent = [turn(number) for number in range(100)]
+    context = builder().build(turn(200), recent, [], NAMES)
+    kept = context.turns[:-1]
+    assert 0 < len(kept) < 100
+    assert kept == tuple(recent[-len(kept) :])
+    (left,) = context.left_out
+    assert (left.section, left.what) == ("recent", f"{100 - len(kept)} older turns")
+    assert "is full" in left.reason
+
+
+def test_a_turn_that_does_not_fit_ends_the_talk_there_without_a_hole() -> None:
+    context = builder().build(turn(50), [turn(1), turn(2, "long " * 500), turn(3)], [], NAMES)
+    assert context.turns == (turn(3), turn(50))
+    assert context.left_out[0].what == "2 older turns"
+
+
+def test_neighbours_that_do_not_fit_are_left_and_named_but_the_memory_stays() -> None:
+    big = Hit(
+        message(7, "it was gerald"),
+        1.0,
+        Parts(1, 1, 1, 1),
+        (message(6, "blah " * 200), message(7, "it was gerald"), message(8, "ok")),
+    )
+    context = builder().build(turn(50), [], [big], NAMES)
+    assert lines_of(context, "memories") == ("> 3 Mar 2024, #general, tom: it was gerald",)
+    assert [(left.section, left.what) for left in context.left_out] == [
+        ("memories", "2 messages around tom: it was gerald")
+    ]
+
+
+def test_a_memory_that_does_not_fit_is_named_and_a_smaller_one_takes_its_place() -> None:
+    context = builder().build(turn(50), [], [hit(7, "blah " * 300), hit(5, "small")], NAMES)
+    assert [one.message.id for one in context.memories] == [5]
+    (left,) = context.left_out
+    assert left.section == "memories"
+    assert left.what.startswith("tom: blah blah")
+    assert len(left.what) <= 60
+
+
+def test_no_line_is_shown_twice() -> None:
+    hits = [
+        hit(40, "in the talk"),
+        hit(50, "the question"),
+        hit(7, "best", 6, 8, 41),
+        hit(8, "beside it"),
+        hit(9, "new", 8),
+    ]
+    context = builder().build(turn(50), [turn(40), turn(41)], hits, NAMES)
+    assert [one.message.id for one in context.memories] == [7, 9]
+    assert lines_of(context, "memories") == (
+        "> 3 Mar 2024, #general, tom: new",
+        "> 3 Mar 2024, #general, tom: around 6",
+        "> 3 Mar 2024, #general, tom: best",
+        "> 3 Mar 2024, #general, tom: around 8",
+    )
+    already = [
+        LeftOut("memories", f"tom: {text}", "shown already") for text in ("in the talk", "the question", "beside it")
+    ]
+    assert list(context.left_out) == already
+
+
+def test_a_turn_that_was_left_out_may_come_back_as_a_memory() -> None:
+    context = builder().build(turn(50), [turn(1, "long " * 500)], [hit(1, "short")], NAMES)
+    assert [one.message.id for one in context.memories] == [1]
+
+
+def test_a_channel_without_a_known_name_is_no_error() -> None:
+    assert "#?, tom:" in builder().build(turn(50), [], [hit(7)], {}).prompt
+
+
+def test_a_message_that_is_too_long_loses_its_end_with_a_mark() -> None:
+    text = " ".join(f"w{number}" for number in range(500))
+    context = builder().build(turn(50, text), [], [], NAMES)
+    (line,) = lines_of(context, "message")
+    assert line.startswith("mia: w0 w1 ")
+    assert line.endswith(" …")
+    kept = len(line) - len("mia:  …")
+    assert context.left_out == (
+        LeftOut("message", f"the last {len(text) - kept} characters", "the message is too long"),
+    )
+    assert context.turns[-1].text == text
+
+
+def test_a_name_that_leaves_no_room_for_words_gives_way() -> None:
+    asked = Turn("🎉" * 32, "what is the plan " * 40, MARCH)
+    context = builder(count=lambda text: len(text.encode())).build(asked, [], [], {})
+    (line,) = lines_of(context, "message")
+    assert line.startswith("someone: what is the plan")
+    assert context.left_out[0].what == "the name"
+
+
+def test_a_persona_that_is_too_long_is_told_with_both_numbers() -> None:
+    with pytest.raises(
+        SettingsError, match=r"PERSONA takes 90 tokens, 38 are free for it: shorten it, or raise CONTEXT"
+    ):
+        builder(persona="word " * 90)
+
+
+@pytest.mark.parametrize("tokens", [-100, 0, 40, 150])
+def test_too_few_tokens_for_any_message_are_told(tokens: int) -> None:
+    with pytest.raises(SettingsError, match=r"only \d+ tokens are left for the message: raise CONTEXT_TOKENS|PERSONA"):
+        builder(tokens, persona="")
