@@ -147,10 +147,8 @@ async def test_a_replayed_event_is_answered_once(server: StandIn, place: Place, 
         assert len(server.sent(place.general)) == 2
 
 
-@pytest.mark.parametrize("queue_size", [8])
-async def test_a_thousand_mentions_are_each_answered_once_or_refused_visibly(
-    place: Place, tmp_path: Path, queue_size: int
-) -> None:
+async def test_a_thousand_mentions_are_each_answered_once_or_refused_visibly(place: Place, tmp_path: Path) -> None:
+    queue_size = 8
     members = [place.world.add_user(f"member{number}") for number in range(50)]
     mention = place.world.bot.mention
 
@@ -186,23 +184,25 @@ async def test_a_thousand_mentions_are_each_answered_once_or_refused_visibly(
             assert discord.ledger.latest_heartbeat < 1.0
 
 
+async def ending(discord: StandIn, channel: Channel | int, folder: Path) -> None:
+    """Run a bot until it ends by itself."""
+    async with bot(discord, channel, folder, [Scripted(["x"])]) as running:
+        await running.task
+
+
 async def test_wrong_token(server: StandIn, place: Place, tmp_path: Path) -> None:
-    server.world.revoke_token()
+    server.faults.add("GET", "/users/@me", failing(401))
     with pytest.raises(TokenRefused, match="Reset Token"):
-        async with bot(server, place.general, tmp_path, [Scripted(["x"])]) as running:
-            server.world.token = "another"
-            await running.task
+        await ending(server, place.general, tmp_path)
 
 
 async def test_missing_intent(tmp_path: Path) -> None:
     world = World(message_content_allowed=False)
     async with StandIn(world, rate=RateLimits.none()) as discord:
         with pytest.raises(IntentMissing, match="Message Content Intent"):
-            async with bot(discord, world.add_channel("general"), tmp_path, [Scripted(["x"])]) as running:
-                await running.task
+            await ending(discord, world.add_channel("general"), tmp_path)
 
 
 async def test_unknown_channel(server: StandIn, tmp_path: Path) -> None:
     with pytest.raises(ChannelUnknown, match="CHANNEL_ID"):
-        async with bot(server, 12345, tmp_path, [Scripted(["x"])]) as running:
-            await running.task
+        await ending(server, 12345, tmp_path)
