@@ -16,7 +16,18 @@ _SIMILAR: Final = 24
 _ANSWER_MS: Final = 120_000
 # How much a line counts by what it is. An answer to a like question comes first; what follows a mere statement is
 # often a change of subject, and a question answers nothing.
-_ANSWERS_A_QUESTION: Final = re.compile(
+_ANSWERS_A_QUESTION: Final = 1.15
+_STATES_IT: Final = 1.0
+_FOLLOWS_A_STATEMENT: Final = 0.6
+_ASKS: Final = 0.4
+_TOO_SHORT: Final = 0.6
+_TOO_LONG: Final = 0.6
+_LONG: Final = 300
+# A line that is addressed to somebody reads as if said to the asker once the name is off.
+_ADDRESSED: Final = re.compile(r"^(?:@\S+[,:]?\s+)+")
+_LINK: Final = re.compile(r"https?://\S+")
+# Many people leave the question mark out.
+_QUESTION: Final = re.compile(
     r"(?:(?:hey|so|ok|and|but|wait)[,.]* )*"
     r"(?:what|who|where|when|why|how|which|(?:does |can |is |has )?any(?:one|body))\b[^.!]*$",
     re.IGNORECASE,

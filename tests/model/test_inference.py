@@ -1,0 +1,288 @@
+"""The queue before the backends: one reply for each request, in time, whatever the backends do."""
+
+import asyncio
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
+
+import pytest
+
+from sususbot.errors import Busy
+from sususbot.model.backend import Backend, Chunk, Deadline, Request, Usage
+from sususbot.model.inference import CANNED, PREPARING, Fallback, Inference
+from sususbot.model.scripted import Scripted
+
+REQUEST = Request("hello", ())
+LATE = "its time was over"
+
+
+class Stuck(Scripted):
+    """Looks at no deadline: says a word, is stuck until it is let go, then goes on talking."""
+
+    def __init__(self) -> None:
+        super().__init__(["unused"])
+        self.began = threading.Event()
+        self.released = threading.Event()
+        self.ended = threading.Event()
+
+    def generate(self, request: Request, deadline: Deadline) -> Iterator[Chunk]:
+        try:
+            yield Chunk("erm")
+            self.began.set()
+            self.released.wait(20)
+            for _ in range(1000):
+                yield Chunk(" at last")
+            yield Chunk("", "stop", Usage())
+        finally:
+            self.ended.set()
+
+
+class Broken(Scripted):
+    """Breaks in a way that no backend should."""
+
+    def generate(self, request: Request, deadline: Deadline) -> Iterator[Chunk]:
+        yield Chunk("I am")
+        raise ZeroDivisionError("a bug")
+
+
+class Watched(Scripted):
+    """Tells when it began and how its deadline ended."""
+
+    def __init__(self) -> None:
+        super().__init__(["word " * 10_000], seconds_per_token=0.005)
+        self.began = threading.Event()
+        self.finish: str | None = None
+        self.ended = threading.Event()
+
+    def generate(self, request: Request, deadline: Deadline) -> Iterator[Chunk]:
+        for chunk in super().generate(request, deadline):
+            self.began.set()
+            self.finish = chunk.finish
+            if chunk.finish:
+                self.ended.set()
+            yield chunk
+
+
+def inference(*backends: Backend, queue_size: int = 16, seconds: float = 10.0) -> closing[Inference]:
+    return closing(Inference(backends, canned=["hm."], queue_size=queue_size, deadline_seconds=seconds))
+
+
+def prepare() -> Request:
+    return REQUEST
+
+
+async def happened(event: threading.Event) -> None:
+    assert await asyncio.to_thread(event.wait, 10)
+
+
+def slow(line: str = "far too slow") -> Scripted:
+    return Scripted([line], seconds_per_token=5.0)
+
+
+async def test_the_first_backend_answers() -> None:
+    with inference(Scripted(["  hello there "]), Scripted(["second"])) as queue:
+        reply = await queue.submit(prepare)
+    assert (reply.text, reply.backend, reply.fallbacks) == ("hello there", "scripted", ())
+    assert reply.usage.completion == 3
+    assert {"context", "queue", "first_token", "model"} <= reply.seconds.keys()
+
+
+async def test_a_failing_backend_hands_on_to_the_next(caplog: pytest.LogCaptureFixture) -> None:
+    with inference(Scripted(["one"], fail_at={1}), Scripted(["two"])) as queue:
+        first, second = await queue.submit(prepare), await queue.submit(prepare)
+    assert first.text == "two"
+    assert first.fallbacks == (Fallback("scripted", "The script says that request 1 fails."),)
+    assert (second.text, second.fallbacks) == ("one", ())
+    assert "scripted did not answer: The script says that request 1 fails." in caplog.text
+
+
+async def test_when_all_fail_a_line_in_character_is_left_and_each_step_is_named() -> None:
+    with inference(Scripted(["one"], fail_at={1}), slow(), Scripted([" "]), seconds=0.4) as queue:
+        reply = await queue.submit(prepare)
+    assert (reply.text, reply.backend) == ("hm.", CANNED)
+    assert [fallback.reason for fallback in reply.fallbacks] == [
+        "The script says that request 1 fails.",
+        LATE,
+        "it said nothing",
+    ]
+
+
+async def test_without_backends_there_is_still_an_answer() -> None:
+    with inference() as queue:
+        assert (await queue.submit(prepare)).backend == CANNED
+
+
+async def test_a_slow_backend_leaves_the_next_one_time_to_answer() -> None:
+    with inference(slow(), Scripted(["quick"]), seconds=0.4) as queue:
+        begun = time.monotonic()
+        reply = await queue.submit(prepare)
+        assert time.monotonic() - begun < 0.4 + 0.3
+    assert reply.text == "quick"
+    assert reply.fallbacks == (Fallback("scripted", LATE),)
+
+
+async def test_a_stuck_backend_is_left_behind_and_the_next_request_is_answered_too() -> None:
+    stuck = Stuck()
+    heard: list[str | None] = []
+    with inference(stuck, Scripted(["quick"]), seconds=0.4) as queue:
+        first = await queue.submit(prepare, on_text=heard.append)
+        second = await queue.submit(prepare)
+        assert [reply.text for reply in (first, second)] == ["quick", "quick"]
+        assert first.fallbacks == second.fallbacks == (Fallback("scripted", LATE),)
+        # What it says afterwards is not heard, and its thread comes free.
+        stuck.released.set()
+        await happened(stuck.ended)
+        await asyncio.to_thread(int)
+    assert heard == ["erm", None, "quick"]
+
+
+async def test_empty_after_cleaning_counts_as_nothing_said() -> None:
+    def clean(text: str) -> str:
+        return "" if text == "rude" else text.upper()
+
+    with inference(Scripted(["rude"]), Scripted(["kind"])) as queue:
+        reply = await queue.submit(prepare, clean=clean)
+    assert (reply.text, reply.fallbacks) == ("KIND", (Fallback("scripted", "it said nothing"),))
+
+
+async def test_a_bug_in_a_backend_costs_no_reply_and_is_logged_whole(caplog: pytest.LogCaptureFixture) -> None:
+    heard: list[str | None] = []
+    with inference(Broken(["x"]), Scripted(["whole"])) as queue:
+        reply = await queue.submit(prepare, on_text=heard.append)
+    assert reply.text == "whole"
+    assert reply.fallbacks == (Fallback("scripted", "it broke (ZeroDivisionError)"),)
+    assert heard == ["I am", None, "whole"]
+    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert record.exc_info is not None
+    assert record.exc_info[0] is ZeroDivisionError
+
+
+async def test_text_is_told_in_order_on_the_event_loop() -> None:
+    loop_thread = threading.get_ident()
+    heard: list[tuple[str | None, int]] = []
+    words = " ".join(map(str, range(200)))
+    with inference(Scripted([words], fail_at={2})) as queue:
+        await queue.submit(prepare, on_text=lambda text: heard.append((text, threading.get_ident())))
+        assert "".join(text or "" for text, _ in heard) == words
+        assert len(heard) == 120  # max_new_tokens, as none was asked for
+        heard.clear()
+        await queue.submit(prepare, on_text=lambda text: heard.append((text, threading.get_ident())))
+    assert heard == [(None, loop_thread), ("hm.", loop_thread)]
+
+
+async def test_beyond_the_queue_size_it_is_busy_at_once_and_free_again_afterwards() -> None:
+    with inference(Watched(), Scripted(["quick"]), queue_size=3, seconds=0.6) as queue:
+        waiting = [asyncio.create_task(queue.submit(prepare)) for _ in range(3)]
+        while queue.waiting < 3:
+            await asyncio.sleep(0)
+        begun = time.monotonic()
+        with pytest.raises(Busy, match="too many questions at once"):
+            await queue.submit(prepare)
+        assert time.monotonic() - begun < 0.1
+        assert [reply.text for reply in await asyncio.gather(*waiting)] == ["quick"] * 3
+        assert queue.waiting == 0
+        assert (await queue.submit(prepare)).text == "quick"
+
+
+async def test_one_that_waited_past_its_time_falls_back_quickly() -> None:
+    stuck = Stuck()
+    with inference(stuck, Scripted(["quick"]), seconds=0.4) as queue:
+        begun = time.monotonic()
+        replies = await asyncio.gather(*(queue.submit(prepare) for _ in range(8)))
+        assert time.monotonic() - begun < 0.4 + 0.4
+        assert {reply.text for reply in replies} == {"quick"}
+        stuck.released.set()
+        await happened(stuck.ended)
+
+
+async def test_cancelling_the_caller_cancels_the_backend() -> None:
+    backend = Watched()
+    with inference(backend) as queue:
+        task = asyncio.create_task(queue.submit(prepare))
+        await happened(backend.began)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await happened(backend.ended)
+        assert backend.finish == "cancelled"
+        assert queue.waiting == 0
+
+
+async def test_making_the_request_counts_and_is_not_waited_for_for_ever() -> None:
+    let_go = threading.Event()
+
+    def hang() -> Request:
+        let_go.wait(20)
+        return REQUEST
+
+    with inference(Scripted(["never asked"]), seconds=0.2) as queue:
+        reply = await queue.submit(hang)
+        let_go.set()
+        assert (reply.text, reply.backend, reply.fallbacks) == ("hm.", CANNED, (Fallback(PREPARING, LATE),))
+        assert (await queue.submit(prepare)).text == "never asked"
+
+
+async def test_what_goes_wrong_before_any_backend_is_the_callers() -> None:
+    def fail() -> Request:
+        raise LookupError("no such channel")
+
+    with inference(Scripted(["one"])) as queue:
+        with pytest.raises(LookupError):
+            await queue.submit(fail)
+        assert queue.waiting == 0
+
+
+async def test_closing_ends_what_runs_at_once() -> None:
+    backend = Watched()
+    queue = Inference([backend], canned=["hm."], queue_size=4, deadline_seconds=30)
+    tasks = [asyncio.create_task(queue.submit(prepare)) for _ in range(3)]
+    await happened(backend.began)
+    begun = time.monotonic()
+    queue.close()
+    assert time.monotonic() - begun < 0.5
+    await happened(backend.ended)
+    assert backend.finish == "cancelled"
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(not isinstance(outcome, Exception) for outcome in outcomes)
+
+
+@pytest.mark.parametrize("queue_size", [40, 200])
+async def test_of_200_at_once_each_gets_exactly_one_outcome(queue_size: int) -> None:
+    outcomes: Counter[str] = Counter()
+
+    async def ask(queue: Inference, number: int) -> None:
+        make: Callable[[], Request] = lambda: Request(f"number {number}", ())  # noqa: E731
+        try:
+            reply = await queue.submit(make)
+        except Busy:
+            outcomes["busy"] += 1
+        else:
+            assert reply.text in (f"echo number {number}", f"second number {number}")
+            outcomes[reply.text.split()[0]] += 1
+
+    failing: Sequence[int] = range(0, 500, 3)
+    backends = [
+        Scripted(lambda request: f"echo {request.prompt}", fail_at=failing),
+        Scripted(lambda request: f"second {request.prompt}"),
+    ]
+    with inference(*backends, queue_size=queue_size) as queue:
+        await asyncio.gather(*(ask(queue, number) for number in range(200)))
+    assert outcomes["busy"] == 200 - queue_size
+    assert outcomes["second"] == queue_size // 3
+    assert outcomes.total() == 200
+
+
+async def test_cancelled_callers_among_many_cost_the_others_nothing() -> None:
+    with inference(Scripted(lambda request: request.prompt, seconds_per_token=0.002)) as queue:
+        tasks = [asyncio.create_task(queue.submit(prepare)) for _ in range(16)]
+        await asyncio.sleep(0)
+        for task in tasks[::3]:
+            task.cancel()
+        for task in tasks[::3]:
+            with suppress(asyncio.CancelledError):
+                await task
+        others = [task for number, task in enumerate(tasks) if number % 3]
+        assert [reply.text for reply in await asyncio.gather(*others)] == ["hello"] * len(others)
