@@ -114,11 +114,11 @@ def test_meaning_and_not_only_words_is_near(minilm: MiniLM) -> None:
 
 
 def test_the_order_and_size_of_a_batch_do_not_matter(minilm: MiniLM) -> None:
-    texts = [f"{text} {number}" for number in range(8) for text in TEXTS]
+    texts = [f"{text} {number}" for number in range(4) for text in TEXTS]
     forward, backward = minilm.embed(texts), minilm.embed(texts[::-1])[::-1]
-    single = np.concatenate([minilm.embed([text]) for text in texts[:12]])
+    single = np.concatenate([minilm.embed([text]) for text in texts[:6]])
     assert cosines(forward, backward).min() > 0.999
-    assert cosines(forward[:12], single).min() > 0.999
+    assert cosines(forward[:6], single).min() > 0.999
 
 
 def test_equal_texts_get_equal_rows(minilm: MiniLM) -> None:

@@ -11,18 +11,12 @@ from sususbot.messages import Message
 from tests.memory.chat import DAY, EVE, HOUR, MIA, MINUTE, TOM, Chat, WordEmbedder
 
 
-def memory_of(archive: Archive, embedder: Embedder | None = None, **options: float) -> LongTerm:
+def memory_of(
+    archive: Archive, embedder: Embedder | None = None, *, weights: Weights | None = None, neighbours: int = 2
+) -> LongTerm:
     embedder = embedder or WordEmbedder()
     index(archive, embedder)
-    weights = {name: options.pop(name) for name in list(options) if name in Weights.__dataclass_fields__}
-    return LongTerm(
-        archive,
-        embedder,
-        ExactIndex(embedder.dimensions),
-        weights=Weights(**weights),
-        neighbours=int(options.get("neighbours", 2)),
-        neighbour_minutes=options.get("neighbour_minutes", 10.0),
-    )
+    return LongTerm(archive, embedder, ExactIndex(embedder.dimensions), weights=weights, neighbours=neighbours)
 
 
 def ids(found: Found) -> list[int]:
@@ -42,8 +36,8 @@ def test_a_score_is_the_weighted_sum_of_its_parts_each_from_0_to_1(archive: Arch
     small_talk(chat)
     chat.say(MIA, "the printer fell into the river", reactions=4, pinned=True, after=DAY)
     chat.say(TOM, "which printer? the blue printer", after=5 * DAY)
-    weights = {"semantic": 0.7, "words": 0.2, "recency": 0.3, "engagement": 0.4, "half_life_days": 3.0}
-    hits = memory_of(archive, **weights).search("printer river", limit=50, now=chat.now + 10_000).hits
+    weights = Weights(semantic=0.7, words=0.2, recency=0.3, engagement=0.4, half_life_days=3.0)
+    hits = memory_of(archive, weights=weights).search("printer river", limit=50, now=chat.now + 10_000).hits
     assert len(hits) > 5
     for hit in hits:
         parts = hit.parts
@@ -58,7 +52,7 @@ def test_a_score_is_the_weighted_sum_of_its_parts_each_from_0_to_1(archive: Arch
 def test_recency_halves_with_the_half_life(archive: Archive, chat: Chat) -> None:
     old = chat.say(MIA, "a pear tree")
     chat.say(MIA, "a pear pie", after=6 * DAY)
-    hits = memory_of(archive, half_life_days=3.0).search("pear", limit=5, now=chat.now).hits
+    hits = memory_of(archive, weights=Weights(half_life_days=3.0)).search("pear", limit=5, now=chat.now).hits
     recency = {hit.message.id: hit.parts.recency for hit in hits}
     assert recency.pop(old.id) == pytest.approx(0.25)
     assert recency.popitem()[1] == 1.0

@@ -32,8 +32,9 @@ def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[VectorInde
         pytest.importorskip("chromadb")
     url = request.getfixturevalue("chroma_url") if request.param == "chroma server" else None
     folder = str(tmp_path / "chroma")
-    # Opened for other dimensions first, a server that several tests share begins anew.
-    make_index(KINDS[request.param], dimensions=DIMENSIONS + 1, folder=folder, url=url).close()
+    if url is not None:
+        # Opened for other dimensions first, a server that several tests share begins anew.
+        make_index(KINDS[request.param], dimensions=DIMENSIONS + 1, folder=folder, url=url).close()
     index = make_index(KINDS[request.param], dimensions=DIMENSIONS, folder=folder, url=url)
     yield index
     index.close()
@@ -69,20 +70,18 @@ def test_an_empty_index_finds_nothing(index: VectorIndex) -> None:
     assert len(index) == 0
 
 
-@pytest.mark.parametrize("limit", [1, 10, 100])
-def test_it_finds_the_nearest_in_order_with_their_cosines(full: VectorIndex, limit: int) -> None:
-    for query in clusters(10, DIMENSIONS, seed=1):
+def test_it_finds_the_nearest_in_order_with_their_cosines(full: VectorIndex) -> None:
+    for query, limit in zip(clusters(15, DIMENSIONS, seed=1), [1, 10, 100] * 5, strict=True):
         hits = full.search(query, limit=limit)
         assert ids_of(hits) == brute(query, limit)
         assert [score for _, score in hits] == pytest.approx([MATRIX[IDS.index(id_)] @ query for id_, _ in hits])
 
 
-@pytest.mark.parametrize("channels", [{3}, {3, 4}, set(range(CHANNELS - 1)), {3, 777}])
-def test_it_finds_only_what_the_audience_may_see(full: VectorIndex, channels: set[int]) -> None:
+def test_it_finds_only_what_the_audience_may_see(full: VectorIndex) -> None:
     for query in clusters(5, DIMENSIONS, seed=2):
-        assert ids_of(full.search(query, limit=15, audience=frozenset(channels))) == brute(
-            query, 15, frozenset(channels)
-        )
+        for channels in ({3}, {3, 4}, {3, 777}, set(range(CHANNELS - 1))):
+            audience = frozenset(channels)
+            assert ids_of(full.search(query, limit=15, audience=audience)) == brute(query, 15, audience)
 
 
 def test_it_finds_nothing_for_nobody_and_for_unknown_channels(full: VectorIndex) -> None:
@@ -109,7 +108,9 @@ def test_a_limit_larger_than_the_index_gives_all_of_it(full: VectorIndex) -> Non
 def test_adding_an_id_again_replaces_its_vector_and_its_channel(full: VectorIndex) -> None:
     full.add([IDS[0]], [55], -MATRIX[:1])
     assert len(full) == COUNT
-    assert full.search(-MATRIX[0], limit=1, audience=frozenset({55})) == [(IDS[0], pytest.approx(1.0))]
+    ((found, cosine),) = full.search(-MATRIX[0], limit=1, audience=frozenset({55}))
+    assert found == IDS[0]
+    assert cosine == pytest.approx(1.0)
     assert IDS[0] not in ids_of(full.search(MATRIX[0], limit=5))
     assert IDS[0] not in ids_of(full.search(MATRIX[0], limit=COUNT, audience=frozenset({CHANNEL_OF[IDS[0]]})))
 

@@ -164,7 +164,7 @@ def _address(url: str) -> tuple[str, int, bool]:
 
 def _sessions(client: Any) -> list[httpx.Client]:
     """The connections to a server: Chroma waits on them for ever and leaves them open, if it is let."""
-    owners = (getattr(part, "_server", None) for part in (client, getattr(client, "_admin_client", None)))
+    owners: list[Any] = [getattr(part, "_server", None) for part in (client, getattr(client, "_admin_client", None))]
     return [owner._session for owner in owners if hasattr(owner, "_session")]
 
 
