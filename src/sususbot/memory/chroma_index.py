@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import httpx
 import numpy as np
 
 from sususbot.archive.vectors import Ids, Matrix
@@ -162,7 +161,7 @@ def _address(url: str) -> tuple[str, int, bool]:
     raise SettingsError(f"CHROMA_URL={url} is no address: write it as  http://host:8000")
 
 
-def _sessions(client: Any) -> list[httpx.Client]:
+def _sessions(client: Any) -> list[Any]:
     """The connections to a server: Chroma waits on them for ever and leaves them open, if it is let."""
     owners: list[Any] = [getattr(part, "_server", None) for part in (client, getattr(client, "_admin_client", None))]
     return [owner._session for owner in owners if hasattr(owner, "_session")]
