@@ -77,3 +77,8 @@ def test_a_missing_or_unreadable_file_is_said(tmp_path: Path) -> None:
 
 def test_no_default_env_file_is_no_fault() -> None:
     assert settings.load(None) == Settings()
+
+
+def test_a_line_that_is_no_setting_is_not_passed_over(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"line 2 of .* NAME=value"):
+        settings.load(env(tmp_path, "TOP_K=7\nOPTED_OUT 77 = \n"))

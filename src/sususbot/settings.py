@@ -8,6 +8,7 @@ import difflib
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
+from dotenv.parser import parse_stream
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -99,13 +100,25 @@ def load(env_file: Path | None) -> Settings:
     """The settings. Raises SettingsError with everything that is wrong, in one sentence."""
     if env_file is not None and not env_file.is_file():
         raise SettingsError(f"there is no file {env_file}: check the path after --env")
+    path = env_file or Path(".env")
     try:
-        return Settings(_env_file=env_file or ".env")
+        _check_lines(path)
+        return Settings(_env_file=path)
     except ValidationError as error:
         faults = "; ".join(_sentence(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors())
-        raise SettingsError(f"{faults}: mend this in {env_file or '.env'} or in the environment") from error
+        raise SettingsError(f"{faults}: mend this in {path} or in the environment") from error
     except UnicodeDecodeError as error:
-        raise SettingsError(f"{env_file or '.env'} is not UTF-8 text: save it as UTF-8") from error
+        raise SettingsError(f"{path} is not UTF-8 text: save it as UTF-8") from error
+
+
+def _check_lines(path: Path) -> None:
+    """A line that is no setting would be passed over: the reader only prints a warning."""
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8") as file:
+        broken = [line.original.line for line in parse_stream(file) if line.error]
+    if broken:
+        raise SettingsError(f"line {broken[0]} of {path} is no setting: write it as  NAME=value")
 
 
 def example() -> str:

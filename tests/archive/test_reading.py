@@ -1,5 +1,7 @@
 """Reading: the window of a channel, what stands around a message, and who answered it."""
 
+from pathlib import Path
+
 import pytest
 
 from sususbot.archive.archive import Archive
@@ -80,3 +82,10 @@ def test_answers_are_counted_without_those_that_are_gone(chat: Archive) -> None:
     chat.delete([10], at=NOON)
     assert chat.replies([1, 2, 7]) == {2: 1}
     assert chat.replies([]) == {}
+
+
+def test_an_opt_out_holds_whatever_another_program_was_told(chat: Archive, tmp_path: Path) -> None:
+    chat.set_opted_out([TOM.id])
+    with Archive(tmp_path) as other:
+        other.set_opted_out([])
+    assert all(one.author.id != TOM.id for one in chat.window(KITCHEN.id, limit=50))

@@ -11,7 +11,7 @@ import pytest
 from sususbot.archive import database
 from sususbot.archive.archive import Added, Archive
 from sususbot.errors import ArchiveError, ArchiveLocked
-from tests.archive.making import MIA, NOON, TOM, filled, found, message, python, snapshot
+from tests.archive.making import NOON, TOM, filled, found, message, python, snapshot
 
 HOLD_THE_LOCK = """
 import sqlite3, sys
@@ -103,7 +103,6 @@ def test_a_writer_is_told_when_another_program_holds_the_archive(
             for write in (
                 lambda: filled(archive, message(2)),
                 lambda: archive.delete([1], at=NOON),
-                lambda: archive.set_opted_out([MIA.id]),
                 lambda: archive.vectors.use_embedder("small"),
                 lambda: archive.check(),
             ):

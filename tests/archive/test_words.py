@@ -171,3 +171,12 @@ def test_nothing_of_a_deleted_or_edited_word_is_left_in_the_file(tmp_path: Path)
     (file,) = (path.read_bytes() for path in tmp_path.iterdir())
     # Full text keeps a word without the letters it shares with the one before, so its end is looked for.
     assert [id_ for id_ in (6, 7, 8, 9) if word(id_)[-10:].encode() in file] == [6]
+
+
+def test_a_deleted_text_is_in_no_file_while_the_archive_is_open(tmp_path: Path) -> None:
+    with Archive(tmp_path) as archive:
+        filled(archive, message(1, "the parrot sings"), message(2, "an unspeakable quixotry"))
+        archive.delete([2], at=NOON)
+        files = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+        assert b"parrot" in files
+        assert b"quixotry" not in files

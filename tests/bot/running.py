@@ -9,8 +9,10 @@ from pathlib import Path
 from sususbot.archive.archive import Archive
 from sususbot.bot.client import run_bot
 from sususbot.memory.context import ContextBuilder
+from sususbot.memory.embedding import Embedder
 from sususbot.memory.long_term import LongTerm
 from sususbot.memory.short_term import ShortTerm
+from sususbot.memory.vector_index import ExactIndex
 from sususbot.model.backend import Backend, Sampling
 from sususbot.model.inference import Inference
 from sususbot.responder import Responder
@@ -25,6 +27,7 @@ class Running:
 
     archive: Archive
     responder: Responder
+    long_term: LongTerm
     task: asyncio.Task[None]
 
 
@@ -37,11 +40,12 @@ async def bot(
     *,
     queue_size: int = 16,
     deadline: float = 10.0,
+    embedder: Embedder | None = None,
 ) -> AsyncIterator[Running]:
     """Runs `run_bot` on `channel` with these backends, words-only memory and an archive in `folder`."""
     channel_id = channel if isinstance(channel, int) else int(channel.id)
     with Archive(folder) as archive:
-        long_term = LongTerm(archive, None, None)
+        long_term = LongTerm(archive, embedder, ExactIndex(embedder.dimensions) if embedder else None)
         short_term = ShortTerm(archive, window=20)
         inference = Inference(backends, canned=["hm."], queue_size=queue_size, deadline_seconds=deadline)
         responder = Responder(
@@ -68,7 +72,7 @@ async def bot(
                 )
             )
             try:
-                yield Running(archive, responder, task)
+                yield Running(archive, responder, long_term, task)
             finally:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)

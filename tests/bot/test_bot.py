@@ -1,10 +1,19 @@
 """The whole bot against the stand-in: what it answers, what it keeps, and that nothing is lost in a burst."""
 
+import asyncio
+import sqlite3
 from pathlib import Path
 
 import pytest
 
+from sususbot.archive.archive import Archive
+from sususbot.bot.keeper import Keeper
 from sususbot.errors import ChannelUnknown, IntentMissing, TokenRefused
+from sususbot.memory.embedding import MiniLM
+from sususbot.memory.long_term import LongTerm
+from sususbot.messages import Author, Guild
+from sususbot.messages import Channel as Known
+from sususbot.messages import Message as Kept
 from sususbot.model.backend import Request
 from sususbot.model.scripted import Scripted
 from sususbot.standin.faults import failing
@@ -206,3 +215,47 @@ async def test_missing_intent(tmp_path: Path) -> None:
 async def test_unknown_channel(server: StandIn, tmp_path: Path) -> None:
     with pytest.raises(ChannelUnknown, match="CHANNEL_ID"):
         await ending(server, 12345, tmp_path)
+
+
+async def test_a_deletion_in_any_channel_reaches_the_archive(server: StandIn, place: Place, tmp_path: Path) -> None:
+    other = server.world.add_channel("other")
+    said = server.say(other, place.bob, "an old secret")
+    with Archive(tmp_path) as archive:
+        archive.add_channel(Guild(server.world.guild_id, "x"), Known(other.id, server.world.guild_id, "other"))
+        text, author = "an old secret", Author(place.bob.id, "bob", "bob")
+        kept = [Kept(said.id, other.id, author, 0, text, text), Kept(5, other.id, author, 0, text, text)]
+        archive.add(kept, source=archive.add_source("export", "x"), fetched_at=0)
+    async with bot(server, place.general, tmp_path, [Scripted(["ok"])]) as running:
+        await listening(server)
+        server.delete(said)
+        server.say(place.general, place.ada, f"{server.world.bot.mention} done?")
+        await answers(server, place.general, 1)
+        assert sorted(running.archive.messages([said.id, 5])) == [5]
+
+
+async def test_what_cannot_be_written_now_is_written_later_in_order(tmp_path: Path) -> None:
+    guild, channel, author = Guild(1, "x"), Known(2, 1, "general"), Author(3, "mia", "mia")
+    with Archive(tmp_path) as archive, sqlite3.connect(tmp_path / "archive.db", isolation_level=None) as blocker:
+        keeper = Keeper(archive, LongTerm(archive, None, None))
+        blocker.execute("BEGIN IMMEDIATE")
+        await keeper.keep(Kept(10, 2, author, 0, "one", "one"), guild, channel)
+        assert archive.newest() is None
+        blocker.execute("ROLLBACK")
+        await keeper.keep(Kept(11, 2, author, 0, "two", "two"), guild, channel)
+        assert [message.id for message in archive.window(2, limit=5)] == [10, 11]
+        keeper.close()
+    blocker.close()
+
+
+async def test_a_message_that_arrives_is_found_by_meaning(
+    server: StandIn, place: Place, tmp_path: Path, minilm: MiniLM
+) -> None:
+    async with bot(server, place.general, tmp_path, [Scripted(["ok"])], embedder=minilm) as running:
+        await listening(server)
+        server.say(place.general, place.ada, "the kettle in the kitchen leaks again")
+        # The bot tells of it when the vector is there; nothing else changes in the meantime.
+        async with asyncio.timeout(10):
+            while not running.archive.vectors.count():
+                await asyncio.to_thread(running.archive.vectors.count)
+        found = running.long_term.search("water drips from the boiler", limit=1)
+        assert [hit.message.rendered for hit in found.hits] == ["the kettle in the kitchen leaks again"]

@@ -1,5 +1,7 @@
 """What users get wrong: each ends in exit code 1 and one plain sentence that holds the next step."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from sususbot.standin.faults import GatewayFault
 from sususbot.standin.ratelimit import RateLimits
 from sususbot.standin.server import StandIn
 from sususbot.standin.world import World
-from tests.support.commands import refusal, run, run_against
+from tests.support.commands import environment, refusal, run, run_against
 
 
 @pytest.mark.parametrize(
@@ -151,3 +153,30 @@ async def test_discord_out_of_reach(tmp_path: Path) -> None:
     async with StandIn(World(), rate=RateLimits.none()) as discord:
         pass
     assert "check the network" in await bot_command(discord, 42, tmp_path)
+
+
+def test_a_bad_file_among_good_ones_costs_only_itself(tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_text("{}")
+    first, *others = map(str, sample_exports())
+    done = run("import", first, "bad.json", *others, folder=tmp_path)
+    assert done.returncode == 1
+    assert "bad.json" in refusal(done.stderr)
+    assert "0 new" in run("import", first, *others, folder=tmp_path).stderr
+
+
+@pytest.mark.parametrize("arguments", [["--once", ""], ["--once", "  "]])
+def test_an_empty_question_is_wrong_usage(filled: Path, arguments: list[str]) -> None:
+    assert run("chat", *arguments, folder=filled).returncode == 2
+
+
+def test_odd_bytes_are_no_traceback(filled: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sususbot", "chat"],
+        cwd=filled,
+        env=environment({}),
+        input=b"\xff\xfe who broke the printer?\n",
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(b"sususbot: ")

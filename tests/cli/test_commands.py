@@ -56,7 +56,14 @@ def test_why_shows_memories_tokens_what_was_left_out_and_times(tmp_path: Path) -
     run("import", *map(str, sample_exports()), folder=tmp_path)
     done = run("chat", "--once", "who broke the printer?", "--why", folder=tmp_path)
     assert done.stdout.startswith("sususbot: ")
-    for part in ("answered by recall", "memories, by words alone", "tokens used", "left out:", "milliseconds:"):
+    for part in (
+        "answered by recall",
+        "said by ",
+        "memories, by words alone",
+        "tokens used",
+        "left out:",
+        "milliseconds:",
+    ):
         assert part in done.stderr
     assert "run  sususbot index" in done.stderr
 

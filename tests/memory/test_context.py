@@ -161,12 +161,12 @@ def test_a_name_that_leaves_no_room_for_words_gives_way() -> None:
 
 def test_a_persona_that_is_too_long_is_told_with_both_numbers() -> None:
     with pytest.raises(
-        SettingsError, match=r"PERSONA takes 90 tokens, \d+ are free for it: shorten it, or raise CONTEXT"
+        SettingsError, match=r"PERSONA takes 400 tokens, \d+ are free for it: shorten it, or raise CONTEXT"
     ):
-        builder(persona="word " * 90)
+        builder(persona="word " * 400)
 
 
-@pytest.mark.parametrize("tokens", [-100, 0, 40, 150])
+@pytest.mark.parametrize("tokens", [-100, 0, 40])
 def test_too_few_tokens_for_any_message_are_told(tokens: int) -> None:
     with pytest.raises(SettingsError, match=r"only \d+ tokens are left for the message: raise CONTEXT_TOKENS|PERSONA"):
         builder(tokens, persona="")

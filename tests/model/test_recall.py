@@ -1,6 +1,7 @@
 """The backend `recall`: never an echo, never twice the same, and a sentence when there is nothing to say."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from sususbot.errors import ArchiveLocked, BackendFailed
 from sususbot.memory.lines import RememberedLines
 from sususbot.memory.long_term import LongTerm
 from sususbot.messages import Audience, Turn
-from sususbot.model.backend import Chunk, Deadline, Request, Sampling
+from sususbot.model.backend import Chunk, Deadline, Request, Sampling, Source
 from sususbot.model.recall import Line, Recall
 from tests.memory.chat import EVE, HOUR, MIA, TOM, Chat
 
@@ -19,7 +20,9 @@ class Lines:
     """A source that always has these, best first."""
 
     def __init__(self, *texts: str, author_id: int = TOM.id) -> None:
-        self._lines = [Line(text, author_id, -float(place)) for place, text in enumerate(texts)]
+        self._lines = [
+            Line(text, author_id, Source(0, "tom", 0, None, -float(place))) for place, text in enumerate(texts)
+        ]
 
     def lines(self, _turns: Sequence[Turn], _audience: Audience) -> Sequence[Line]:
         return self._lines
@@ -142,3 +145,21 @@ def test_a_fault_of_the_archive_comes_out_as_the_backends() -> None:
 
 def test_a_request_without_turns_is_no_error() -> None:
     assert said(Recall(Lines("gerald did it")), Request("", ())) == "gerald did it"
+
+
+def test_a_reply_names_whose_words_it_is_made_of(chat: Chat) -> None:
+    question = chat.say(MIA, "so who broke the printer?", after=HOUR)
+    answer = chat.say(TOM, "gerald did\nwith a spoon")
+    recall = Recall(RememberedLines(LongTerm(chat.archive, None, None)))
+    *_, last = recall.generate(asking("who broke the printer?"), Deadline(10))
+    assert last.source is not None
+    assert (last.source.message_id, last.source.author) == (answer.id, TOM.display_name)
+    assert last.source.answers == question.rendered
+
+
+def test_replies_at_the_same_time_do_not_say_the_same_line_twice_in_a_row() -> None:
+    recall = Recall(Lines("first", "second"))
+    with ThreadPoolExecutor(8) as pool:
+        replies = list(pool.map(lambda _: said(recall, asking("who?")), range(64)))
+    # Which of two simultaneous replies comes first is open, but each choice excluded the one before it.
+    assert abs(replies.count("first") - replies.count("second")) <= 1

@@ -53,6 +53,8 @@ class Archive:
 
     def __init__(self, folder: Path, steps: Sequence[Migration] | None = None) -> None:
         self._database = Database(folder / FILE_NAME, steps)
+        for statement in _REMEMBERED:
+            self._database.execute(statement)
         self.words = Words(self._database)
         self.vectors = Vectors(self._database)
 
@@ -101,7 +103,9 @@ class Archive:
             self._insert(fresh, source, fetched_at)
             self._bury_unseen(fresh)
             changed = sum(self._update(batch[row[0]], row, source, fetched_at) for row in known.values())
-            self.words.settle()
+            settled = self.words.settle()
+        if settled:
+            self._database.empty_log()
         return Added(len(fresh), changed, len(messages) - len(fresh) - changed)
 
     def delete(self, ids: Sequence[int], *, at: int) -> int:
@@ -118,15 +122,18 @@ class Archive:
                 [(id_, at) for id_ in ids if id_ not in known],
             )
             self.words.settle()
+        self._database.empty_log()
         return len(there)
 
     def set_opted_out(self, author_ids: Iterable[int]) -> None:
-        """These members, and no others, are neither remembered nor quoted."""
-        with self._database.transaction():
-            self._database.execute("DELETE FROM opted_out")
-            self._database.execute_many(
-                "INSERT OR IGNORE INTO opted_out (author_id) VALUES (?)", [(id_,) for id_ in author_ids]
-            )
+        """For this `Archive`, these members, and no others, are neither remembered nor quoted.
+
+        Not kept in the file: a program with other settings must not undo what a running bot was told.
+        """
+        self._database.execute("DELETE FROM opted_out")
+        self._database.execute_many(
+            "INSERT OR IGNORE INTO opted_out (author_id) VALUES (?)", [(id_,) for id_ in author_ids]
+        )
 
     # -- reading
 
@@ -304,6 +311,17 @@ class Archive:
         return changed > 0
 
 
+# What may be remembered and quoted: one place decides, and every search asks it.
+_REMEMBERED: Final = (
+    "CREATE TEMP TABLE opted_out (author_id INTEGER PRIMARY KEY)",
+    f"""CREATE TEMP VIEW remembered AS SELECT messages.* FROM main.messages
+    JOIN main.authors ON authors.id = messages.author_id
+    WHERE messages.type IN ({", ".join(map(str, sorted(WRITTEN_TYPES)))})
+        AND messages.deleted_at IS NULL
+        AND messages.rendered <> ''
+        AND NOT authors.is_bot
+        AND messages.author_id NOT IN (SELECT author_id FROM opted_out)""",
+)
 _WRITTEN: Final = (
     f"m.type IN ({', '.join(map(str, sorted(WRITTEN_TYPES)))}) AND m.deleted_at IS NULL AND m.rendered <> ''"
 )

@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -19,7 +19,7 @@ from sususbot.errors import ArchiveDamaged, ArchiveError, ArchiveFull, ArchiveLo
 
 # Says in the file's header that it is ours ("susu"), so that another program's database is refused, not migrated.
 APPLICATION_ID: Final = 0x73757375
-BUSY_SECONDS: Final = 10.0
+BUSY_SECONDS: Final = 5.0
 
 Row = tuple[Any, ...]
 
@@ -105,6 +105,14 @@ class Database:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+
+    def empty_log(self) -> None:
+        """Fold the write-ahead log into the file and empty it: what was erased stands there until then.
+
+        Where a reader is in the way, the next time does it.
+        """
+        with suppress(ArchiveLocked):
+            self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _check_owner(self) -> None:
         # In this order: the owner is written together with the first tables, perhaps by another process between.

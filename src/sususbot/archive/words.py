@@ -50,14 +50,16 @@ class Words:
         self._database.execute_many("INSERT INTO words (words, rowid, rendered) VALUES ('delete', ?, ?)", rows)
         self._removed = self._removed or bool(rows)
 
-    def settle(self) -> None:
+    def settle(self) -> bool:
         """Let nothing that was removed be read in the file any more: FTS5 keeps it in old segments until they merge.
 
-        Takes about a second for each million messages; the last step of a transaction that removed something.
+        Takes about a second for each million messages; the last step of a transaction that removed something. Gives
+        whether there was anything to do.
         """
-        if self._removed:
+        removed, self._removed = self._removed, False
+        if removed:
             self._database.execute("INSERT INTO words (words) VALUES ('optimize')")
-            self._removed = False
+        return removed
 
     def search(self, words: Sequence[str], *, limit: int, audience: Audience = None) -> Hits:
         """The best (message id, BM25), best first; higher is better. Only what may be remembered."""

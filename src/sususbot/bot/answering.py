@@ -5,6 +5,7 @@ Every mention ends in exactly one of them, or in a line of the log that names th
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
@@ -23,9 +24,11 @@ BUSY_SIGN: Final = "⏳"
 _TYPING_SECONDS: Final = 8.0
 _SEND_SECONDS: Final = 60.0
 _TRIES: Final = 4
+_GONE: Final = 100
 _FIRST_PAUSE: Final = 0.5
 
-Place = discord.TextChannel | discord.Thread
+# Where the bot can talk.
+Talk = discord.TextChannel | discord.Thread
 
 
 class Answering:
@@ -34,17 +37,21 @@ class Answering:
     def __init__(self, responder: Responder) -> None:
         self._responder = responder
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._gone: deque[int] = deque(maxlen=_GONE)
         self._typing = 0
         self._typist: asyncio.Task[None] | None = None
 
-    def begin(self, message: discord.Message, channel: Place, own_id: int) -> None:
-        """Answer in the background."""
+    def begin(self, message: discord.Message, channel: Talk, own_id: int) -> None:
+        """Answer in the background, unless the question is gone already."""
+        if message.id in self._gone:
+            return
         task = asyncio.create_task(self._answer(message, channel, own_id))
         self._tasks[message.id] = task
         task.add_done_callback(lambda _: self._tasks.pop(message.id, None))
 
     def cancel(self, message_id: int) -> None:
-        """The question was deleted: say nothing."""
+        """The question was deleted: say nothing. It may not even have been looked at yet."""
+        self._gone.append(message_id)
         if task := self._tasks.get(message_id):
             task.cancel()
 
@@ -54,7 +61,7 @@ class Answering:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _answer(self, message: discord.Message, channel: Place, own_id: int) -> None:
+    async def _answer(self, message: discord.Message, channel: Talk, own_id: int) -> None:
         author = message.author
         asked = Turn(
             author.display_name,
@@ -77,7 +84,7 @@ class Answering:
         logger.info("answered message %s by %s in %.2f s", message.id, generation.backend, reply.trace.seconds["total"])
         await self._send(message, channel, reply.text)
 
-    async def _send(self, message: discord.Message, channel: Place, text: str) -> None:
+    async def _send(self, message: discord.Message, channel: Talk, text: str) -> None:
         for number, part in enumerate(rendering.split(text)):
             reference = message.to_reference(fail_if_not_exists=False) if number == 0 else None
             if not await self._send_part(message, channel, part, number, reference):
@@ -86,7 +93,7 @@ class Answering:
     async def _send_part(
         self,
         message: discord.Message,
-        channel: Place,
+        channel: Talk,
         part: str,
         number: int,
         reference: discord.MessageReference | None,
@@ -129,7 +136,7 @@ class Answering:
             logger.error("message %s got no busy sign: %s", message.id, error)
 
     @asynccontextmanager
-    async def _shown_typing(self, channel: Place) -> AsyncIterator[None]:
+    async def _shown_typing(self, channel: Talk) -> AsyncIterator[None]:
         """One typing sign for all replies at work. A failure to show it costs no reply."""
         self._typing += 1
         if self._typist is None:
@@ -147,7 +154,7 @@ class Answering:
 _NO_HISTORY: Final = 160002
 
 
-async def _keep_typing(channel: Place) -> None:
+async def _keep_typing(channel: Talk) -> None:
     while True:
         with suppress(discord.HTTPException, OSError):
             await channel.typing()

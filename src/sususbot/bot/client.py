@@ -14,7 +14,7 @@ import discord
 
 from sususbot.archive.archive import Archive
 from sususbot.bot import incoming, policy
-from sususbot.bot.answering import Answering, Place
+from sususbot.bot.answering import Answering, Talk
 from sususbot.bot.keeper import Keeper
 from sususbot.errors import ChannelUnknown, ConnectionLost, DiscordError, IntentMissing, SususError, TokenRefused
 from sususbot.memory.long_term import LongTerm
@@ -63,13 +63,22 @@ class Client(discord.Client):
         await super().close()
 
     async def on_ready(self) -> None:
-        channel = await self._find_channel()
-        if channel is None:
-            self.fault = ChannelUnknown(
+        try:
+            channel = self.get_channel(self._channel_id) or await self.fetch_channel(self._channel_id)
+        except (discord.NotFound, discord.Forbidden):
+            await self._give_up(
                 f"the channel {self._channel_id} does not exist or the bot may not see it: check CHANNEL_ID, "
                 "and that the bot is on the server with the right to view the channel"
             )
-            await self.close()
+            return
+        except (discord.HTTPException, OSError) as error:
+            # Discord is out of order; messages of the channel arrive all the same once it is not.
+            logger.warning("the channel could not be looked up (%s)", type(error).__name__)
+            return
+        if not isinstance(channel, Talk):
+            await self._give_up(
+                f"the channel {self._channel_id} is no text channel or thread: set CHANNEL_ID to one of these"
+            )
             return
         logger.info("listening in #%s of %s as %s", channel.name, channel.guild.name, self.user)
 
@@ -81,40 +90,35 @@ class Client(discord.Client):
             self._seen.popitem(last=False)
         await self._keep(message)
         assert self.user is not None
-        if policy.addressed(message, self.user.id) and isinstance(message.channel, Place):
+        if policy.addressed(message, self.user.id) and isinstance(message.channel, Talk):
             self._answering.begin(message, message.channel, self.user.id)
 
     async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
-        if payload.channel_id == self._channel_id:
-            await self._keep(payload.message)
+        message = payload.message
+        if isinstance(message.channel, Talk):
+            await self._keeper.edit(incoming.message_from(message), *incoming.channel_from(message.channel))
 
     async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
-        await self._forget(payload.channel_id, [payload.message_id])
+        await self._forget([payload.message_id])
 
     async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
-        await self._forget(payload.channel_id, sorted(payload.message_ids))
+        await self._forget(sorted(payload.message_ids))
 
     async def on_error(self, event_method: str, /, *_args: object, **_kwargs: object) -> None:
         logger.exception("%s failed", event_method)
 
     async def _keep(self, message: discord.Message) -> None:
-        if isinstance(message.channel, Place):
+        if isinstance(message.channel, Talk):
             await self._keeper.keep(incoming.message_from(message), *incoming.channel_from(message.channel))
 
-    async def _forget(self, channel_id: int, ids: list[int]) -> None:
+    async def _forget(self, ids: list[int]) -> None:
         for id_ in ids:
             self._answering.cancel(id_)
-        if channel_id == self._channel_id:
-            await self._keeper.delete(ids)
+        await self._keeper.delete(ids)
 
-    async def _find_channel(self) -> Place | None:
-        channel = self.get_channel(self._channel_id)
-        if channel is None:
-            try:
-                channel = await self.fetch_channel(self._channel_id)
-            except discord.HTTPException:
-                return None
-        return channel if isinstance(channel, Place) else None
+    async def _give_up(self, sentence: str) -> None:
+        self.fault = ChannelUnknown(sentence)
+        await self.close()
 
 
 async def run_bot(

@@ -17,10 +17,10 @@ def message_from(message: discord.Message) -> Message:
     return Message(
         id=message.id,
         channel_id=message.channel.id,
-        author=Author(message.author.id, message.author.name, message.author.display_name, message.author.bot),
+        author=_author(message),
         created_at=_ms(message.created_at.timestamp()),
-        content=message.content,
-        rendered=rendered(message),
+        content=_storable(message.content),
+        rendered=_storable(rendered(message)),
         type=message.type.value,
         edited_at=_ms(message.edited_at.timestamp()) if message.edited_at else None,
         reply_to=reference.message_id if reference and message.type is discord.MessageType.reply else None,
@@ -29,6 +29,17 @@ def message_from(message: discord.Message) -> Message:
         reactions=tuple(Reaction(str(reaction.emoji), reaction.count) for reaction in message.reactions),
         attachments=tuple(Attachment(file.id, file.filename, file.size, file.url) for file in message.attachments),
     )
+
+
+def _author(message: discord.Message) -> Author:
+    # What a webhook posts was written by no member.
+    by_machine = message.author.bot or message.webhook_id is not None
+    return Author(message.author.id, message.author.name, _storable(message.author.display_name), by_machine)
+
+
+def _storable(text: str) -> str:
+    """JSON can hold half a surrogate pair; a file cannot."""
+    return text.encode(errors="replace").decode()
 
 
 def channel_from(channel: discord.TextChannel | discord.Thread) -> tuple[Guild, Channel]:

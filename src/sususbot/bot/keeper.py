@@ -6,17 +6,20 @@ embedded in batches behind the writing. The event loop waits for neither.
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from sususbot.archive.archive import Archive, now_ms
-from sususbot.errors import SususError
+from sususbot.errors import SususError, VectorStoreError
 from sususbot.memory.long_term import LongTerm
 from sususbot.messages import Channel, Guild, Message
 
 # Well below a second, within which a new message is to be findable.
 _PAUSE_SECONDS: Final = 0.3
+# Events that wait for an archive that cannot be written; beyond it the oldest are lost.
+_BACKLOG: Final = 100_000
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -32,17 +35,24 @@ class Keeper:
         self._embedder = ThreadPoolExecutor(1, "embed")
         self._news = asyncio.Event()
         self._fresh: list[int] = []
+        self._backlog: deque[Callable[[], None]] = deque(maxlen=_BACKLOG)
         self._source: int | None = None
         self._known: dict[int, Channel] = {}
 
     async def keep(self, message: Message, guild: Guild, channel: Channel) -> None:
-        """A new or edited message, and where it was said."""
+        """A new message, and where it was said."""
         await self._write(lambda: self._add(message, guild, channel))
         self._fresh.append(message.id)
         self._news.set()
 
+    async def edit(self, message: Message, guild: Guild, channel: Channel) -> None:
+        """An edited message of any channel; one that is not kept stays so."""
+        await self._write(lambda: self._edit(message, guild, channel))
+        self._fresh.append(message.id)
+        self._news.set()
+
     async def delete(self, ids: Sequence[int]) -> None:
-        """Deleted messages; those that are not known are no error."""
+        """Deleted messages of any channel, also such as are not kept: an import must not bring them back."""
         await self._write(lambda: self._remove(ids))
 
     async def learn(self) -> None:
@@ -56,6 +66,9 @@ class Keeper:
             except SususError as error:
                 # What waits goes on waiting; the next message tries again.
                 logger.warning("not embedded for now: %s", error)
+            except Exception:
+                # A bug must not end learning for the rest of the run.
+                logger.exception("not embedded for now")
             await self._news.wait()
             # A question's own reply goes first, and a burst of messages becomes one batch.
             await asyncio.sleep(_PAUSE_SECONDS)
@@ -66,8 +79,11 @@ class Keeper:
 
     def close(self) -> None:
         """Finish what was begun."""
+        self._writer.submit(self._catch_up)
         self._writer.shutdown()
         self._embedder.shutdown(cancel_futures=True)
+        if self._backlog:
+            logger.error("%s events could not be kept: import an export of the channel later", len(self._backlog))
 
     def _add(self, message: Message, guild: Guild, channel: Channel) -> None:
         if self._source is None:
@@ -76,18 +92,40 @@ class Keeper:
             self._archive.add_channel(guild, channel)
             self._known[channel.id] = channel
         self._archive.add([message], source=self._source, fetched_at=now_ms())
-        self._long_term.drop_stale([message.id])
+        self._drop_stale([message.id])
+
+    def _edit(self, message: Message, guild: Guild, channel: Channel) -> None:
+        if self._archive.messages([message.id]):
+            self._add(message, guild, channel)
 
     def _remove(self, ids: Sequence[int]) -> None:
         self._archive.delete(ids, at=now_ms())
-        self._long_term.drop_stale(ids)
+        self._drop_stale(ids)
+
+    def _drop_stale(self, ids: Sequence[int]) -> None:
+        try:
+            self._long_term.drop_stale(ids)
+        except VectorStoreError as error:
+            # Long-term memory makes up for it once the store answers; the archive need not wait for that.
+            logger.warning("%s", error)
 
     async def _in(self, thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(thread, work)
 
-    async def _write(self, work: Callable[[], T]) -> None:
-        try:
-            await self._in(self._writer, work)
-        except SususError as error:
-            # The bot goes on talking; a full disk or a locked file mends itself or is mended.
-            logger.error("not kept: %s", error)
+    async def _write(self, work: Callable[[], None]) -> None:
+        """Do it in the archive's thread, after everything that waits. What cannot be written now is tried again."""
+        self._backlog.append(work)
+        await self._in(self._writer, self._catch_up)
+
+    def _catch_up(self) -> None:
+        while self._backlog:
+            try:
+                self._backlog[0]()
+            except SususError as error:
+                # A full disk or a locked file mends itself or is mended; the order of events must stay.
+                logger.error("not kept for now, %s events wait: %s", len(self._backlog), error)
+                return
+            except Exception:
+                # A bug must not keep all later events out.
+                logger.exception("an event could not be kept")
+            self._backlog.popleft()

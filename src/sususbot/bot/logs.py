@@ -5,5 +5,8 @@ import logging
 
 def configure(level: str) -> None:
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
-    # discord.py logs payloads at DEBUG and every request's bucket at INFO.
-    logging.getLogger("discord").setLevel(max(logging.WARNING, logging.getLevelName(level)))
+    # At INFO these tell of every request: discord.py with payloads, httpx with addresses that may hold a password.
+    for name in ("discord", "httpx", "httpcore", "chromadb"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+    # That voice is not installed is no news for a bot that writes.
+    logging.getLogger("discord.client").setLevel(logging.ERROR)

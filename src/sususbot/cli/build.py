@@ -15,13 +15,14 @@ from sususbot.memory.long_term import LongTerm, Weights
 from sususbot.memory.short_term import ShortTerm
 from sususbot.memory.vector_index import VectorIndex, make_index
 from sususbot.model.backend import Backend, Sampling
+from sususbot.model.estimate import SafeCount
 from sususbot.model.inference import Inference
 from sususbot.model.recall import Recall
 from sususbot.responder import Responder
 from sususbot.settings import Settings
 
 
-class Parts(NamedTuple):
+class Assembly(NamedTuple):
     """What a surface needs."""
 
     archive: Archive
@@ -29,11 +30,6 @@ class Parts(NamedTuple):
     long_term: LongTerm
     inference: Inference
     responder: Responder
-
-    def close(self) -> None:
-        self.inference.close()
-        self.long_term.close()
-        self.archive.close()
 
 
 def load_settings(place: Place) -> Settings:
@@ -49,7 +45,7 @@ def open_archive(place: Place, *, filled: bool = False) -> Archive:
     return archive
 
 
-def build(settings: Settings, place: Place, archive: Archive, *, live: bool = False) -> Parts:
+def build(settings: Settings, place: Place, archive: Archive, *, live: bool = False) -> Assembly:
     """Everything behind a surface. `live` prepares for messages that arrive while it runs."""
     archive.set_opted_out(settings.opted_out)
     embedder = _embedder(settings, archive, live=live)
@@ -72,7 +68,7 @@ def build(settings: Settings, place: Place, archive: Archive, *, live: bool = Fa
         own_name=settings.bot_name,
         memories=settings.memories,
     )
-    return Parts(archive, short_term, long_term, inference, responder)
+    return Assembly(archive, short_term, long_term, inference, responder)
 
 
 def make_embedder(settings: Settings) -> Embedder:
@@ -163,11 +159,12 @@ def _openai(settings: Settings) -> Backend:
 def _context(settings: Settings, archive: Archive, backend: Backend) -> ContextBuilder:
     guild = archive.guild()
     server = guild.name if guild is not None else "a Discord server"
+    counting = SafeCount(backend)
     tokens = min(settings.context_tokens, backend.context_tokens or settings.context_tokens)
     return ContextBuilder(
         persona=settings.persona.replace("{bot}", settings.bot_name).replace("{server}", server),
         own_name=settings.bot_name,
         tokens=tokens - settings.max_new_tokens,
-        count_tokens=backend.count_tokens,
-        count_ahead=backend.count_ahead,
+        count_tokens=counting.count_tokens,
+        count_ahead=counting.count_ahead,
     )

@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -30,20 +31,22 @@ def chat(place: Place, once: str | None, why: bool, as_json: bool, speaker: str)
 
     if as_json and once is None:
         raise click.UsageError("--json needs --once TEXT")
+    if once is not None and not once.strip():
+        raise click.UsageError("--once needs a text")
     settings = load_settings(place)
     with open_archive(place, filled=True) as archive:
         with working("waking up"):
-            conversation = Conversation(settings, place, archive, speaker)
+            talk = TerminalChat(settings, place, archive, speaker)
         try:
             if once is not None:
-                conversation.answer(once, why=why, as_json=as_json)
+                talk.answer(once, why=why, as_json=as_json)
             else:
-                conversation.run(why=why)
+                talk.run(why=why)
         finally:
-            conversation.close()
+            talk.close()
 
 
-class Conversation:
+class TerminalChat:
     """One terminal session: its own recent turns, and the rest of the bot behind it."""
 
     def __init__(self, settings: "Settings", place: Place, archive: "Archive", speaker: str) -> None:
@@ -67,7 +70,8 @@ class Conversation:
         from sususbot.cli.trace import as_lines
         from sususbot.messages import Turn
 
-        asked = Turn(self._speaker, text, now_ms())
+        # Bytes that are no text come from a shell as half surrogates.
+        asked = Turn(self._speaker, text.encode(errors="replace").decode(), now_ms())
         printer = _Printer(self._settings.bot_name, quiet=as_json)
         reply = self._runner.run(self._reply(self._parts.responder, asked, printer))
         self._turns += [asked, Turn(self._settings.bot_name, reply.text, now_ms(), own=True)]
@@ -125,11 +129,22 @@ def _inputs(speaker: str) -> Iterator[str]:
     """Lines from the terminal (with a prompt) or from a pipe, until they end."""
     interactive = sys.stdin.isatty()
     if interactive:
+        with suppress(ImportError):
+            # Arrow keys and history; Windows' console has its own.
+            import readline  # noqa: F401
         say("say something; Ctrl-D (Windows: Ctrl-Z, Enter) ends")
+    interrupted = False
     while True:
         try:
             text = input(f"{speaker}: " if interactive else "").strip()
         except EOFError:
             return
+        except KeyboardInterrupt:
+            if interrupted or not interactive:
+                return
+            interrupted = True
+            say("\n(once more ends)")
+            continue
+        interrupted = False
         if text:
             yield text

@@ -27,7 +27,7 @@ def demo(place: Place, once: str | None, why: bool) -> None:
     With no terminal to talk through it asks three questions by itself and ends.
     """
     from sususbot.archive.archive import Archive
-    from sususbot.cli.chat import Conversation
+    from sususbot.cli.chat import TerminalChat
     from sususbot.settings import Settings
 
     place = Place(place.data / "demo", None, place.debug)
@@ -36,19 +36,19 @@ def demo(place: Place, once: str | None, why: bool) -> None:
     with Archive(place.data) as archive:
         _prepare(archive, settings.embedding_model)
         with working("waking up"):
-            conversation = Conversation(settings, place, archive, "you")
+            talk = TerminalChat(settings, place, archive, "you")
         try:
             if once is not None:
-                conversation.answer(once, why=why)
+                talk.answer(once, why=why)
             elif sys.stdin.isatty() and sys.stdout.isatty():
                 say('this is The Leaky Kettle, a made-up server; try "who broke the printer?"')
-                conversation.run(why=why)
+                talk.run(why=why)
             else:
                 for question in _questions()[:_QUESTIONS]:
                     click.echo(f"you: {question}")
-                    conversation.answer(question, why=why)
+                    talk.answer(question, why=why)
         finally:
-            conversation.close()
+            talk.close()
 
 
 def _prepare(archive: "Archive", model: str) -> None:
@@ -58,8 +58,9 @@ def _prepare(archive: "Archive", model: str) -> None:
     from sususbot.memory.embedding import MiniLM
     from sususbot.sources.ingest import ingest
 
-    if archive.newest() is None:
-        new = sum(ingest(archive, path).added.new for path in sample_exports())
+    # Importing again adds what an interrupted run left out, in milliseconds.
+    new = sum(ingest(archive, path).added.new for path in sample_exports())
+    if new:
         say(f"imported {new} messages of the sample community      yours:  sususbot import export.json")
     if archive.vectors.count_pending():
         try:

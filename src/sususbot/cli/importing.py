@@ -25,16 +25,21 @@ def import_(place: Place, files: tuple[Path, ...], as_json: bool) -> None:
     """
     from sususbot.archive.archive import Added
     from sususbot.cli.build import open_archive
-    from sususbot.errors import BrokenExport
+    from sususbot.errors import BrokenExport, NotAnExport
     from sususbot.messages import joined_names
     from sususbot.sources.ingest import ingest
 
     done: list[Ingested] = []
+    refused: list[NotAnExport] = []
     with open_archive(place) as archive:
         for path in files:
             size = path.stat().st_size if path.is_file() else None
             with bar(path.name, total=size, quiet=as_json) as progress:
-                result = ingest(archive, path, progress.bytes_of(size))
+                try:
+                    result = ingest(archive, path, progress.bytes_of(size))
+                except NotAnExport as error:
+                    refused.append(error)
+                    continue
             done.append(result)
             if not as_json:
                 _report(result)
@@ -54,6 +59,10 @@ def import_(place: Place, files: tuple[Path, ...], as_json: bool) -> None:
     else:
         say(f"{added.new:,} new messages; the archive now holds {counts.messages:,} of {counts.authors:,} authors")
         say("next:  sususbot index")
+    if refused:
+        for refusal in refused[:-1]:
+            say(str(refusal))
+        raise refused[-1]
     broken = [result.path.name for result in done if result.faults]
     if broken:
         raise BrokenExport(

@@ -93,7 +93,7 @@ def main() -> None:
 
 
 def _speak_utf8() -> None:
-    """Consoles with another code page (Windows) must not break on a name or an emoji."""
-    for stream in (sys.stdout, sys.stderr):
+    """Consoles with another code page (Windows) must not break on a name or an emoji, nor odd bytes on the way in."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")

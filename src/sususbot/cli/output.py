@@ -1,12 +1,15 @@
 """How commands speak: progress on stderr (bars on a terminal, plain lines elsewhere), results on stdout."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import click
 import orjson
+
+_PLAIN_SECONDS: Final = 5.0
 
 
 def say(text: str) -> None:
@@ -22,13 +25,19 @@ def print_json(value: object) -> None:
 class Bar:
     """A running task that is told how far it is."""
 
-    def __init__(self, progress: Any, task: Any) -> None:
+    def __init__(self, label: str, progress: Any = None, task: Any = None, *, plain: bool = False) -> None:
+        self._label = label
         self._progress = progress
         self._task = task
+        self._plain = plain
+        self._said_at = time.monotonic()
 
     def update(self, done: float, total: float | None = None, note: str = "") -> None:
         if self._progress is not None:
             self._progress.update(self._task, completed=done, total=total, note=note)
+        elif self._plain and time.monotonic() - self._said_at > _PLAIN_SECONDS:
+            self._said_at = time.monotonic()
+            say(f"{self._label}: {note}")
 
     def bytes_of(self, size: int | None) -> Callable[[int, int], None]:
         """A progress function told (messages, bytes) of a file of this size."""
@@ -41,9 +50,9 @@ class Bar:
 
 @contextmanager
 def bar(label: str, total: float | None = None, *, quiet: bool = False) -> Iterator[Bar]:
-    """A progress bar with rate and time left; nothing where stderr is no terminal."""
+    """A progress bar with time left; a plain line every few seconds where stderr is no terminal."""
     if quiet or not sys.stderr.isatty():
-        yield Bar(None, None)
+        yield Bar(label, plain=not quiet)
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -56,7 +65,7 @@ def bar(label: str, total: float | None = None, *, quiet: bool = False) -> Itera
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        yield Bar(progress, progress.add_task(label, total=total, note=""))
+        yield Bar(label, progress, progress.add_task(label, total=total, note=""))
 
 
 @contextmanager

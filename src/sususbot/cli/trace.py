@@ -5,6 +5,7 @@ from typing import Any
 
 from sususbot.memory.long_term import Hit
 from sususbot.messages import day
+from sususbot.model.backend import Source
 from sususbot.responder import Reply
 
 _WIDTH = 88
@@ -18,6 +19,7 @@ def as_json(reply: Reply) -> dict[str, Any]:
         "reply": reply.text,
         "asked": trace.asked,
         "backend": generation.backend,
+        "source": _source(generation.source),
         "fallbacks": [{"backend": f.backend, "reason": f.reason} for f in generation.fallbacks],
         "searched_by_meaning": trace.searched_by_meaning,
         "memories": [_memory(hit) for hit in context.memories],
@@ -45,6 +47,10 @@ def as_lines(reply: Reply) -> Iterator[str]:
         if generation.usage.prompt
         else ""
     )
+    if generation.source is not None:
+        source = generation.source
+        answered = f', in answer to "{_short(source.answers)}"' if source.answers else ""
+        yield f"  said by {source.author} on {day(source.at)}{answered} (fits {source.score:.2f})"
     for fallback in generation.fallbacks:
         yield f"  not by {fallback.backend}: {fallback.reason}"
     how = "meaning and words" if trace.searched_by_meaning else "words alone"
@@ -70,6 +76,18 @@ def as_lines(reply: Reply) -> Iterator[str]:
         yield "  nothing"
     stages = ", ".join(f"{name} {seconds * 1000:.1f}" for name, seconds in trace.seconds.items())
     yield f"milliseconds: {stages}"
+
+
+def _source(source: Source | None) -> dict[str, Any] | None:
+    if source is None:
+        return None
+    return {
+        "id": str(source.message_id),
+        "author": source.author,
+        "at_ms": source.at,
+        "answers": source.answers,
+        "score": source.score,
+    }
 
 
 def _memory(hit: Hit) -> dict[str, Any]:

@@ -18,12 +18,13 @@ from sususbot.messages import Message, Turn
 CountTokens = Callable[[str], int]
 CountAhead = Callable[[Sequence[str]], None]
 
-# Shares of the prompt's tokens.
+# The persona may take this much of the prompt; the other sections share what it leaves.
 PERSONA: Final = "persona"
 RECENT: Final = "recent"
 MEMORIES: Final = "memories"
 MESSAGE: Final = "message"
-SHARES: Final = {PERSONA: 0.15, RECENT: 0.37, MEMORIES: 0.33, MESSAGE: 0.15}
+MOST_PERSONA: Final = 0.25
+SHARES: Final = {RECENT: 0.44, MEMORIES: 0.38, MESSAGE: 0.18}
 # Beyond the parts counted one by one: the token that begins a text, and seams where two parts join into more tokens.
 _SEAMS: Final = 8
 # With less than this, not even a short message could be read.
@@ -87,9 +88,12 @@ class ContextBuilder:
         self._count = count_tokens
         # Blank lines, the heading of the memories and the name that opens the reply.
         room = tokens - count_tokens(chat_format.prompt("", (), ("",), "", own_name)) - _SEAMS
-        self._budgets = {name: int(room * share) for name, share in SHARES.items()}
         self._persona = persona.strip()
         self._persona_tokens = count_tokens(self._persona)
+        rest = room - self._persona_tokens
+        self._budgets = {PERSONA: int(room * MOST_PERSONA)} | {
+            name: int(rest * share) for name, share in SHARES.items()
+        }
         if self._persona_tokens > self._budgets[PERSONA]:
             raise SettingsError(
                 f"PERSONA takes {self._persona_tokens} tokens, {self._budgets[PERSONA]} are free for it: "
@@ -180,7 +184,7 @@ class ContextBuilder:
                 continue
             used += tokens
             seen.update(message.id for message in fresh)
-            shown.append(hit)
+            shown.append(replace(hit, around=tuple(fresh)))
             blocks.append(lines)
         ordered = tuple(line for block in reversed(blocks) for line in block)
         return Section(MEMORIES, ordered, used, budget), shown

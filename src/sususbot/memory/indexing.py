@@ -7,7 +7,7 @@ from sususbot.archive.archive import Archive
 from sususbot.memory.embedding import Embedder, embedded_text
 
 # Messages to a transaction: a kill loses no more than these few seconds of work.
-_BATCH: Final = 2048
+_BATCH: Final = 512
 
 
 def index(archive: Archive, embedder: Embedder, progress: Callable[[int, int], None] = lambda _done, _all: None) -> int:

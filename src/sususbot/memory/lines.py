@@ -8,8 +8,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from sususbot.chat_format import one_line
 from sususbot.memory.long_term import Hit, LongTerm
 from sususbot.messages import Audience, Message, Turn
+from sususbot.model.backend import Source
 from sususbot.model.recall import Line
 
 _SIMILAR: Final = 24
@@ -47,9 +49,9 @@ class RememberedLines:
         found = self._memory.search(question, limit=_SIMILAR, audience=audience, exclude=shown)
         best: dict[str, Line] = {}
         for line in (line for hit in found.hits for line in _lines_of(hit)):
-            if line.text and (line.text not in best or best[line.text].score < line.score):
+            if line.text and (line.text not in best or best[line.text].source.score < line.source.score):
                 best[line.text] = line
-        return sorted(best.values(), key=lambda line: (-line.score, line.text))
+        return sorted(best.values(), key=lambda line: (-line.source.score, line.text))
 
 
 def _lines_of(hit: Hit) -> Iterator[Line]:
@@ -58,17 +60,20 @@ def _lines_of(hit: Hit) -> Iterator[Line]:
     answer = _answer(hit)
     if answer is not None:
         weight = _ANSWERS_A_QUESTION if asked else _FOLLOWS_A_STATEMENT
-        yield _line(answer, hit.score * weight * (_ASKS if _asks(answer.rendered) else 1.0))
+        score = hit.score * weight * (_ASKS if _asks(answer.rendered) else 1.0)
+        yield _line(answer, score, answers=hit.message.rendered)
 
 
-def _line(message: Message, score: float) -> Line:
-    text = _ADDRESSED.sub("", message.rendered).strip()
+def _line(message: Message, score: float, answers: str | None = None) -> Line:
+    # On one line, as a prompt has it, so that a stop at the first newline leaves all of it.
+    text = one_line(_ADDRESSED.sub("", message.rendered))
     words = _LINK.sub("", text).split()
     if len(words) < 3:
         score *= _TOO_SHORT
     elif len(text) > _LONG:
         score *= _TOO_LONG
-    return Line(text, message.author.id, score)
+    source = Source(message.id, message.author.display_name, message.created_at, answers, score)
+    return Line(text, message.author.id, source)
 
 
 def _answer(hit: Hit) -> Message | None:

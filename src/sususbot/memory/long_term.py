@@ -156,12 +156,11 @@ class LongTerm:
             return 0
         matrix = self._embedder.embed([embedded_text(item.speaker, item.text) for item in pending])
         kept = set(self._archive.vectors.put(pending, matrix))
-        rows = [row for row, item in enumerate(pending) if item.id in kept]
-        channels = self._archive.messages(kept)
-        # Deleted between the two steps: it must not come back.
-        rows = [row for row in rows if pending[row].id in channels]
-        ids = [pending[row].id for row in rows]
         with self._changing() as index:
+            # Asked with the index in hand: what is deleted from now on is removed from it afterwards.
+            channels = self._archive.messages(kept)
+            rows = [row for row, item in enumerate(pending) if item.id in channels]
+            ids = [pending[row].id for row in rows]
             index.add(ids, [channels[id_].channel_id for id_ in ids], matrix[rows])
         return len(pending)
 

@@ -62,12 +62,24 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Whose words a reply is made of, where a backend quotes: when it was said (ms), in answer to what, how fitting."""
+
+    message_id: int
+    author: str
+    at: int
+    answers: str | None
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of the reply; `finish` and `usage` come with the last one."""
+    """A piece of the reply; `finish`, `usage` and `source` come with the last one."""
 
     text: str
     finish: Finish | None = None
     usage: Usage | None = None
+    source: Source | None = None
 
 
 class Deadline:

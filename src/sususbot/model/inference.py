@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sususbot.errors import Busy, ModelError
-from sususbot.model.backend import Backend, Deadline, Finish, Request, Usage
+from sususbot.model.backend import Backend, Deadline, Finish, Request, Source, Usage
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ class Generation:
     backend: str
     usage: Usage
     fallbacks: tuple[Fallback, ...] = ()
+    source: Source | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -137,7 +138,7 @@ class Inference:
                 self._running.discard(deadline)
             seconds |= attempt.seconds
             if text := clean(attempt.text) if reason is None else "":
-                return Generation(text, backend.name, attempt.usage, tuple(fallbacks), seconds)
+                return Generation(text, backend.name, attempt.usage, tuple(fallbacks), attempt.source, seconds)
             fall_back(backend.name, reason or "it said nothing")
         return self._canned_line(fallbacks, seconds, tell)
 
@@ -152,7 +153,7 @@ class Inference:
     def _canned_line(self, fallbacks: Sequence[Fallback], seconds: dict[str, float], tell: OnText) -> Generation:
         text = self._random.choice(self._canned)
         tell(text)
-        return Generation(text, CANNED, Usage(), tuple(fallbacks), seconds)
+        return Generation(text, CANNED, Usage(), tuple(fallbacks), None, seconds)
 
 
 class _Attempt:
@@ -167,6 +168,7 @@ class _Attempt:
         self._over = False
         self.text = ""
         self.usage = Usage()
+        self.source: Source | None = None
         self.seconds: dict[str, float] = {}
 
     async def run(self, executor: Executor, margin: float) -> str | None:
@@ -201,7 +203,8 @@ class _Attempt:
                 self.seconds.setdefault("first_token", time.monotonic() - begun)
                 pieces.append(chunk.text)
                 self._loop.call_soon_threadsafe(self._tell, chunk.text)
-            finish, self.usage = chunk.finish, chunk.usage or self.usage
+            finish, self.source = chunk.finish, chunk.source
+            self.usage = chunk.usage or self.usage
         self.text = "".join(pieces)
         self.seconds["model"] = time.monotonic() - begun
         return finish

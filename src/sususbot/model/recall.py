@@ -4,6 +4,7 @@ It never says the asker's own words back, nor anything that stands in the recent
 row in a channel. Where lines come from, and how well each answers, is the business of a `LineSource`.
 """
 
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Final, Protocol
 
 from sususbot.errors import BackendFailed, SususError
 from sususbot.messages import Audience, Turn
-from sususbot.model.backend import Chunk, Deadline, Request, Usage
+from sususbot.model.backend import Chunk, Deadline, Request, Source, Usage
 from sususbot.model.estimate import estimate_tokens
 
 # Channels whose last line is remembered.
@@ -20,11 +21,11 @@ _CHANNELS: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Something a member once said, and how well it answers (higher is better)."""
+    """Something a member once said, on one line, and how well it answers (`source.score`, higher is better)."""
 
     text: str
     author_id: int
-    score: float
+    source: Source
 
 
 class LineSource(Protocol):
@@ -42,7 +43,8 @@ class Recall:
 
     def __init__(self, source: LineSource) -> None:
         self._source = source
-        self._last: OrderedDict[int | None, str] = OrderedDict()
+        self._last: OrderedDict[int | None, str | None] = OrderedDict()
+        self._lock = threading.Lock()
         self._open = True
 
     def count_tokens(self, text: str) -> int:
@@ -57,21 +59,25 @@ class Recall:
         if over := deadline.over():
             yield Chunk("", over, Usage())
             return
-        text = self._choose(request)
+        # Two replies at once must not choose the same line.
+        with self._lock:
+            text, source = self._choose(request)
+            before = self._remember(request.channel_id, text)
         words = _words(text)
         limit = request.sampling.max_new_tokens
         for word in words[:limit]:
             if over := deadline.over():
+                # Nobody read it: it was not said.
+                self._last[request.channel_id] = before
                 yield Chunk("", over, Usage())
                 return
             yield Chunk(word)
-        self._remember(request.channel_id, text)
-        yield Chunk("", "length" if len(words) > limit else "stop", Usage(completion=min(len(words), limit)))
+        yield Chunk("", "length" if len(words) > limit else "stop", Usage(completion=min(len(words), limit)), source)
 
     def close(self) -> None:
         self._open = False
 
-    def _choose(self, request: Request) -> str:
+    def _choose(self, request: Request) -> tuple[str, Source]:
         asker = request.turns[-1].author_id if request.turns else None
         said = {_key(_before_stop(turn.text, request.stop)) for turn in request.turns}
         if (last := self._last.get(request.channel_id)) is not None:
@@ -83,14 +89,17 @@ class Recall:
         for line in lines:
             text = _before_stop(line.text, request.stop)
             if line.text.strip() and _key(text) not in said and (asker is None or line.author_id != asker):
-                return text
+                return text, line.source
         raise BackendFailed("nothing in the archive answers this: import more history, or set up a model")
 
-    def _remember(self, channel_id: int | None, text: str) -> None:
+    def _remember(self, channel_id: int | None, text: str) -> str | None:
+        """Note the last line of a channel; gives the one before."""
+        before = self._last.get(channel_id)
         self._last[channel_id] = _key(text)
         self._last.move_to_end(channel_id)
         if len(self._last) > _CHANNELS:
             self._last.popitem(last=False)
+        return before
 
 
 def _key(text: str) -> str:
