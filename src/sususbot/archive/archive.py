@@ -228,22 +228,22 @@ class Archive:
 
     def _add_authors(self, messages: Iterable[Message], fetched_at: int) -> None:
         """Names are as they were when Discord showed them, however old the messages under which they stand."""
-        spans: dict[Author, tuple[int, int]] = {}
+        # By identity: a reader builds each author once, and to hash one for every message costs more than the rest.
+        spans: dict[int, tuple[Author, list[int]]] = {}
         for message in messages:
-            first, last = spans.get(message.author, (message.created_at, message.created_at))
-            spans[message.author] = (min(first, message.created_at), max(last, message.created_at))
+            spans.setdefault(id(message.author), (message.author, []))[1].append(message.created_at)
         self._database.execute_many(
             """INSERT INTO authors (id, name, display_name, is_bot, named_at) VALUES (?, ?, ?, ?, ?)
             ON CONFLICT (id) DO UPDATE SET name = excluded.name, display_name = excluded.display_name,
                 is_bot = excluded.is_bot, named_at = excluded.named_at
                 WHERE (excluded.named_at, excluded.display_name, excluded.name) > (named_at, display_name, name)""",
-            [(a.id, a.name, a.display_name, a.is_bot, fetched_at) for a in spans],
+            [(a.id, a.name, a.display_name, a.is_bot, fetched_at) for a, _ in spans.values()],
         )
         self._database.execute_many(
             """INSERT INTO author_names (author_id, display_name, first_at, last_at) VALUES (?, ?, ?, ?)
             ON CONFLICT (author_id, display_name) DO UPDATE SET first_at = min(first_at, excluded.first_at),
                 last_at = max(last_at, excluded.last_at)""",
-            [(a.id, a.display_name, first, last) for a, (first, last) in spans.items()],
+            [(a.id, a.display_name, min(times), max(times)) for a, times in spans.values()],
         )
 
     def _insert(self, messages: Sequence[Message], source: int, fetched_at: int) -> None:

@@ -1,6 +1,8 @@
 """Export files into the archive, batch by batch: what was committed stays, whatever happens to the rest."""
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,10 +35,23 @@ def ingest(archive: Archive, path: Path, progress: Progress = lambda _messages, 
     source = archive.add_source("export", path.name)
     added, count = Added(), 0
     try:
-        for batch in export.batches():
-            added += archive.add(batch.messages, source=source, fetched_at=export.exported_at)
-            count += len(batch.messages)
-            progress(count, batch.position)
+        with _collector_at_rest():
+            for batch in export.batches():
+                added += archive.add(batch.messages, source=source, fetched_at=export.exported_at)
+                count += len(batch.messages)
+                progress(count, batch.position)
     except OSError as error:
         raise NotAnExport(f"{path} can no longer be read ({error.strerror or error}): import it again") from error
     return Ingested(path, export.channel, added, tuple(export.faults))
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Messages make no reference cycles, but each batch of them would have the collector look at all again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
