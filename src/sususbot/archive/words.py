@@ -19,8 +19,8 @@ STOP_WORDS: Final = frozenset(
     they this to us was we were what when where which who whom whose why will with would you your""".split()
 )
 _WORD: Final = re.compile(r"\w+")
-# Ranking costs some 3 µs a posting (FTS5 looks up every row's length): this many bound a search to about 10 ms.
-_POSTINGS: Final = 3000
+# Ranking costs some 3 µs a posting (FTS5 looks up every row's length): this many bound a search to about 6 ms.
+_POSTINGS: Final = 2000
 # A word in fewer messages than this is counted anew each time; that is cheap, and a new word must be found at once.
 _SETTLED: Final = 100
 

@@ -1,7 +1,8 @@
 """How much time does a reply cost besides the model and the embedding of the question?
 
 The whole bot runs against the stand-in Discord: from the moment a member's message leaves Discord until the reply is
-back there, less what the model (a script that answers at once) and the encoder took. Mentions come one at a time.
+back there, less what the model (a script that answers at once) and the encoder took. Mentions come one at a time, each
+half a second after the reply to the one before.
 Bare minimum: the same connection with a responder that thinks nothing: no memory, no context, no queue.
 """
 
@@ -31,7 +32,8 @@ from sususbot.standin.ratelimit import RateLimits
 from sususbot.standin.server import StandIn
 from sususbot.standin.world import World
 
-_QUESTIONS: Final = 200
+_QUESTIONS: Final = 100
+_PAUSE_SECONDS: Final = 0.5
 _WARM_UP: Final = 5
 
 
@@ -91,6 +93,9 @@ async def _talk(archive: Archive, memory: LongTerm, kind: type[_Recorded], asked
     """Seconds from each mention to its reply, less embedding and model."""
     world = World()
     channel, member = world.add_channel("general"), world.add_user("mia")
+    for archived in archive.channels():
+        # Public, so that all that was said there may be remembered here.
+        world.adopt(world.add_channel(archived.name), archived.id)
     inference = Inference([Scripted(["ok"])], canned=["hm."], queue_size=8, deadline_seconds=10)
     short_term = ShortTerm(archive, window=20)
     responder = kind(
@@ -124,6 +129,7 @@ async def _talk(archive: Archive, memory: LongTerm, kind: type[_Recorded], asked
                 discord.say(channel, member, f"{world.bot.mention} {text}")
                 await discord.wait_for(lambda number=number: len(discord.sent(channel)) > number)  # type: ignore[misc]
                 seconds.append(time.perf_counter() - begun - responder.not_counted[number])
+                await asyncio.sleep(_PAUSE_SECONDS)
             bot.cancel()
             await asyncio.gather(bot, return_exceptions=True)
     inference.close()

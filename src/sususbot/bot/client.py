@@ -5,6 +5,7 @@ discord.py delivers an event again after a resume; here each message is answered
 """
 
 import asyncio
+import gc
 import logging
 from collections import OrderedDict
 from typing import Final
@@ -133,6 +134,10 @@ async def run_bot(
     """Run until it is stopped. Raises DiscordError when it cannot go on."""
     keeper = Keeper(archive, long_term)
     client = Client(channel_id, keeper, Answering(responder), short_term)
+    # What is loaded by now stays loaded (the encoder alone brings a million objects): the collector need not stop the
+    # replies to look at all of it again.
+    gc.collect()
+    gc.freeze()
     try:
         async with client:
             await client.start(token)
@@ -142,6 +147,7 @@ async def run_bot(
         raise ConnectionLost("Discord cannot be reached: check the network, then start the bot again") from error
     finally:
         keeper.close()
+        gc.unfreeze()
     if client.fault is not None:
         raise client.fault
 

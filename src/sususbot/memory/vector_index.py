@@ -71,6 +71,8 @@ class ExactIndex:
         self._ids: Ids = np.empty(0, np.int64)
         self._channels: Ids = np.empty(0, np.int64)
         self._rows: dict[int, int] = {}
+        # Every channel that ever had a row: an audience that sees them all needs no filter.
+        self._all_channels: set[int] = set()
 
     def synchronise(self, pieces: Iterable[tuple[Ids, Ids, Matrix]]) -> None:
         self._rows.clear()
@@ -80,6 +82,7 @@ class ExactIndex:
     def add(self, ids: Sequence[int], channels: Sequence[int], matrix: Matrix) -> None:
         held = len(self._rows)
         self._reserve(held + len(ids))
+        self._all_channels.update(channels)
         if not any(id_ in self._rows for id_ in ids) and len(set(ids)) == len(ids):
             rows = slice(held, held + len(ids))
             self._ids[rows], self._channels[rows], self._matrix[rows] = ids, channels, matrix
@@ -103,7 +106,7 @@ class ExactIndex:
 
     def search(self, query: Vector, *, limit: int, audience: Audience = None) -> Hits:
         count = len(self._rows)
-        if audience is None:
+        if audience is None or self._all_channels <= audience:
             rows = None
             scores = self._matrix[:count] @ query
         else:

@@ -127,6 +127,12 @@ class World:
         self._tell(Change("CHANNEL_CREATE", channel))
         return channel
 
+    def adopt(self, channel: Channel, channel_id: int) -> None:
+        """Give a channel that nobody was told of yet the id that an archive knows it by."""
+        del self.channels[channel.id]
+        channel.id = channel_id
+        self.channels[channel_id] = channel
+
     def add_thread(self, parent: Channel, name: str, *, owner: User | None = None, private: bool = False) -> Channel:
         kind = ChannelType.PRIVATE_THREAD if private else ChannelType.PUBLIC_THREAD
         owner_id = (owner or self.owner).id
