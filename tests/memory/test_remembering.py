@@ -68,9 +68,9 @@ def test_nothing_outside_the_audience_is_ever_shown(
         assert len({" ".join(hit.message.rendered.split()) for hit in hits}) == len(hits)
 
 
-def test_an_allowed_channel_is_found_behind_a_thousand_better_matches_elsewhere(archive: Archive, chat: Chat) -> None:
+def test_an_allowed_channel_is_found_behind_hundreds_of_better_matches_elsewhere(archive: Archive, chat: Chat) -> None:
     wanted = chat.say(MIA, "a moon far away", channel=7)
-    for number in range(1000):
+    for number in range(900):
         chat.say(TOM, f"moon river {number}", channel=1)
     for memory in (memory_of(archive), LongTerm(archive, None, None)):
         hits = memory.search("moon river", limit=3, audience=frozenset({7})).hits

@@ -79,7 +79,10 @@ class Words:
         return [(int(rowid), float(score)) for rowid, score in rows]
 
     def _telling(self, words: Sequence[str]) -> list[str]:
-        """The rarest words, as many as _POSTINGS allows. What is common tells messages apart least and costs most."""
+        """The rarest words, as many as _POSTINGS allows. What is common tells messages apart least and costs most.
+
+        Rare in the whole archive, that is: a word that is common only outside the audience may be left out.
+        """
         rarest = sorted((self._frequency(word), word) for word in dict.fromkeys(words))
         telling: list[str] = []
         postings = 0
