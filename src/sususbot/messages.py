@@ -106,11 +106,6 @@ class Turn:
     author_id: int | None = None
 
 
-def snowflake_ms(snowflake: int) -> int:
-    """The time in an id, in ms since 1970 UTC (Discord docs, "Snowflakes")."""
-    return (snowflake >> 22) + DISCORD_EPOCH_MS
-
-
 def iso_ms(text: str) -> int:
     """An ISO 8601 time with offset, as exporters and Discord write it, in ms since 1970 UTC."""
     moment = datetime.fromisoformat(text)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sususbot.messages import DISCORD_EPOCH_MS, Author, day, iso_ms, joined_names, snowflake_ms
+from sususbot.messages import Author, day, iso_ms, joined_names
 
 
 @pytest.mark.parametrize(
@@ -40,13 +40,6 @@ def test_every_time_survives_to_the_millisecond(moment: datetime) -> None:
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         iso_ms(text)
-
-
-def test_an_id_holds_its_time() -> None:
-    # The example in Discord's documentation.
-    assert snowflake_ms(175928847299117063) == 1462015105796
-    assert snowflake_ms(0) == DISCORD_EPOCH_MS
-    assert snowflake_ms(-1) == DISCORD_EPOCH_MS - 1
 
 
 def test_a_date_is_written_as_people_write_it() -> None:

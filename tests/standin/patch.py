@@ -3,20 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import discord
-import yarl
+import discord as discord  # re-exported: every test takes it from here
 
+from sususbot.bot.address import discord_at
 from sususbot.standin.server import StandIn
 
 
 @contextmanager
 def pointed_at(server: StandIn) -> Iterator[None]:
     """Within the block every new login and connection goes to `server`."""
-    base, gateway = discord.http.Route.BASE, discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY
-    discord.http.Route.BASE = server.http_url
-    discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(server.gateway_url)
-    try:
+    with discord_at(server.http_url, server.gateway_url):
         yield
-    finally:
-        discord.http.Route.BASE = base
-        discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = gateway

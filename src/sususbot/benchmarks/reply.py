@@ -68,8 +68,8 @@ def bench_reply(
         asked = questions(archive, _QUESTIONS + _WARM_UP)
         index = make_index("exact", dimensions=embedder.dimensions, folder="", url=None)
         memory = LongTerm(archive, embedder, index)
-        seconds = asyncio.run(_talk(archive, memory, _Recorded, asked))[_WARM_UP:]
-        bare = asyncio.run(_talk(archive, memory, _Thoughtless, asked))[_WARM_UP:]
+        seconds = asyncio.run(_talk(archive, memory, _Recorded, asked, _PAUSE_SECONDS))[_WARM_UP:]
+        bare = asyncio.run(_talk(archive, memory, _Thoughtless, asked, 0.0))[_WARM_UP:]
         memory.close()
         count = archive.counts().messages
     return Result(
@@ -89,7 +89,9 @@ def bench_reply(
     )
 
 
-async def _talk(archive: Archive, memory: LongTerm, kind: type[_Recorded], asked: Sequence[str]) -> list[float]:
+async def _talk(
+    archive: Archive, memory: LongTerm, kind: type[_Recorded], asked: Sequence[str], pause: float
+) -> list[float]:
     """Seconds from each mention to its reply, less embedding and model."""
     world = World()
     channel, member = world.add_channel("general"), world.add_user("mia")
@@ -129,7 +131,7 @@ async def _talk(archive: Archive, memory: LongTerm, kind: type[_Recorded], asked
                 discord.say(channel, member, f"{world.bot.mention} {text}")
                 await discord.wait_for(lambda number=number: len(discord.sent(channel)) > number)  # type: ignore[misc]
                 seconds.append(time.perf_counter() - begun - responder.not_counted[number])
-                await asyncio.sleep(_PAUSE_SECONDS)
+                await asyncio.sleep(pause)
             bot.cancel()
             await asyncio.gather(bot, return_exceptions=True)
     inference.close()
