@@ -8,6 +8,8 @@ from sususbot.memory.embedding import Embedder, embedded_text
 
 # Messages to a transaction: a kill loses no more than these few seconds of work.
 _BATCH: Final = 512
+# Messages that are looked at together for their lengths.
+_READ: Final = 8192
 
 
 def index(archive: Archive, embedder: Embedder, progress: Callable[[int, int], None] = lambda _done, _all: None) -> int:
@@ -15,9 +17,12 @@ def index(archive: Archive, embedder: Embedder, progress: Callable[[int, int], N
     archive.vectors.use_embedder(embedder.name)
     everything = archive.vectors.count_pending()
     done = 0
-    while pending := archive.vectors.pending(_BATCH):
-        matrix = embedder.embed([embedded_text(item.speaker, item.text) for item in pending])
-        archive.vectors.put(pending, matrix)
-        done += len(pending)
-        progress(done, everything)
+    while waiting := archive.vectors.pending(_READ):
+        # Texts of like length together: an encoder pads each batch to its longest.
+        waiting.sort(key=lambda item: len(item.text))
+        for pending in (waiting[start : start + _BATCH] for start in range(0, len(waiting), _BATCH)):
+            matrix = embedder.embed([embedded_text(item.speaker, item.text) for item in pending])
+            archive.vectors.put(pending, matrix)
+            done += len(pending)
+            progress(done, everything)
     return done
