@@ -1,5 +1,7 @@
 """Giving every message that may be remembered its vector: resumable, since what is pending is a query, not a state."""
 
+import ctypes
+import sys
 from collections.abc import Callable
 from typing import Final
 
@@ -23,6 +25,18 @@ def index(archive: Archive, embedder: Embedder, progress: Callable[[int, int], N
         for pending in (waiting[start : start + _BATCH] for start in range(0, len(waiting), _BATCH)):
             matrix = embedder.embed([embedded_text(item.speaker, item.text) for item in pending])
             archive.vectors.put(pending, matrix)
+            _give_memory_back()
             done += len(pending)
             progress(done, everything)
     return done
+
+
+def _give_memory_back() -> None:
+    """Return freed memory to the system: batches of every shape leave holes that the C library keeps otherwise.
+
+    Over a whole server's history that is some hundred MB. GNU's C library alone has the call.
+    """
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
