@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -253,9 +254,8 @@ async def test_a_message_that_arrives_is_found_by_meaning(
     async with bot(server, place.general, tmp_path, [Scripted(["ok"])], embedder=minilm) as running:
         await listening(server)
         server.say(place.general, place.ada, "the kettle in the kitchen leaks again")
-        # The bot tells of it when the vector is there; nothing else changes in the meantime.
+        search = partial(running.long_term.search, "water drips from the boiler", limit=1)
         async with asyncio.timeout(10):
-            while not running.archive.vectors.count():
-                await asyncio.to_thread(running.archive.vectors.count)
-        found = running.long_term.search("water drips from the boiler", limit=1)
+            while not (found := await asyncio.to_thread(search)).hits:
+                pass
         assert [hit.message.rendered for hit in found.hits] == ["the kettle in the kitchen leaks again"]
