@@ -128,7 +128,7 @@ class Database:
             "secure_delete=ON",
             "foreign_keys=ON",
             "temp_store=MEMORY",
-            "cache_size=-65536",
+            "cache_size=-24576",
             # Pages until the log is folded back: an import writes long runs, and each folding waits for the disk.
             "wal_autocheckpoint=8000",
         ):

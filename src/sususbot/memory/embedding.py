@@ -86,7 +86,7 @@ class MiniLM:
         # encodes four times as fast (420 lines/s against 91); alone it costs nothing. OpenMP reads it when it loads.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         # oneDNN keeps a compiled kernel for each of the last 1024 shapes; every batch has a shape of its own.
-        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
         import torch
         from tokenizers import Tokenizer
         from transformers import AutoModel
