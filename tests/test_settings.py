@@ -53,8 +53,8 @@ def test_files_as_people_make_them_are_read(tmp_path: Path, text: str) -> None:
     assert (loaded.discord_token, loaded.channel_id) == ("abc", 12)
 
 
-def test_opted_out_members_are_a_list(tmp_path: Path) -> None:
-    assert settings.load(env(tmp_path, "OPTED_OUT=1, 2 3")).opted_out == (1, 2, 3)
+def test_ids_are_a_list(tmp_path: Path) -> None:
+    assert settings.load(env(tmp_path, "CHANNELS=1, 2 3")).channels == (1, 2, 3)
 
 
 def test_all_faults_are_told_together_with_the_nearest_name(tmp_path: Path) -> None:

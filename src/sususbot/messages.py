@@ -7,7 +7,7 @@ Identity, storage and rendering for a model live elsewhere (`archive/`, `chat_fo
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Literal
 
 # Discord's own epoch, 2015-01-01T00:00:00Z: the upper 42 bits of an id count milliseconds from here.
 DISCORD_EPOCH_MS: Final = 1_420_070_400_000
@@ -16,6 +16,10 @@ DISCORD_EPOCH_MS: Final = 1_420_070_400_000
 DEFAULT_TYPE: Final = 0
 REPLY_TYPE: Final = 19
 WRITTEN_TYPES: Final = frozenset({DEFAULT_TYPE, REPLY_TYPE})
+
+# How a message came here: Discord's API, a running bot, an exporter's file (JSON or CSV), a member's own data package,
+# or lines of JSON that do not say.
+Origin = Literal["api", "gateway", "export", "csv", "package", "jsonl"]
 
 # The channels whose messages the readers of an answer may see; None means all of them (the owner's own terminal).
 Audience = frozenset[int] | None

@@ -28,7 +28,30 @@ class Settings(BaseSettings):
     discord_token: str | None = Field(None, description="The bot's token, from the developer portal's Bot page.")
     channel_id: int | None = Field(None, description="The channel the bot lives in: right-click it, Copy Channel ID.")
     bot_name: str = Field("sususbot", description="The name the bot speaks under in prompts and in the terminal.")
-    opted_out: Ids = Field((), description="Ids of members who are neither remembered nor quoted, comma-separated.")
+
+    # History
+    guild_id: int | None = Field(None, description="The server whose channels  backfill --all  reads.")
+    channels: Ids = Field(
+        (), description="Channels that  backfill  reads, comma-separated ids; empty: CHANNEL_ID. Threads come along."
+    )
+    requests_per_second: float = Field(
+        40.0, gt=0, le=50, description="backfill: requests to Discord per second over all channels; Discord allows 50."
+    )
+    max_messages: int | None = Field(None, ge=1, description="backfill: stop after so many new messages; empty: all.")
+
+    # Privacy
+    consent: Literal["opt-out", "opt-in", "all"] = Field(
+        "opt-out",
+        description="What a member's silence means: opt-out (yes), opt-in (no), all (everybody agreed). A no always wins.",
+    )
+    retention_days: int | None = Field(
+        None, ge=1, description="Words older than so many days are erased from the archive; empty: kept."
+    )
+    contact: str | None = Field(None, description="Whom members turn to; stands in the notice and in PRIVACY.md.")
+    training_permission_confirmed: bool = Field(
+        False,
+        description="true: Discord gave me permission to train on what its API returned (Developer Policy, rule 21).",
+    )
 
     # Model
     backend: Literal["recall", "llamacpp", "openai"] = Field(
@@ -55,7 +78,7 @@ class Settings(BaseSettings):
     queue_size: int = Field(16, ge=1, description="Questions that may wait; beyond it the bot signs that it is busy.")
 
     # Memory
-    persona: str = Field(
+    bot_description: str = Field(
         "This is the chat of {server}. {bot} is one of its members: quick, dry, and never forgets what was said.",
         description="What the bot is told about itself; {bot} and {server} stand for the names.",
     )
@@ -75,7 +98,7 @@ class Settings(BaseSettings):
     # Log
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
 
-    @field_validator("opted_out", mode="before")
+    @field_validator("channels", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """`1, 2 3` as people write lists."""
@@ -90,8 +113,10 @@ class Settings(BaseSettings):
 # Fields before which `.env.example` has a heading.
 _HEADINGS: Final = {
     "discord_token": "Discord",
+    "guild_id": "History",
+    "consent": "Privacy",
     "backend": "Model",
-    "persona": "Memory",
+    "bot_description": "Memory",
     "log_level": "Log",
 }
 

@@ -36,7 +36,7 @@ def message(id_: int, text: str = "hello", author: Author = MIA, *, channel: Cha
 def filled(archive: Archive, *messages: Message, fetched_at: int = NOON) -> Added:
     """Add messages as one batch of one export."""
     for channel in (KITCHEN, GARDEN):
-        archive.add_channel(GUILD, channel)
+        archive.add_channel(GUILD, channel, origin="export", seen_at=fetched_at)
     return archive.add(messages, source=archive.add_source("export", "test.json"), fetched_at=fetched_at)
 
 

@@ -10,6 +10,7 @@ from sususbot.archive.archive import FILE_NAME, Archive
 from sususbot.archive.database import APPLICATION_ID, Database, Migration, migrations
 from sususbot.errors import ArchiveError
 from tests.archive.making import GUILD, KITCHEN, MIA, TOM, filled, found, message, python, raw, snapshot
+from tests.support.consents import refuse
 
 NEWEST = migrations()[-1].number
 BROKEN = Migration(NEWEST + 1, "broken.sql", "CREATE TABLE half (id INTEGER);\nALTER TABLE nowhere ADD COLUMN x;\n")
@@ -60,7 +61,7 @@ def test_the_files_are_numbered_without_a_gap_from_one() -> None:
 
 @pytest.mark.parametrize("version", range(1, NEWEST + 1))
 def test_a_new_archive_made_in_two_steps_is_the_one_made_in_one(tmp_path: Path, version: int) -> None:
-    Archive(tmp_path / "two", migrations()[:version]).close()
+    Database(tmp_path / "two" / FILE_NAME, migrations()[:version]).close()
     for folder in ("one", "two"):
         Archive(tmp_path / folder).close()
     schema = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
@@ -75,7 +76,7 @@ def test_an_archive_of_the_first_version_opens_with_its_messages_found(tmp_path:
         assert found(archive, "kettle") == [1]
         assert found(archive, "tea") == [2]
         assert [item.id for item in archive.vectors.pending(5)] == [1, 2]
-        archive.set_opted_out([TOM.id])
+        refuse(archive, TOM)
         assert [m.id for m in archive.window(KITCHEN.id, limit=5)] == [1]
         assert filled(archive, message(3, "more kettles")).new == 1
         assert archive.delete([1], at=2) == 1

@@ -7,6 +7,7 @@ import pytest
 from sususbot.archive.archive import Archive
 from sususbot.messages import Message
 from tests.archive.making import GARDEN, KITCHEN, MIA, NOON, OTHER_BOT, SUSU, TOM, filled, message
+from tests.support.consents import refuse
 
 
 def ids(messages: list[Message]) -> list[int]:
@@ -54,7 +55,7 @@ def test_the_window_ends_before_the_message_asked_about(chat: Archive, before: i
 
 
 def test_members_who_opted_out_are_in_no_window(chat: Archive) -> None:
-    chat.set_opted_out([TOM.id])
+    refuse(chat, TOM)
     assert ids(chat.window(KITCHEN.id, limit=9, own_id=SUSU.id)) == [-5, 1, 4, 7]
 
 
@@ -63,7 +64,7 @@ def test_around_a_message_stands_what_may_be_remembered(chat: Archive) -> None:
     assert ids(chat.around(middle, reach=0)) == [2]
     assert ids(chat.around(middle, reach=1)) == [1, 2, 7]
     assert ids(chat.around(middle, reach=9)) == [-5, 1, 2, 7, 10]
-    chat.set_opted_out([MIA.id])
+    refuse(chat, MIA)
     assert ids(chat.around(middle, reach=9)) == [2, 10]
 
 
@@ -84,8 +85,7 @@ def test_answers_are_counted_without_those_that_are_gone(chat: Archive) -> None:
     assert chat.replies([]) == {}
 
 
-def test_an_opt_out_holds_whatever_another_program_was_told(chat: Archive, tmp_path: Path) -> None:
-    chat.set_opted_out([TOM.id])
+def test_an_opt_out_holds_in_every_program(chat: Archive, tmp_path: Path) -> None:
     with Archive(tmp_path) as other:
-        other.set_opted_out([])
+        refuse(other, TOM)
     assert all(one.author.id != TOM.id for one in chat.window(KITCHEN.id, limit=50))

@@ -135,13 +135,15 @@ def test_the_newest_name_is_the_one_seen_last_and_all_are_remembered(archive: Ar
 def test_a_channel_and_its_guild_have_the_name_they_were_last_given(archive: Archive) -> None:
     assert archive.channels() == [KITCHEN, GARDEN]
     renamed = replace(GARDEN, name="orchard", topic="apples", parent_id=20, type="GuildPublicThread")
-    archive.add_channel(Guild(GUILD.id, "Coffee house"), renamed)
+    archive.add_channel(Guild(GUILD.id, "Coffee house"), renamed, origin="export", seen_at=NOON + 1)
+    archive.add_channel(GUILD, GARDEN, origin="export", seen_at=NOON)
+    archive.add_channel(GUILD, GARDEN, origin="csv", seen_at=NOON + 9)
     assert archive.channels() == [KITCHEN, renamed]
     assert archive.guild() == Guild(GUILD.id, "Coffee house")
 
 
 def test_the_guild_is_the_one_that_most_channels_belong_to(archive: Archive) -> None:
-    archive.add_channel(Guild(11, "Elsewhere"), Channel(30, 11, "lonely"))
+    archive.add_channel(Guild(11, "Elsewhere"), Channel(30, 11, "lonely"), origin="export", seen_at=1)
     assert archive.guild() == GUILD
 
 

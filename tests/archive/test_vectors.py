@@ -8,6 +8,7 @@ import pytest
 from sususbot.archive.archive import Archive
 from sususbot.archive.vectors import Matrix, Pending
 from tests.archive.making import GARDEN, KITCHEN, MIA, NOON, OTHER_BOT, TOM, filled, message, snapshot
+from tests.support.consents import agree, refuse
 
 DIMENSIONS = 8
 
@@ -48,7 +49,7 @@ def test_what_may_be_remembered_waits_for_a_vector_oldest_first(archive: Archive
     assert archive.vectors.pending(9) == [Pending(1, "Mia", "first"), Pending(3, "Tom", "third")]
     assert archive.vectors.pending(1) == [Pending(1, "Mia", "first")]
     assert archive.vectors.count_pending() == 2
-    archive.set_opted_out([TOM.id])
+    refuse(archive, TOM)
     assert archive.vectors.count_pending() == 1
 
 
@@ -86,7 +87,7 @@ def test_what_changed_since_it_was_read_gets_no_vector(archive: Archive) -> None
     filled(archive, message(2, "coffee", edited_at=NOON))
     archive.delete([3], at=NOON)
     filled(archive, message(4, "tea", edited_at=NOON))
-    archive.set_opted_out([TOM.id])
+    refuse(archive, TOM)
     assert archive.vectors.put(pending, matrix(5)) == [1, 4]
     assert archive.vectors.pending(9) == [Pending(2, "Mia", "coffee")]
     assert archive.vectors.without([1, 2, 3, 4, 5, 99]) == [2, 3, 5, 99]
@@ -119,10 +120,10 @@ def test_a_failing_batch_leaves_words_and_vectors_together(archive: Archive, tmp
 def test_only_what_may_be_searched_is_loaded(archive: Archive) -> None:
     filled(archive, message(1, "tea", MIA), message(2, "tea", TOM))
     embedded(archive)
-    archive.set_opted_out([MIA.id])
+    refuse(archive, MIA)
     assert loaded(archive) == {2: KITCHEN.id}
-    archive.set_opted_out([])
-    assert loaded(archive) == {1: KITCHEN.id, 2: KITCHEN.id}
+    agree(archive, MIA)
+    assert [item.id for item in archive.vectors.pending(9)] == [1]
 
 
 def test_putting_again_replaces(archive: Archive) -> None:

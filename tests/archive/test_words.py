@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sususbot.archive.archive import Archive
 from sususbot.archive.words import STOP_WORDS, question_words
 from tests.archive.making import GARDEN, KITCHEN, MIA, NOON, OTHER_BOT, SUSU, TOM, filled, found, message
+from tests.support.consents import agree, refuse
 
 HOSTILE = [
     'who said "kettle',
@@ -78,11 +79,12 @@ def test_what_may_not_be_remembered_is_never_found(archive: Archive) -> None:
     )
     archive.delete([8], at=NOON)
     assert found(archive, "tea") == [1, 2, 7]
-    archive.set_opted_out([MIA.id])
+    refuse(archive, MIA)
     assert found(archive, "tea") == [2]
-    archive.set_opted_out([TOM.id, 12345])
+    agree(archive, MIA)
+    refuse(archive, TOM, 12345)
     assert found(archive, "tea") == [1, 7]
-    archive.set_opted_out([])
+    agree(archive, TOM)
     assert found(archive, "tea") == [1, 2, 7]
 
 

@@ -59,7 +59,7 @@ class Chat:
             pinned=pinned,
             reactions=(Reaction("👍", reactions),) if reactions else (),
         )
-        self.archive.add_channel(GUILD, Channel(channel, GUILD.id, f"channel-{channel}"))
+        self.archive.add_channel(GUILD, Channel(channel, GUILD.id, f"channel-{channel}"), origin="export", seen_at=1)
         self._add(message)
         return message
 

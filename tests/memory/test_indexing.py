@@ -8,6 +8,7 @@ from sususbot.archive.vectors import Matrix
 from sususbot.memory import indexing
 from sususbot.memory.indexing import index
 from tests.memory.chat import EVE, MIA, ROBOT, TOM, Chat, WordEmbedder
+from tests.support.consents import refuse
 
 
 class Interrupted(Exception):
@@ -29,7 +30,7 @@ def fill(chat: Chat) -> None:
     chat.say(ROBOT, "beep")
     chat.say(EVE, "not me")
     chat.say(MIA, "")
-    chat.archive.set_opted_out([EVE.id])
+    refuse(chat.archive, EVE)
 
 
 def test_it_embeds_what_may_be_remembered_with_the_name_before_it(archive: Archive, chat: Chat) -> None:

@@ -11,6 +11,7 @@ from sususbot.memory.indexing import index
 from sususbot.memory.long_term import Found, LongTerm
 from sususbot.memory.vector_index import ExactIndex
 from tests.memory.chat import EVE, MIA, ROBOT, TOM, Chat, WordEmbedder
+from tests.support.consents import refuse
 
 WORDS = ("pear", "tree", "moon", "river", "spoon")
 AUTHORS = (MIA, TOM, EVE, ROBOT)
@@ -54,7 +55,7 @@ def test_nothing_outside_the_audience_is_ever_shown(
         chat = Chat(archive)
         for author, text, channel, after in said:
             chat.say(author, text, channel=channel, after=after)  # type: ignore[arg-type]
-        archive.set_opted_out([EVE.id])
+        refuse(archive, EVE)
         memory = memory_of(archive) if by_meaning else LongTerm(archive, None, None)
         hits = memory.search(question, limit=limit, audience=audience, exclude=excluded).hits
         assert len(hits) <= limit
@@ -82,7 +83,7 @@ def test_bots_and_members_who_opted_out_are_not_found_nor_shown_beside_others(ar
     chat.say(EVE, "the pear is mine")
     chat.say(MIA, "a pear tree")
     chat.say(EVE, "and so is the tree")
-    archive.set_opted_out([EVE.id])
+    refuse(archive, EVE)
     for memory in (memory_of(archive), LongTerm(archive, None, None)):
         assert texts(memory.search("pear", limit=9)) == {"a pear tree"}
 
@@ -93,7 +94,7 @@ def test_opting_out_holds_at_once_also_for_what_was_indexed_before(archive: Arch
     chat.say(MIA, "a pear tree")
     chat.say(TOM, "a spoon of pear jam")
     memory = memory_of(archive)
-    archive.set_opted_out([EVE.id])
+    refuse(archive, EVE)
     found = memory.search("the pear is mine", limit=2)
     assert texts(found) == {"a pear tree", "a spoon of pear jam"}
     assert len(found.hits) == 2

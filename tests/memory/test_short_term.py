@@ -6,6 +6,7 @@ from sususbot.archive.archive import Archive
 from sususbot.memory.short_term import ShortTerm
 from sususbot.messages import Turn
 from tests.memory.chat import EVE, MIA, ROBOT, TOM, Chat
+from tests.support.consents import refuse
 
 
 def texts(turns: list[Turn]) -> list[str]:
@@ -50,7 +51,7 @@ def test_members_who_opted_out_do_not_take_a_place_in_the_window(archive: Archiv
     chat.say(MIA, "one")
     chat.say(EVE, "not me")
     chat.say(TOM, "two")
-    archive.set_opted_out([EVE.id])
+    refuse(archive, EVE)
     assert texts(ShortTerm(archive, window=2).recent(1)) == ["one", "two"]
 
 

@@ -78,7 +78,7 @@ def recall(materials: Materials) -> Iterator[Subject]:
         Archive(materials.folder) as archive,
         closing(Recall(RememberedLines(LongTerm(archive, None, None)))) as backend,
     ):
-        archive.add_channel(Guild(1, "Kettle"), Channel(2, 1, "general"))
+        archive.add_channel(Guild(1, "Kettle"), Channel(2, 1, "general"), origin="export", seen_at=1)
         line = "the quick fox eats cake 🎉 and naps, then the quick fox eats more cake"
         author = Author(3, "mia", "mia")
         archive.add([Message(4, 2, author, 1000, line, line)], source=archive.add_source("export", "x"), fetched_at=0)

@@ -50,7 +50,7 @@ def test_only_what_members_write_is_remembered(archive: Archive) -> None:
     names = ("Default", "GuildMemberJoin", "Reply", "20", "SomethingNew")
     reader = MessageReader(KITCHEN.id)
     messages = [reader.message(item(number, "hi", type=name)) for number, name in enumerate(names)]
-    archive.add_channel(GUILD, KITCHEN)
+    archive.add_channel(GUILD, KITCHEN, origin="export", seen_at=1)
     archive.add(messages, source=archive.add_source("export", "x"), fetched_at=NOON_MS)
     assert [message.type for message in archive.window(KITCHEN.id, limit=9)] == [0, 19]
 

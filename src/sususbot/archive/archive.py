@@ -1,40 +1,42 @@
 """The archive: every message once, as Discord last showed it. The source of truth; all else can be rebuilt from it.
 
 **Invariants.** A message is known by its id, so adding it again changes nothing. A later edit wins over an earlier
-one, whatever the order of arrival. A deletion leaves a tombstone without words, and stays whatever is imported later.
-Full text and vectors change in the same transaction as the words they stand for; `check` proves it.
-Not here: which files messages come from (`sources/`), what is remembered of them (`memory/`).
+one, and of equal edits the more faithful source, then the later look: whole versions, so the order of arrival never
+matters. A deletion leaves a tombstone without words, and stays whatever is imported later. Full text and vectors change
+in the same transaction as the words they stand for; `check` proves it.
+Not here: which files messages come from (`sources/`), what is remembered of them (`memory/`), who agreed to what
+(`consents`), how versions are weighed (`upsert`).
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import orjson
 
+from sususbot.archive.consents import Consents
 from sususbot.archive.database import Database, Migration, Row
+from sususbot.archive.erasure import NOBODY, Erasure
+from sususbot.archive.upsert import FIDELITY, Added, Upsert, json_list
 from sususbot.archive.vectors import Vectors
 from sususbot.archive.words import Words
 from sususbot.errors import ArchiveDamaged
-from sususbot.messages import WRITTEN_TYPES, Attachment, Author, Channel, Guild, Message, Reaction
+from sususbot.messages import (
+    WRITTEN_TYPES,
+    Attachment,
+    Author,
+    Channel,
+    Guild,
+    Message,
+    Origin,
+    Reaction,
+)
 
 FILE_NAME: Final = "archive.db"
 
-Origin = Literal["export", "gateway"]
-
-
-@dataclass(frozen=True, slots=True)
-class Added:
-    """What a batch did: messages that were new, that changed something, and that were known already."""
-
-    new: int = 0
-    changed: int = 0
-    known: int = 0
-
-    def __add__(self, other: "Added") -> "Added":
-        return Added(self.new + other.new, self.changed + other.changed, self.known + other.known)
+_HISTORY_ROWS: Final = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,11 @@ class Archive:
 
     def __init__(self, folder: Path, steps: Sequence[Migration] | None = None) -> None:
         self._database = Database(folder / FILE_NAME, steps)
-        for statement in _REMEMBERED:
-            self._database.execute(statement)
         self.words = Words(self._database)
         self.vectors = Vectors(self._database)
+        self.consents = Consents(self._database)
+        self.erasure = Erasure(self._database, self.words, self.vectors)
+        self._upsert = Upsert(self._database, self.words, self.vectors, self.erasure)
 
     def close(self) -> None:
         self._database.close()
@@ -69,18 +72,27 @@ class Archive:
 
     # -- writing
 
-    def add_channel(self, guild: Guild, channel: Channel) -> None:
-        """Know a channel, with the newest name and topic it was seen with."""
+    def add_channel(self, guild: Guild, channel: Channel, *, origin: Origin, seen_at: int) -> None:
+        """Know a channel as the most faithful, then newest look (ms) showed it."""
+        look = [FIDELITY[origin], seen_at]
         with self._database.transaction():
             self._database.execute(
-                "INSERT INTO guilds (id, name) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name",
-                [guild.id, guild.name],
+                """INSERT INTO guilds (id, name, fidelity, seen_at) VALUES (?, ?, ?, ?)
+                ON CONFLICT (id) DO UPDATE SET name = excluded.name, fidelity = excluded.fidelity,
+                    seen_at = excluded.seen_at
+                    WHERE (excluded.fidelity, excluded.seen_at, excluded.name) > (fidelity, seen_at, name)""",
+                [guild.id, guild.name, *look],
             )
             self._database.execute(
-                """INSERT INTO channels (id, guild_id, name, type, parent_id, topic) VALUES (?, ?, ?, ?, ?, ?)
-                ON CONFLICT (id) DO UPDATE SET name = excluded.name, type = excluded.type,
-                    parent_id = excluded.parent_id, topic = excluded.topic""",
-                [channel.id, guild.id, channel.name, channel.type, channel.parent_id, channel.topic],
+                """INSERT INTO channels (id, guild_id, name, type, parent_id, topic, fidelity, seen_at)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                ON CONFLICT (id) DO UPDATE SET guild_id = excluded.guild_id, name = excluded.name,
+                    type = excluded.type, parent_id = excluded.parent_id, topic = excluded.topic,
+                    fidelity = excluded.fidelity, seen_at = excluded.seen_at
+                    WHERE (excluded.fidelity, excluded.seen_at, excluded.name, excluded.type,
+                        coalesce(excluded.parent_id, 0), coalesce(excluded.topic, ''))
+                        > (fidelity, seen_at, name, type, coalesce(parent_id, 0), coalesce(topic, ''))""",
+                [channel.id, guild.id, channel.name, channel.type, channel.parent_id, channel.topic, *look],
             )
 
     def add_source(self, origin: Origin, name: str) -> int:
@@ -89,24 +101,22 @@ class Archive:
             "INSERT INTO sources (origin, name, started_at) VALUES (?, ?, ?)", [origin, name, now_ms()]
         )
 
-    def add(self, messages: Sequence[Message], *, source: int, fetched_at: int) -> Added:
-        """Take a batch in, in one transaction. `fetched_at` (ms) says when Discord showed the messages so."""
-        batch: dict[int, Message] = {}
-        for message in messages:
-            other = batch.get(message.id)
-            if other is None or (message.edited_at or 0) >= (other.edited_at or 0):
-                batch[message.id] = message
-        with self._database.transaction():
-            known = self._known(batch)
-            self._add_authors(batch.values(), fetched_at)
-            fresh = [message for message in batch.values() if message.id not in known]
-            self._insert(fresh, source, fetched_at)
-            self._bury_unseen(fresh)
-            changed = sum(self._update(batch[row[0]], row, source, fetched_at) for row in known.values())
-            settled = self.words.settle()
+    def add(
+        self,
+        messages: Sequence[Message],
+        *,
+        source: int,
+        fetched_at: int,
+        also: Callable[[], None] | None = None,
+    ) -> Added:
+        """Take a batch in, in one transaction. `fetched_at` (ms) says when Discord showed the messages so.
+
+        `also` writes what must be kept with the batch or not at all, such as how far a collector has come.
+        """
+        added, settled = self._upsert.add(messages, source=source, fetched_at=fetched_at, also=also)
         if settled:
             self._database.empty_log()
-        return Added(len(fresh), changed, len(messages) - len(fresh) - changed)
+        return added
 
     def delete(self, ids: Sequence[int], *, at: int) -> int:
         """Leave tombstones: the words, their full text and vectors go. Gives how many messages were there.
@@ -114,9 +124,9 @@ class Archive:
         Of a message that is not known yet, the id is kept, and the tombstone made when it arrives.
         """
         with self._database.transaction():
-            known = self._known(ids)
+            known = self._upsert.known(ids)
             there = [(id_, row[4], at) for id_, row in known.items() if row[2] is None]
-            self._bury(there)
+            self.erasure.bury(there)
             self._database.execute_many(
                 "INSERT OR IGNORE INTO deleted_unseen (id, deleted_at) VALUES (?, ?)",
                 [(id_, at) for id_ in ids if id_ not in known],
@@ -125,15 +135,9 @@ class Archive:
         self._database.empty_log()
         return len(there)
 
-    def set_opted_out(self, author_ids: Iterable[int]) -> None:
-        """For this `Archive`, these members, and no others, are neither remembered nor quoted.
-
-        Not kept in the file: a program with other settings must not undo what a running bot was told.
-        """
-        self._database.execute("DELETE FROM opted_out")
-        self._database.execute_many(
-            "INSERT OR IGNORE INTO opted_out (author_id) VALUES (?)", [(id_,) for id_ in author_ids]
-        )
+    def erase(self, author_id: int, *, at: int) -> int:
+        """Forget a member: see `erasure`."""
+        return self.erasure.erase(author_id, at=at)
 
     # -- reading
 
@@ -166,18 +170,61 @@ class Archive:
         below = (1 << 63) - 1 if before is None else before
         rows = self._database.rows(
             f"""{_SELECT} WHERE channel_id = ? AND m.id < ? AND {_WRITTEN}
-            AND (m.author_id IS ? OR NOT a.is_bot AND m.author_id NOT IN (SELECT author_id FROM opted_out))
+            AND (m.author_id IS ? OR EXISTS (SELECT 1 FROM remembered WHERE remembered.id = m.id))
             ORDER BY m.id DESC LIMIT ?""",
             [channel_id, below, own_id, limit],
         )
-        return [_message(row) for row in reversed(rows)]
+        return [_message(row[:12], _author(row[12:])) for row in reversed(rows)]
 
     def messages(self, ids: Iterable[int]) -> dict[int, Message]:
         """The messages with these ids; those that are not known or were deleted are left out."""
         rows = self._database.rows(
-            f"{_SELECT} WHERE m.id IN (SELECT value FROM json_each(?)) AND m.deleted_at IS NULL", [_json(ids)]
+            f"{_SELECT} WHERE m.id IN (SELECT value FROM json_each(?)) AND m.deleted_at IS NULL", [json_list(ids)]
         )
-        return {row[0]: _message(row) for row in rows}
+        return {row[0]: _message(row[:12], _author(row[12:])) for row in rows}
+
+    def history(
+        self, *, channel_id: int | None = None, first: int | None = None, last: int | None = None
+    ) -> Iterator[Message]:
+        """Every message that is not deleted, of all types and also bots', channel by channel and oldest first.
+
+        Streamed: the whole never stands in memory. `first` and `last` are ids, both taken in.
+        """
+        authors = {
+            row[0]: Author(row[0], row[1], row[2], bool(row[3]))
+            for row in self._database.rows("SELECT id, name, display_name, is_bot FROM authors")
+        }
+        conditions = ["deleted_at IS NULL"]
+        parameters: list[int] = []
+        for condition, value in (("channel_id = ?", channel_id), ("id >= ?", first), ("id <= ?", last)):
+            if value is not None:
+                conditions.append(condition)
+                parameters.append(value)
+        sql = f"""SELECT id, channel_id, created_at, content, rendered, type, edited_at, reply_to, pinned, mentions,
+            reactions, attachments, author_id FROM messages WHERE {" AND ".join(conditions)} ORDER BY channel_id, id"""
+        for rows in self._database.chunks(sql, parameters, size=_HISTORY_ROWS):
+            for row in rows:
+                yield _message(row[:12], authors[row[12]])
+
+    def ids(self, channel_id: int, first: int, last: int) -> list[int]:
+        """The ids of a channel's messages that are not deleted, from `first` to `last`, both taken in."""
+        rows = self._database.rows(
+            "SELECT id FROM messages WHERE channel_id = ? AND id BETWEEN ? AND ? AND deleted_at IS NULL ORDER BY id",
+            [channel_id, first, last],
+        )
+        return [row[0] for row in rows]
+
+    def origins(self) -> dict[Origin, int]:
+        """How many messages, tombstones left out, came in which way."""
+        rows = self._database.rows(
+            """SELECT origin, count(*) FROM messages JOIN sources ON sources.id = source_id
+            WHERE deleted_at IS NULL GROUP BY origin ORDER BY origin"""
+        )
+        return dict(rows)
+
+    def origin_of_sources(self) -> dict[int, Origin]:
+        """Source id -> the way it stands for."""
+        return dict(self._database.rows("SELECT id, origin FROM sources"))
 
     def around(self, message: Message, *, reach: int) -> list[Message]:
         """What may be remembered of the `reach` messages before and after this one in its channel, and itself."""
@@ -188,14 +235,14 @@ class Archive:
         )
         near = [message.channel_id, message.id]
         rows = self._database.rows(f"{_SELECT} WHERE m.id IN ({arms}) ORDER BY m.id", [*near, reach + 1, *near, reach])
-        return [_message(row) for row in rows]
+        return [_message(row[:12], _author(row[12:])) for row in rows]
 
     def replies(self, ids: Iterable[int]) -> dict[int, int]:
         """How many messages answer each of these by Discord's own reference; those with none are left out."""
         rows = self._database.rows(
             """SELECT reply_to, count(*) FROM messages WHERE reply_to IN (SELECT value FROM json_each(?))
             AND deleted_at IS NULL GROUP BY reply_to""",
-            [_json(ids)],
+            [json_list(ids)],
         )
         return dict(rows)
 
@@ -216,112 +263,7 @@ class Archive:
             faults.append(f"full text and messages differ ({error})")
         return faults
 
-    # -- rows
 
-    def _known(self, ids: Iterable[int]) -> dict[int, Row]:
-        rows = self._database.rows(
-            """SELECT id, edited_at, deleted_at, fetched_at, rendered, reactions, pinned FROM messages
-            WHERE id IN (SELECT value FROM json_each(?))""",
-            [_json(ids)],
-        )
-        return {row[0]: row for row in rows}
-
-    def _add_authors(self, messages: Iterable[Message], fetched_at: int) -> None:
-        """Names are as they were when Discord showed them, however old the messages under which they stand."""
-        # By identity: a reader builds each author once, and to hash one for every message costs more than the rest.
-        spans: dict[int, tuple[Author, list[int]]] = {}
-        for message in messages:
-            spans.setdefault(id(message.author), (message.author, []))[1].append(message.created_at)
-        self._database.execute_many(
-            """INSERT INTO authors (id, name, display_name, is_bot, named_at) VALUES (?, ?, ?, ?, ?)
-            ON CONFLICT (id) DO UPDATE SET name = excluded.name, display_name = excluded.display_name,
-                is_bot = excluded.is_bot, named_at = excluded.named_at
-                WHERE (excluded.named_at, excluded.display_name, excluded.name) > (named_at, display_name, name)""",
-            [(a.id, a.name, a.display_name, a.is_bot, fetched_at) for a, _ in spans.values()],
-        )
-        self._database.execute_many(
-            """INSERT INTO author_names (author_id, display_name, first_at, last_at) VALUES (?, ?, ?, ?)
-            ON CONFLICT (author_id, display_name) DO UPDATE SET first_at = min(first_at, excluded.first_at),
-                last_at = max(last_at, excluded.last_at)""",
-            [(a.id, a.display_name, min(times), max(times)) for a, times in spans.values()],
-        )
-
-    def _insert(self, messages: Sequence[Message], source: int, fetched_at: int) -> None:
-        self._database.execute_many(
-            """INSERT INTO messages (id, channel_id, author_id, type, created_at, edited_at, content, rendered,
-            reply_to, pinned, mentions, reactions, attachments, source_id, fetched_at)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-            [
-                (
-                    m.id, m.channel_id, m.author.id, m.type, m.created_at, m.edited_at, m.content, m.rendered,
-                    m.reply_to, m.pinned, *_lists(m), source, fetched_at,
-                )
-                for m in messages
-            ],
-        )  # fmt: skip
-        self.words.add([(m.id, m.rendered) for m in messages])
-
-    def _bury_unseen(self, messages: Sequence[Message]) -> None:
-        """Make tombstones of those that were deleted before they arrived here."""
-        ids = _json(message.id for message in messages)
-        self._bury(
-            self._database.rows(
-                """SELECT id, rendered, deleted_unseen.deleted_at FROM deleted_unseen JOIN messages USING (id)
-                WHERE id IN (SELECT value FROM json_each(?))""",
-                [ids],
-            )
-        )
-
-    def _bury(self, rows: Sequence[Row]) -> None:
-        """(id, rendered, deleted_at) of messages to tombstones."""
-        gone = [id_ for id_, _, _ in rows]
-        self.words.remove([(id_, rendered) for id_, rendered, _ in rows])
-        # Every row of messages has its row in the index, also one without words; `check` counts them.
-        self.words.add([(id_, "") for id_ in gone])
-        self.vectors.drop(gone)
-        self._database.execute_many(
-            """UPDATE messages SET deleted_at = ?, content = '', rendered = '', mentions = NULL,
-            reactions = NULL, attachments = NULL WHERE id = ?""",
-            [(at, id_) for id_, _, at in rows],
-        )
-
-    def _update(self, message: Message, known: Row, source: int, fetched_at: int) -> bool:
-        """Bring a known row up to date; the words if this edit is later, the rest if this was fetched later."""
-        _, edited_at, deleted_at, known_fetched_at, rendered, known_reactions, known_pinned = known
-        if deleted_at is not None:
-            return False
-        mentions, reactions, attachments = _lists(message)
-        changed = 0
-        if (message.edited_at or 0) > (edited_at or 0):
-            changed += self._database.execute(
-                """UPDATE messages SET edited_at = ?, content = ?, rendered = ?, mentions = ?, attachments = ?,
-                source_id = ? WHERE id = ?""",
-                [message.edited_at, message.content, message.rendered, mentions, attachments, source, message.id],
-            )
-            if message.rendered != rendered:
-                self.words.remove([(message.id, rendered)])
-                self.words.add([(message.id, message.rendered)])
-                self.vectors.drop([message.id])
-        if fetched_at > known_fetched_at:
-            changed += (reactions, message.pinned) != (known_reactions, bool(known_pinned))
-            self._database.execute(
-                "UPDATE messages SET reactions = ?, pinned = ?, fetched_at = ? WHERE id = ?",
-                [reactions, message.pinned, fetched_at, message.id],
-            )
-        return changed > 0
-
-
-# What may be remembered and quoted: one place decides, and every search asks it.
-_REMEMBERED: Final = (
-    "CREATE TEMP TABLE opted_out (author_id INTEGER PRIMARY KEY)",
-    f"""CREATE TEMP VIEW remembered AS SELECT messages.* FROM main.messages
-    JOIN main.authors ON authors.id = messages.author_id
-    WHERE messages.type IN ({", ".join(map(str, sorted(WRITTEN_TYPES)))})
-        AND messages.deleted_at IS NULL
-        AND messages.rendered <> ''
-        AND NOT authors.is_bot
-        AND messages.author_id NOT IN (SELECT author_id FROM opted_out)""",
-)
 _WRITTEN: Final = (
     f"m.type IN ({', '.join(map(str, sorted(WRITTEN_TYPES)))}) AND m.deleted_at IS NULL AND m.rendered <> ''"
 )
@@ -333,6 +275,10 @@ _CHECKS: Final = {
         AND (content <> '' OR rendered <> '')""",
     "vectors belong to deleted messages": """SELECT count(*) FROM vectors JOIN messages ON id = message_id
         WHERE deleted_at IS NOT NULL""",
+    "messages of erased members still hold words": """SELECT count(*) FROM messages JOIN erased USING (author_id)
+        WHERE content <> '' OR rendered <> ''""",
+    "erased members still have names": f"""SELECT count(*) FROM authors JOIN erased ON author_id = id
+        WHERE name <> '' OR display_name <> '{NOBODY}'""",
 }
 
 
@@ -341,32 +287,17 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _json(ids: Iterable[int]) -> str:
-    return orjson.dumps(list(ids)).decode()
+def _author(row: Row) -> Author:
+    return Author(row[0], row[1], row[2], bool(row[3]))
 
 
-def _lists(message: Message) -> tuple[str | None, str | None, str | None]:
-    """Mentions, reactions and attachments as columns."""
-    if not (message.mentions or message.reactions or message.attachments):
-        return None, None, None
-    return (
-        _column(message.mentions),
-        _column([(r.emoji, r.count) for r in message.reactions]),
-        _column([(a.id, a.filename, a.size, a.url) for a in message.attachments]),
-    )
-
-
-def _column(items: Sequence[object]) -> str | None:
-    return orjson.dumps(items).decode() if items else None
-
-
-def _message(row: Row) -> Message:
+def _message(row: Row, author: Author) -> Message:
     (id_, channel_id, created_at, content, rendered, type_, edited_at, reply_to, pinned, mentions, reactions,
-     attachments, *author) = row  # fmt: skip
+     attachments) = row  # fmt: skip
     return Message(
         id=id_,
         channel_id=channel_id,
-        author=Author(author[0], author[1], author[2], bool(author[3])),
+        author=author,
         created_at=created_at,
         content=content,
         rendered=rendered,

@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -106,13 +106,20 @@ class Database:
                     self._connection.execute("ROLLBACK")
                 raise
 
-    def empty_log(self) -> None:
+    def empty_log(self, *, must: bool = False) -> None:
         """Fold the write-ahead log into the file and empty it: what was erased stands there until then.
 
-        Where a reader is in the way, the next time does it.
+        Where a reader is in the way, the next time does it; with `must`, raises ArchiveLocked instead.
         """
-        with suppress(ArchiveLocked):
-            self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        try:
+            busy = self.rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
+        except ArchiveLocked:
+            busy = 1
+        if busy and must:
+            raise ArchiveLocked(
+                f"{self.path} is being read by another program, so what was erased still stands in its log: "
+                "stop the bot and run the same command again"
+            )
 
     def _check_owner(self) -> None:
         # In this order: the owner is written together with the first tables, perhaps by another process between.

@@ -50,13 +50,13 @@ class Words:
         self._database.execute_many("INSERT INTO words (words, rowid, rendered) VALUES ('delete', ?, ?)", rows)
         self._removed = self._removed or bool(rows)
 
-    def settle(self) -> bool:
+    def settle(self, *, always: bool = False) -> bool:
         """Let nothing that was removed be read in the file any more: FTS5 keeps it in old segments until they merge.
 
         Takes about a second for each million messages; the last step of a transaction that removed something. Gives
-        whether there was anything to do.
+        whether there was anything to do. `always`: an earlier program may have been ended before it came so far.
         """
-        removed, self._removed = self._removed, False
+        removed, self._removed = self._removed or always, False
         if removed:
             self._database.execute("INSERT INTO words (words) VALUES ('optimize')")
         return removed

@@ -21,7 +21,7 @@ def fill(archive: Archive, exports: Sequence[Path], limit: int | None = None) ->
     left = limit
     for path in exports:
         export = DiscordExport.open(path)
-        archive.add_channel(export.guild, export.channel)
+        archive.add_channel(export.guild, export.channel, origin="export", seen_at=export.exported_at)
         source = archive.add_source("export", path.name)
         for batch in export.batches():
             messages = batch.messages if left is None else batch.messages[:left]

@@ -89,7 +89,7 @@ class Keeper:
         if self._source is None:
             self._source = self._archive.add_source("gateway", "bot")
         if self._known.get(channel.id) != channel:
-            self._archive.add_channel(guild, channel)
+            self._archive.add_channel(guild, channel, origin="gateway", seen_at=now_ms())
             self._known[channel.id] = channel
         self._archive.add([message], source=self._source, fetched_at=now_ms())
         self._drop_stale([message.id])

@@ -1,10 +1,10 @@
 """Settings to objects: the one place where rooms are wired together."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sususbot import settings as settings_file
-from sususbot.archive.archive import Archive
+from sususbot.archive.archive import Archive, now_ms
 from sususbot.cli.main import Place
 from sususbot.cli.output import say
 from sususbot.errors import ArchiveEmpty, MissingExtra, ModelNotFound, SettingsError
@@ -22,6 +22,9 @@ from sususbot.responder import Responder
 from sususbot.settings import Settings
 
 
+_DAY_MS: Final = 86_400_000
+
+
 class Assembly(NamedTuple):
     """What a surface needs."""
 
@@ -37,8 +40,17 @@ def load_settings(place: Place) -> Settings:
 
 
 def open_archive(place: Place, *, filled: bool = False) -> Archive:
-    """The archive of the data folder. With `filled`, raises ArchiveEmpty when nothing was imported yet."""
+    """The archive of the data folder, with the settings' consent and retention applied.
+
+    With `filled`, raises ArchiveEmpty when nothing was imported yet.
+    """
+    settings = load_settings(place)
     archive = Archive(place.data)
+    archive.consents.set_mode(settings.consent)
+    if settings.retention_days is not None:
+        expired = archive.erasure.expire(now_ms() - settings.retention_days * _DAY_MS)
+        if expired:
+            say(f"{expired:,} messages are older than RETENTION_DAYS={settings.retention_days} and were erased")
     if filled and archive.newest() is None:
         archive.close()
         raise ArchiveEmpty(f"the archive in {place.data} is empty: run  sususbot import FILE  first")
@@ -47,7 +59,6 @@ def open_archive(place: Place, *, filled: bool = False) -> Archive:
 
 def build(settings: Settings, place: Place, archive: Archive, *, live: bool = False) -> Assembly:
     """Everything behind a surface. `live` prepares for messages that arrive while it runs."""
-    archive.set_opted_out(settings.opted_out)
     embedder = _embedder(settings, archive, live=live)
     long_term = LongTerm(archive, embedder, _index(settings, place, embedder), weights=_weights(settings))
     short_term = ShortTerm(archive, window=settings.short_term_window)
@@ -162,7 +173,7 @@ def _context(settings: Settings, archive: Archive, backend: Backend) -> ContextB
     counting = SafeCount(backend)
     tokens = min(settings.context_tokens, backend.context_tokens or settings.context_tokens)
     return ContextBuilder(
-        persona=settings.persona.replace("{bot}", settings.bot_name).replace("{server}", server),
+        persona=settings.bot_description.replace("{bot}", settings.bot_name).replace("{server}", server),
         own_name=settings.bot_name,
         tokens=tokens - settings.max_new_tokens,
         count_tokens=counting.count_tokens,

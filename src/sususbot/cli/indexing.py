@@ -18,7 +18,6 @@ def index(place: Place, as_json: bool) -> None:
 
     settings = load_settings(place)
     with open_archive(place, filled=True) as archive:
-        archive.set_opted_out(settings.opted_out)
         with working("loading the encoder"):
             embedder = make_embedder(settings)
         begun = time.monotonic()

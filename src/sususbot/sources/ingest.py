@@ -31,7 +31,7 @@ def ingest(archive: Archive, path: Path, progress: Progress = lambda _messages, 
     A file that is not whole is no error here: what is whole is taken in, and `faults` says what was not.
     """
     export = DiscordExport.open(path)
-    archive.add_channel(export.guild, export.channel)
+    archive.add_channel(export.guild, export.channel, origin="export", seen_at=export.exported_at)
     source = archive.add_source("export", path.name)
     added, count = Added(), 0
     try:

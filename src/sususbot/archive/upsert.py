@@ -1,0 +1,292 @@
+"""Messages into the archive's tables: which version of a message wins, and who is left out.
+
+**Invariant.** A row's words are the maximum of all versions ever shown, by (edit, fidelity of the source, time of the
+look, words); its reactions and pin are those of the latest look by a source that knows them. A maximum does not depend
+on the order, so neither does the archive. A tombstone beats every version.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
+
+import orjson
+
+from sususbot.archive.database import Database, Row
+from sususbot.archive.erasure import NOBODY, Erasure, without_names
+from sususbot.archive.vectors import Vectors
+from sususbot.archive.words import Words
+from sususbot.messages import DISCORD_EPOCH_MS, Author, Message, Origin
+
+# How much of a message a source tells: Discord itself all, an exporter names for ids, a package neither replies nor
+# reactions, a CSV file not even ids.
+FIDELITY: Final[dict[Origin, int]] = {"api": 3, "gateway": 3, "jsonl": 3, "export": 2, "package": 1, "csv": 0}
+_NO_ID: Final = min(FIDELITY.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What a batch did: messages that were new, that changed something, that were known already.
+
+    `withheld` counts those of erased members, of which only a tombstone is kept.
+    """
+
+    new: int = 0
+    changed: int = 0
+    known: int = 0
+    withheld: int = 0
+
+    def __add__(self, other: "Added") -> "Added":
+        return Added(
+            self.new + other.new,
+            self.changed + other.changed,
+            self.known + other.known,
+            self.withheld + other.withheld,
+        )
+
+
+class Look(NamedTuple):
+    """By what kind of source, and when (ms), messages were seen as they are."""
+
+    fidelity: int
+    at: int
+
+    @property
+    def state_at(self) -> int:
+        """When reactions and pins were seen; 0 for sources that do not know them."""
+        return self.at if self.fidelity >= FIDELITY["export"] else 0
+
+
+class Upsert:
+    """Writes batches; the doors are `Archive.add` and `Archive.delete`."""
+
+    def __init__(self, database: Database, words: Words, vectors: Vectors, erasure: Erasure) -> None:
+        self._database = database
+        self._words = words
+        self._vectors = vectors
+        self._erasure = erasure
+
+    def add(
+        self, messages: Sequence[Message], *, source: int, fetched_at: int, also: Callable[[], None] | None
+    ) -> tuple[Added, bool]:
+        """Take a batch in, in one transaction; gives whether words were removed that still stand in the log."""
+        with self._database.transaction():
+            look = Look(FIDELITY[self._origin(source)], fetched_at)
+            erased = self._erasure.withheld(message.author.id for message in messages)
+            self._add_authors(messages, fetched_at, erased)
+            batch = self._distinct(self._nameless(messages), look.fidelity)
+            known = self.known(batch)
+            fresh = [message for message in batch.values() if message.id not in known]
+            self._insert(fresh, source, look)
+            self._bury_unseen(fresh)
+            withheld = self._withhold(fresh, erased)
+            changed = sum(self._update(batch[row[0]], row, look, source) for row in known.values())
+            if also is not None:
+                also()
+            settled = self._words.settle()
+        return Added(len(fresh) - withheld, changed, len(messages) - len(fresh) - changed, withheld), settled
+
+    def _origin(self, source: int) -> Origin:
+        origin: Origin = self._database.rows("SELECT origin FROM sources WHERE id = ?", [source])[0][0]
+        return origin
+
+    def _distinct(self, messages: Iterable[Message], fidelity: int) -> dict[int, Message]:
+        """Each message of a batch once, in its best version; what an id-less source repeats is left out."""
+        batch: dict[int, Message] = {}
+        for message in messages:
+            other = batch.get(message.id)
+            if other is None or _version(message) > _version(other):
+                batch[message.id] = message
+        if fidelity == _NO_ID:
+            told = self._moments(batch.values(), "<>")
+            return {id_: message for id_, message in batch.items() if _moment(message) not in told}
+        self._replace_idless(batch)
+        return batch
+
+    def _replace_idless(self, batch: dict[int, Message]) -> None:
+        """A real message takes the place of the row that was made of it by a source without ids."""
+        if not self._database.rows("SELECT 1 FROM sources WHERE origin = 'csv' LIMIT 1"):
+            return
+        told = self._moments(batch.values(), "=")
+        rows = [told[moment] for message in batch.values() if (moment := _moment(message)) in told]
+        ids = [(id_,) for id_, _ in rows]
+        self._words.remove(rows)
+        self._vectors.drop([id_ for id_, _ in rows])
+        self._database.execute_many("DELETE FROM messages WHERE id = ?", ids)
+
+    def _moments(self, messages: Iterable[Message], sign: str) -> dict[tuple[int, int, int], tuple[int, str]]:
+        """(channel, author, time) -> (id, rendered) of what id-less sources gave (`=`) or others (`<>`), near these.
+
+        Nobody says two things in one channel within one millisecond, so this names a message where no id does.
+        """
+        found: dict[tuple[int, int, int], tuple[int, str]] = {}
+        spans: dict[int, list[int]] = {}
+        for message in messages:
+            spans.setdefault(message.channel_id, []).append(message.created_at)
+        for channel_id, times in spans.items():
+            rows = self._database.rows(
+                f"""SELECT author_id, created_at, messages.id, rendered FROM messages
+                JOIN sources ON sources.id = source_id
+                WHERE channel_id = ? AND messages.id BETWEEN ? AND ? AND origin {sign} 'csv'""",
+                [channel_id, (min(times) - DISCORD_EPOCH_MS) << 22, ((max(times) - DISCORD_EPOCH_MS + 1) << 22) - 1],
+            )
+            found |= {(channel_id, author, at): (id_, rendered) for author, at, id_, rendered in rows}
+        return found
+
+    def known(self, ids: Iterable[int]) -> dict[int, Row]:
+        """id -> id, edited_at, deleted_at, words_at, rendered and the rest that `_update` compares."""
+        rows = self._database.rows(
+            """SELECT messages.id, edited_at, deleted_at, words_at, rendered, content, origin, mentions, reply_to, type,
+            fetched_at, reactions, pinned FROM messages JOIN sources ON sources.id = source_id
+            WHERE messages.id IN (SELECT value FROM json_each(?))""",
+            [json_list(ids)],
+        )
+        return {row[0]: row for row in rows}
+
+    def _add_authors(self, messages: Iterable[Message], fetched_at: int, erased: Iterable[int]) -> None:
+        """Names are as they were when Discord showed them, however old the messages under which they stand."""
+        # By identity: a reader builds each author once, and to hash one for every message costs more than the rest.
+        spans: dict[int, tuple[Author, list[int]]] = {}
+        for message in messages:
+            spans.setdefault(id(message.author), (message.author, []))[1].append(message.created_at)
+        gone = set(erased)
+        named = [(author, times) for author, times in spans.values() if author.id not in gone]
+        self._database.execute_many(
+            "INSERT OR IGNORE INTO authors (id, name, display_name, is_bot, named_at) VALUES (?, '', ?, ?, 0)",
+            [(author.id, NOBODY, author.is_bot) for author, _ in spans.values() if author.id in gone],
+        )
+        self._database.execute_many(
+            """INSERT INTO authors (id, name, display_name, is_bot, named_at) VALUES (?, ?, ?, ?, ?)
+            ON CONFLICT (id) DO UPDATE SET name = excluded.name, display_name = excluded.display_name,
+                is_bot = excluded.is_bot, named_at = excluded.named_at
+                WHERE (excluded.named_at, excluded.display_name, excluded.name) > (named_at, display_name, name)""",
+            [(a.id, a.name, a.display_name, a.is_bot, fetched_at) for a, _ in named],
+        )
+        self._database.execute_many(
+            """INSERT INTO author_names (author_id, display_name, first_at, last_at) VALUES (?, ?, ?, ?)
+            ON CONFLICT (author_id, display_name) DO UPDATE SET first_at = min(first_at, excluded.first_at),
+                last_at = max(last_at, excluded.last_at)""",
+            [(a.id, a.display_name, min(times), max(times)) for a, times in named],
+        )
+
+    def _insert(self, messages: Sequence[Message], source: int, look: Look) -> None:
+        self._database.execute_many(
+            """INSERT INTO messages (id, channel_id, author_id, type, created_at, edited_at, content, rendered,
+            reply_to, pinned, mentions, reactions, attachments, source_id, words_at, fetched_at)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            [
+                (
+                    m.id, m.channel_id, m.author.id, m.type, m.created_at, m.edited_at, m.content, m.rendered,
+                    m.reply_to, m.pinned, *_lists(m), source, look.at, look.state_at,
+                )
+                for m in messages
+            ],
+        )  # fmt: skip
+        self._words.add([(m.id, m.rendered) for m in messages])
+
+    def _bury_unseen(self, messages: Sequence[Message]) -> None:
+        """Make tombstones of those that were deleted before they arrived here."""
+        ids = json_list(message.id for message in messages)
+        self._erasure.bury(
+            self._database.rows(
+                """SELECT id, rendered, deleted_unseen.deleted_at FROM deleted_unseen JOIN messages USING (id)
+                WHERE id IN (SELECT value FROM json_each(?))""",
+                [ids],
+            )
+        )
+
+    def _withhold(self, messages: Iterable[Message], erased: dict[int, int]) -> int:
+        """Make tombstones of what erased members said; gives how many there were."""
+        if not erased:
+            return 0
+        ids = json_list(message.id for message in messages if message.author.id in erased)
+        rows = self._database.rows(
+            """SELECT messages.id, rendered, erased.at FROM messages JOIN erased USING (author_id)
+            WHERE messages.id IN (SELECT value FROM json_each(?)) AND deleted_at IS NULL""",
+            [ids],
+        )
+        return self._erasure.bury(rows)
+
+    def _nameless(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """The names of erased members taken out of what others said to them."""
+        gone = self._erasure.withheld(id_ for message in messages for id_ in message.mentions)
+        if not gone:
+            return messages
+        return [
+            replace(message, rendered=without_names(message.content, message.rendered, gone))
+            if not gone.keys().isdisjoint(message.mentions)
+            else message
+            for message in messages
+        ]
+
+    def _reword(self, id_: int, old: str, new: str) -> None:
+        """Other words in the same place: their full text follows, their vector is made anew."""
+        self._words.remove([(id_, old)])
+        self._words.add([(id_, new)])
+        self._vectors.drop([id_])
+
+    def _update(self, message: Message, known: Row, look: Look, source: int) -> bool:
+        """Take what this look at a known message shows better; gives whether anybody would see a change."""
+        if known[2] is not None:
+            return False
+        words, state = self._update_words(message, known, look, source), self._update_state(message, known, look)
+        return words or state
+
+    def _update_words(self, message: Message, known: Row, look: Look, source: int) -> bool:
+        _, edited_at, _, words_at, rendered, content, origin, *rest = known[:10]
+        there = (edited_at or 0, FIDELITY[origin], words_at, content, rendered)
+        if (message.edited_at or 0, look.fidelity, look.at, message.content, message.rendered) <= there:
+            return False
+        mentions, _, attachments = _lists(message)
+        self._database.execute(
+            """UPDATE messages SET type = ?, edited_at = ?, content = ?, rendered = ?, reply_to = ?, mentions = ?,
+            attachments = ?, source_id = ?, words_at = ? WHERE id = ?""",
+            [
+                message.type, message.edited_at, message.content, message.rendered, message.reply_to, mentions,
+                attachments, source, look.at, message.id,
+            ],
+        )  # fmt: skip
+        if message.rendered != rendered:
+            self._reword(message.id, rendered, message.rendered)
+        # Where an attachment lies is left out: Discord signs its address anew at every look.
+        shown = (message.edited_at, message.content, message.rendered, [mentions, message.reply_to, message.type])
+        return shown != (edited_at, content, rendered, rest)
+
+    def _update_state(self, message: Message, known: Row, look: Look) -> bool:
+        fetched_at, reactions, pinned = known[10:]
+        _, now, _ = _lists(message)
+        if (look.state_at, now or "", message.pinned) <= (fetched_at, reactions or "", bool(pinned)):
+            return False
+        self._database.execute(
+            "UPDATE messages SET reactions = ?, pinned = ?, fetched_at = ? WHERE id = ?",
+            [now, message.pinned, look.state_at, message.id],
+        )
+        return (now, message.pinned) != (reactions, bool(pinned))
+
+
+def json_list(ids: Iterable[int]) -> str:
+    """Ids as SQLite's `json_each` takes them."""
+    return orjson.dumps(list(ids)).decode()
+
+
+def _lists(message: Message) -> tuple[str | None, str | None, str | None]:
+    """Mentions, reactions and attachments as columns."""
+    if not (message.mentions or message.reactions or message.attachments):
+        return None, None, None
+    return (
+        _column(message.mentions),
+        _column([(r.emoji, r.count) for r in message.reactions]),
+        _column([(a.id, a.filename, a.size, a.url) for a in message.attachments]),
+    )
+
+
+def _column(items: Sequence[object]) -> str | None:
+    return orjson.dumps(items).decode() if items else None
+
+
+def _version(message: Message) -> tuple[int, str, str]:
+    """What orders the versions of a message that one source shows."""
+    return message.edited_at or 0, message.content, message.rendered
+
+
+def _moment(message: Message) -> tuple[int, int, int]:
+    return message.channel_id, message.author.id, message.created_at
