@@ -152,6 +152,11 @@ class Archive:
         rows = self._database.rows("SELECT id, guild_id, name, type, parent_id, topic FROM channels ORDER BY id")
         return [Channel(*row) for row in rows]
 
+    def authors(self) -> dict[int, Author]:
+        """Every account that wrote something; of one that was erased, no name is left."""
+        rows = self._database.rows("SELECT id, name, display_name, is_bot FROM authors ORDER BY id")
+        return {row[0]: _author(row) for row in rows}
+
     def guild(self) -> Guild | None:
         """The guild most channels belong to, or None in an empty archive."""
         rows = self._database.rows(
@@ -190,10 +195,7 @@ class Archive:
 
         Streamed: the whole never stands in memory. `first` and `last` are ids, both taken in.
         """
-        authors = {
-            row[0]: Author(row[0], row[1], row[2], bool(row[3]))
-            for row in self._database.rows("SELECT id, name, display_name, is_bot FROM authors")
-        }
+        authors = self.authors()
         conditions = ["deleted_at IS NULL"]
         parameters: list[int] = []
         for condition, value in (("channel_id = ?", channel_id), ("id >= ?", first), ("id <= ?", last)):

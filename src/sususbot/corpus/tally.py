@@ -1,0 +1,101 @@
+"""Counting what cleaning did: messages changed and dropped by each rule, with a few examples of each.
+
+Examples are chosen by a hash of the message's id, so that they come from all over the archive and are the same on every
+run and in whatever pieces it is counted. What is secret is shown only as it looks afterwards.
+"""
+
+import heapq
+import zlib
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from sususbot.corpus.clean import PERSONAL, RULES, SECRETS, Cleaned, Verdict
+
+EXAMPLES: Final = 5
+_SHOWN: Final = 160
+# Of these only the result is shown.
+_HIDDEN: Final = frozenset({SECRETS, PERSONAL})
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A message that a rule met: its text before and after; `after` is empty when it was dropped."""
+
+    message_id: int
+    before: str
+    after: str
+
+
+@dataclass(slots=True)
+class RuleCount:
+    """What one rule did."""
+
+    changed: int = 0
+    dropped: int = 0
+    _examples: list[tuple[int, int, str, str]] = field(default_factory=list)
+
+    @property
+    def examples(self) -> list[Example]:
+        return [Example(id_, before, after) for _, id_, before, after in sorted(self._examples, reverse=True)]
+
+    def _see(self, cleaned: Cleaned, before: str) -> None:
+        key = -zlib.crc32(cleaned.message.id.to_bytes(8, "little", signed=True))
+        if len(self._examples) < EXAMPLES or key > self._examples[0][0]:
+            entry = (key, cleaned.message.id, _clip(before), _clip(cleaned.text))
+            (heapq.heappush if len(self._examples) < EXAMPLES else heapq.heapreplace)(self._examples, entry)
+
+    def _merge(self, other: "RuleCount") -> None:
+        self.changed += other.changed
+        self.dropped += other.dropped
+        self._examples = heapq.nlargest(EXAMPLES, [*self._examples, *other._examples])
+        heapq.heapify(self._examples)
+
+
+class Tally:
+    """What all rules did to a stream of messages."""
+
+    def __init__(self, *, quotable: Container[int] | None = None) -> None:
+        """`quotable`: authors whose messages may be shown as examples; None for all."""
+        self._quotable = quotable
+        self.messages = 0
+        self.verdicts: dict[Verdict, int] = dict.fromkeys(Verdict, 0)
+        self.changed = 0
+        self.rules: dict[str, RuleCount] = {name: RuleCount() for name in RULES}
+
+    def add(self, cleaned: Cleaned) -> None:
+        self.messages += 1
+        self.verdicts[cleaned.verdict] += 1
+        if not cleaned.rules:
+            return
+        dropped = cleaned.verdict is not Verdict.KEPT
+        self.changed += not dropped
+        shown = self._quotable is None or cleaned.message.author.id in self._quotable
+        for place, name in enumerate(cleaned.rules, start=1):
+            count = self.rules.setdefault(name, RuleCount())
+            if dropped and place == len(cleaned.rules):
+                count.dropped += 1
+            else:
+                count.changed += 1
+            if shown:
+                hidden = not _HIDDEN.isdisjoint(cleaned.rules)
+                count._see(cleaned, "" if hidden else cleaned.message.rendered)
+
+    def count(self, cleaned: Iterable[Cleaned]) -> Iterator[Cleaned]:
+        """The same stream, counted as it passes."""
+        for one in cleaned:
+            self.add(one)
+            yield one
+
+    def merge(self, other: "Tally") -> None:
+        """Take in what was counted elsewhere."""
+        self.messages += other.messages
+        self.changed += other.changed
+        for verdict, number in other.verdicts.items():
+            self.verdicts[verdict] += number
+        for name, count in other.rules.items():
+            self.rules.setdefault(name, RuleCount())._merge(count)
+
+
+def _clip(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
