@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sususbot.corpus.clean import PERSONAL, RULES, SECRETS, Cleaned, Verdict
+from sususbot.corpus.privacy import redact
 
 EXAMPLES: Final = 5
 _SHOWN: Final = 160
@@ -42,7 +43,8 @@ class RuleCount:
     def _see(self, cleaned: Cleaned, before: str) -> None:
         key = -zlib.crc32(cleaned.message.id.to_bytes(8, "little", signed=True))
         if len(self._examples) < EXAMPLES or key > self._examples[0][0]:
-            entry = (key, cleaned.message.id, _clip(before), _clip(cleaned.text))
+            # A rule may drop a message before the rules for secrets see it.
+            entry = (key, cleaned.message.id, _clip(redact(before).text), _clip(cleaned.text))
             (heapq.heappush if len(self._examples) < EXAMPLES else heapq.heapreplace)(self._examples, entry)
 
     def _merge(self, other: "RuleCount") -> None:
