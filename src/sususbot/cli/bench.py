@@ -17,7 +17,7 @@ _SAMPLE: Final = "the sample community"
 
 
 @click.command("bench", epilog="Example:  sususbot bench retrieval --export exports/*.json.gz")
-@click.argument("name", type=click.Choice(["import", "index", "retrieval", "reply"]))
+@click.argument("name", type=click.Choice(["import", "index", "retrieval", "reply", "segmentation"]))
 @click.argument("more_exports", nargs=-1, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option(
     "--export",
@@ -25,6 +25,12 @@ _SAMPLE: Final = "the sample community"
     multiple=True,
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help=f"Export files to measure on.  [default: {_SAMPLE}]",
+)
+@click.option(
+    "--irc",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="segmentation: annotated logs, JSON lines of {log, messages, links}.",
 )
 @click.option("--messages", default=6000, show_default=True, help="index: how many messages to embed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -34,18 +40,22 @@ def bench(
     name: str,
     exports: tuple[Path, ...],
     more_exports: tuple[Path, ...],
+    irc: tuple[Path, ...],
     messages: int,
     as_json: bool,
 ) -> None:
     """Measure one thing, with its bare minimum beside it in the same run.
 
     \b
-    import      export files to archive
-    index       archive to vectors
-    retrieval   a question to its memories
-    reply       a mention to its reply, without the model
+    import        export files to archive
+    index         archive to vectors
+    retrieval     a question to its memories
+    reply         a mention to its reply, without the model
+    segmentation  messages to conversations, against annotated logs
     """
-    files = [*exports, *more_exports] or _sample()
+    if name == "segmentation" and not irc:
+        raise click.UsageError("segmentation needs --irc FILE: annotated logs")
+    files = list(irc) if name == "segmentation" else [*exports, *more_exports] or _sample()
     result = _RUNS[name](place, files, messages)
     if as_json:
         print_json(result.as_json())
@@ -87,11 +97,19 @@ def _reply(place: Place, files: list[Path], _messages: int) -> "Result":
         return bench_reply(files, make_embedder(load_settings(place)), place.data / "bench", progress.messages)
 
 
+def _segmentation(_place: Place, files: list[Path], _messages: int) -> "Result":
+    from sususbot.benchmarks.segmentation import bench_segmentation
+
+    with working("linking messages"):
+        return bench_segmentation(files)
+
+
 _RUNS: Final[dict[str, Callable[[Place, list[Path], int], "Result"]]] = {
     "import": _import,
     "index": _index,
     "retrieval": _retrieval,
     "reply": _reply,
+    "segmentation": _segmentation,
 }
 
 

@@ -1,10 +1,11 @@
 """Messages to conversations: which earlier message each one answers or goes on from, and what hangs together by that.
 
-A channel is many conversations at once. In order: Discord's reply reference is a link, up to `reply_ms`. A mention leads to what that member said last (to the writer, if that is near). Else a member goes on from
-the later of its own last message and the last one that mentioned it. Else, where few are speaking, from the message
-just before. Else it begins a conversation. `sususbot bench segmentation` measures this against annotated logs; the
-thresholds were chosen on its training part, the quiet ones (which its busy channels hardly need) so that hidden
-mentions in a calm community are found again.
+A channel is many conversations at once. In order: Discord's reply reference is a link, up to `reply_ms`. A mention
+leads to what that member said last (to the writer, if that is near). Else a member goes on from the later of its own
+last message and the last one that mentioned it. Else, where few are speaking, from the message just before. Else it
+begins a conversation. `sususbot bench segmentation` measures this against annotated logs; the thresholds were chosen on
+its training part, those for quiet channels (which busy ones hardly need) so that hidden mentions in a calm community
+are found again.
 
 What `clean` dropped with a cut takes part, so that its conversation ends where it stood; what follows begins anew.
 What vanished takes no part, but a message that replies to it or is for a bot has its prompt there: it begins anew, too.
