@@ -7,10 +7,15 @@
     │   ├── ArchiveEmpty        nothing was imported yet
     │   ├── ArchiveFull         the disk (or a size limit) stopped a write; what was committed stays
     │   ├── ArchiveLocked       another program holds the archive
-    │   └── ArchiveDamaged      the file is no archive of ours, or is broken
+    │   ├── ArchiveDamaged      the file is no archive of ours, or is broken
+    │   └── DumpFailed          the file to dump to cannot be written
     ├── SourceError
     │   ├── NotAnExport         the file is not in a format that we read
     │   └── BrokenExport        the file is, but parts of it are not whole
+    ├── CorpusError
+    │   ├── CorpusEmpty         nothing is left to learn from
+    │   ├── CorpusMissing       there is no finished corpus of that name
+    │   └── CorpusChanged       its files are not those that were built
     ├── VectorStoreError        the vector store cannot be reached or used
     ├── ModelError
     │   ├── ModelNotFound       no model file at the path in the settings
@@ -22,6 +27,9 @@
         ├── TokenRefused        401 at login or close code 4004
         ├── IntentMissing       close code 4014: a switch in the developer portal is off
         ├── ChannelUnknown      the configured channel does not exist or cannot be seen
+        ├── GuildUnknown        the configured server does not exist or the bot is not on it
+        ├── HistoryIncomplete   some channels could not be read; what could be was kept
+        ├── RateLimited         Discord wants to be left alone for longer than a program should wait
         └── ConnectionLost      Discord cannot be reached
 
 Foreign errors (sqlite3, discord.py, httpx, llama.cpp) are translated at the border of the room that uses them.
@@ -64,6 +72,10 @@ class ArchiveDamaged(ArchiveError):
     """The file is no archive of ours, or is broken."""
 
 
+class DumpFailed(ArchiveError):
+    """The file to dump the archive to cannot be written."""
+
+
 class SourceError(SususError):
     """Something about a file to import."""
 
@@ -74,6 +86,22 @@ class NotAnExport(SourceError):
 
 class BrokenExport(SourceError):
     """The file is an export, but parts of it are not whole."""
+
+
+class CorpusError(SususError):
+    """Something about a corpus."""
+
+
+class CorpusEmpty(CorpusError):
+    """Nothing is left to learn from."""
+
+
+class CorpusMissing(CorpusError):
+    """There is no finished corpus of that name."""
+
+
+class CorpusChanged(CorpusError):
+    """Its files are not those that were built; all differences are listed."""
 
 
 class VectorStoreError(SususError):
@@ -118,6 +146,18 @@ class IntentMissing(DiscordError):
 
 class ChannelUnknown(DiscordError):
     """The configured channel does not exist or cannot be seen."""
+
+
+class GuildUnknown(DiscordError):
+    """The configured server does not exist, or the bot is not on it."""
+
+
+class HistoryIncomplete(DiscordError):
+    """Some channels could not be read; what could be was kept."""
+
+
+class RateLimited(DiscordError):
+    """Discord wants to be left alone for longer than a program should wait."""
 
 
 class ConnectionLost(DiscordError):

@@ -5,6 +5,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from sususbot.standin import permissions
 from sususbot.standin.api import Validator
 from sususbot.standin.objects import ChannelType
 from sususbot.standin.ratelimit import RateLimits
@@ -34,7 +35,9 @@ async def test_every_route_validates(described: Validator, place: Place) -> None
     for kind in (ChannelType.VOICE, ChannelType.CATEGORY, ChannelType.NEWS, ChannelType.FORUM):
         place.world.add_channel(kind.name.lower(), type=kind)
     thread = place.world.add_thread(place.general, "side")
-    place.world.add_thread(place.general, "closed", private=True)
+    place.world.archive(place.world.add_thread(place.general, "closed", private=True))
+    place.world.archive(place.world.add_thread(place.general, "old"))
+    place.world.allow_everyone(permissions.ORDINARY | permissions.MANAGE_THREADS)
     async with StandIn(place.world, rate=RateLimits.none(), validator=validator) as server, Rest(server) as rest:
         server.say(place.general, place.ada, f"{place.bob.mention} look", mentions=[place.ada])
         for route in ROUTES:

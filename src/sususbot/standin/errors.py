@@ -61,6 +61,16 @@ def unknown_emoji() -> ApiError:
     return ApiError(400, 10014, "Unknown Emoji")
 
 
+def index_not_ready() -> dict[str, Any]:
+    """The body of a 202: no refusal, but no answer yet."""
+    return {
+        "message": "Index not yet available. Try again later",
+        "code": 110000,
+        "documents_indexed": 0,
+        "retry_after": 5,
+    }
+
+
 def missing_access() -> ApiError:
     return ApiError(403, 50001, "Missing Access")
 

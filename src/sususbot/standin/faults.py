@@ -4,6 +4,8 @@ HTTP faults are queued per method and path and used up in order; gateway faults 
 stand-in behaves. Faults decide nothing themselves; `api` and `gateway` ask for them.
 """
 
+import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
@@ -89,6 +91,26 @@ class _Scripted:
         return self.method in ("*", method) and (self.pattern == route or fnmatchcase(path, self.pattern))
 
 
+class Weather:
+    """Each request goes wrong by chance: every fault has its share of them. The same seed strikes the same requests."""
+
+    def __init__(self, shares: Mapping[Fault, float], *, seed: int = 0, method: str = "GET", path: str = "*") -> None:
+        self._shares = dict(shares)
+        self._random = random.Random(seed)
+        self._method = method
+        self._path = path
+
+    def strike(self, method: str, path: str) -> Fault | None:
+        if self._method not in ("*", method) or not fnmatchcase(path, self._path):
+            return None
+        roll = self._random.random()
+        for fault, share in self._shares.items():
+            roll -= share
+            if roll < 0:
+                return fault
+        return None
+
+
 @dataclass(slots=True)
 class Armed:
     left: int | None
@@ -97,6 +119,7 @@ class Armed:
 
 class Faults:
     def __init__(self) -> None:
+        self.weather: Weather | None = None
         self._scripted: list[_Scripted] = []
         self._armed: dict[GatewayFault, Armed] = {}
 
@@ -110,6 +133,7 @@ class Faults:
         self._armed[fault] = Armed(times, code)
 
     def clear(self) -> None:
+        self.weather = None
         self._scripted.clear()
         self._armed.clear()
 
@@ -127,7 +151,7 @@ class Faults:
                     if entry.left == 0:
                         del self._scripted[index]
                 return entry.fault
-        return None
+        return None if self.weather is None else self.weather.strike(method, path)
 
     def strike(self, fault: GatewayFault) -> Armed | None:
         """Uses up one armed fault of that kind."""

@@ -28,7 +28,9 @@ class MessageType(IntEnum):
     DEFAULT = 0
     PIN = 6
     JOIN = 7
+    THREAD_CREATED = 18
     REPLY = 19
+    THREAD_STARTER = 21
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,10 @@ class Channel:
     owner_id: int | None = None
     archived: bool = False
     locked: bool = False
+    archived_at: float | None = None
+    """When a thread was archived or, as Discord has it, woken; None is when it was made."""
+    members: set[int] = field(default_factory=set)
+    """Who was invited to a private thread."""
 
     @property
     def is_thread(self) -> bool:

@@ -7,7 +7,7 @@ window is set to lie or to say nothing. Refused requests do not count against a 
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 from hashlib import blake2s
 
@@ -34,25 +34,31 @@ class RateLimits:
     delete: Window = Window(5, 1.0)
     reaction: Window = Window(1, 0.25)
     typing: Window = Window(5, 5.0)
+    threads: Window = Window(5, 5.0)
+    search: Window = Window(5, 5.0)
     other: Window = Window(50, 1.0)
     overall: Window = Window(50, 1.0)
 
     @classmethod
     def fast(cls, limit: int = 5, per: float = 0.05) -> "RateLimits":
         """The same shape in short windows, for tests."""
-        short = Window(limit, per)
-        return cls(short, short, short, short, Window(1, per / 20), short, Window(50, per), Window(200, per))
+        short = {name: Window(limit, per) for name in _names() if name not in ("reaction", "other", "overall")}
+        return cls(**short, reaction=Window(1, per / 20), other=Window(50, per), overall=Window(200, per))
 
     @classmethod
     def none(cls) -> "RateLimits":
         """Windows that never close, for throughput."""
         wide = Window(1_000_000_000, 3600.0)
-        return cls(wide, wide, wide, wide, wide, wide, wide, wide)
+        return cls(**dict.fromkeys(_names(), wide))
 
     def window(self, bucket: str) -> Window:
         found = getattr(self, bucket)
         assert isinstance(found, Window)
         return found
+
+
+def _names() -> list[str]:
+    return [field.name for field in fields(RateLimits)]
 
 
 @dataclass(frozen=True, slots=True)

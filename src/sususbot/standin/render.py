@@ -130,7 +130,7 @@ def _thread_part(channel: Channel) -> Json:
     born = iso(created_at(channel.id))
     metadata: Json = {
         "archived": channel.archived,
-        "archive_timestamp": born,
+        "archive_timestamp": born if channel.archived_at is None else iso(channel.archived_at),
         "auto_archive_duration": 1440,
         "locked": channel.locked,
         "create_timestamp": born,
@@ -222,7 +222,7 @@ def reads_content(world: World, message: Message, *, intent: bool) -> bool:
 def message_json(world: World, message: Message, *, intent: bool) -> Json:
     """As over HTTP, for the bot; `intent` is whether it holds MESSAGE_CONTENT."""
     rendered = _plain_message(world, message, intent=intent)
-    if message.type == MessageType.REPLY and message.reference is not None:
+    if message.type in (MessageType.REPLY, MessageType.THREAD_STARTER) and message.reference is not None:
         rendered["referenced_message"] = None
         channel = world.channels.get(message.reference.channel_id)
         target = None if channel is None else channel.history.get(message.reference.message_id)

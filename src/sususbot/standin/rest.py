@@ -117,6 +117,22 @@ def get_active_threads(call: Call) -> Answer:
     return Answer(body=body)
 
 
+def search_messages(call: Call) -> Answer:
+    """How many messages there are, in one channel or in all that may be read, and the newest of them."""
+    _own_guild(call)
+    if not call.world.search_ready:
+        return Answer(202, errors.index_not_ready())
+    channels = _viewable(call, threads=False) + _viewable(call, threads=True)
+    if "channel_id" in call.query:
+        channels = [call.world.channel(checked_id("channel_id", call.query["channel_id"]))]
+    for channel in channels:
+        call.need(channel, permissions.READ_MESSAGE_HISTORY)
+    newest = sorted((m for channel in channels for m in channel.history.newest(1)), key=lambda m: m.id)[-1:]
+    found = [[{**call.shown(message), "hit": True}] for message in newest]
+    total = sum(len(channel.history) for channel in channels)
+    return Answer(body={"messages": found, "doing_deep_historical_index": False, "total_results": total})
+
+
 def get_channel(call: Call) -> Answer:
     return Answer(body=render.channel_json(call.world, call.channel()))
 

@@ -7,10 +7,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sususbot.standin import rest
+from sususbot.standin import rest, threads
 from sususbot.standin.rest import Answer, Call
 
 _MESSAGES = "/channels/{channel_id}/messages"
+_ARCHIVED = "/channels/{channel_id}/threads/archived"
 _MESSAGE = f"{_MESSAGES}/{{message_id}}"
 _OWN_REACTION = f"{_MESSAGE}/reactions/{{emoji_name}}/@me"
 
@@ -33,7 +34,11 @@ ROUTES = (
     Route("GET", "/guilds/{guild_id}", "other", rest.get_guild),
     Route("GET", "/guilds/{guild_id}/channels", "other", rest.get_channels),
     Route("GET", "/guilds/{guild_id}/threads/active", "other", rest.get_active_threads),
+    Route("GET", "/guilds/{guild_id}/messages/search", "search", rest.search_messages),
     Route("GET", "/channels/{channel_id}", "other", rest.get_channel),
+    Route("GET", f"{_ARCHIVED}/public", "threads", threads.get_public),
+    Route("GET", f"{_ARCHIVED}/private", "threads", threads.get_private),
+    Route("GET", "/channels/{channel_id}/users/@me/threads/archived/private", "threads", threads.get_joined),
     Route("GET", _MESSAGES, "history", rest.get_messages),
     Route("POST", _MESSAGES, "post", rest.create_message),
     Route("GET", _MESSAGE, "other", rest.get_message),

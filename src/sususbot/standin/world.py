@@ -49,6 +49,8 @@ class World:
         message_content_allowed: bool = True,
         keep_messages: int | None = None,
     ) -> None:
+        self.search_ready = True
+        """Whether the guild's messages are indexed for search by now."""
         self.clock = clock
         self.token = token
         self.guild_name = guild_name
@@ -133,13 +135,43 @@ class World:
         channel.id = channel_id
         self.channels[channel_id] = channel
 
-    def add_thread(self, parent: Channel, name: str, *, owner: User | None = None, private: bool = False) -> Channel:
+    def add_thread(
+        self,
+        parent: Channel,
+        name: str,
+        *,
+        owner: User | None = None,
+        private: bool = False,
+        invited: bool = True,
+        on: Message | None = None,
+        at: float | None = None,
+    ) -> Channel:
+        """`invited` lets the bot into a private one. A thread `on` a message has its id, and begins with a pointer."""
         kind = ChannelType.PRIVATE_THREAD if private else ChannelType.PUBLIC_THREAD
-        owner_id = (owner or self.owner).id
-        thread = Channel(self.next_id(), name, self._history(), kind, parent_id=parent.id, owner_id=owner_id)
+        owner = owner or self.owner
+        id_ = on.id if on is not None else self._new_id(at)
+        members = {owner.id, self.bot.id} if invited else {owner.id}
+        thread = Channel(id_, name, self._history(), kind, parent_id=parent.id, owner_id=owner.id, members=members)
         self.channels[thread.id] = thread
         self._tell(Change("THREAD_CREATE", thread))
+        if on is not None:
+            self.post(thread, owner, "", type=MessageType.THREAD_STARTER, points_at=Reference(on.id, parent.id), at=at)
         return thread
+
+    def add_post(self, forum: Channel, name: str, author: User, content: str, *, at: float | None = None) -> Channel:
+        """A forum's post: a thread whose first message has the thread's id."""
+        thread = self.add_thread(forum, name, owner=author, at=at)
+        self.post(thread, author, content, id=thread.id)
+        return thread
+
+    def archive(self, thread: Channel, *, at: float | None = None) -> None:
+        """`at` dates it back."""
+        thread.archived = True
+        thread.archived_at = self.clock() if at is None else at
+        self._tell(Change("THREAD_UPDATE", thread))
+
+    def _new_id(self, at: float | None) -> int:
+        return self.next_id() if at is None else self._snowflakes.at(at)
 
     def _history(self) -> History[Message]:
         return History(self._keep_messages)
@@ -160,14 +192,20 @@ class World:
         return found
 
     def permissions(self, user: User, channel: Channel) -> int:
-        """A thread takes its parent's. Who is not a member (a webhook) has what @everyone has."""
+        """A thread takes its parent's; a private one is for the invited and for who manages threads.
+
+        Who is not a member (a webhook) has what @everyone has.
+        """
         if user.id == self.owner.id:
             return permissions.ALL
         base = self.roles[self.guild_id].permissions
         for role_id in user.roles:
             base |= self.roles[role_id].permissions
         place = self.channels.get(channel.parent_id or 0, channel)
-        return permissions.effective(self.guild_id, base, user.roles, user.id, place.overwrites)
+        held = permissions.effective(self.guild_id, base, user.roles, user.id, place.overwrites)
+        if channel.type == ChannelType.PRIVATE_THREAD and user.id not in channel.members:
+            return held if held & permissions.MANAGE_THREADS else 0
+        return held
 
     def can(self, user: User, channel: Channel, bits: int) -> bool:
         return self.permissions(user, channel) & bits == bits
@@ -203,7 +241,9 @@ class World:
         attachments: Sequence[Json] = (),
         allowed_mentions: Json | None = None,
         extra: Json | None = None,
+        points_at: Reference | None = None,
         at: float | None = None,
+        id: int | None = None,
     ) -> Message:
         """Adds a message and tells the subscribers. `at` dates it back, for history seeded in rising order."""
         replied_to = None if reply_to is None or reply_to.webhook_id else reply_to.author.id
@@ -214,14 +254,14 @@ class World:
         if type is None:
             type = MessageType.DEFAULT if reply_to is None else MessageType.REPLY
         message = Message(
-            id=self.next_id() if at is None else self._snowflakes.at(at),
+            id=self._new_id(at) if id is None else id,
             channel_id=channel.id,
             author=author,
             content=content,
             type=type,
             pings=pings,
             ever_pinged=pings,
-            reference=None if reply_to is None else Reference(reply_to.id, reply_to.channel_id),
+            reference=points_at if reply_to is None else Reference(reply_to.id, reply_to.channel_id),
             nonce=nonce,
             webhook_id=webhook_id,
             embeds=list(embeds),

@@ -1,0 +1,229 @@
+"""One GET request to Discord's API, patient with everything that passes and clear about what does not.
+
+Retried, with growing waits and chance in them: broken connections, time-outs, 5xx, and bodies that are cut off or no
+JSON. Waited for: 429. Ends everything at once: 401, a page of Cloudflare's, refusals by the hundred. Handed to the
+caller as `Refused`: 403 and 404, which concern one channel. Never writes anything on Discord.
+"""
+
+import asyncio
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace, TracebackType
+from typing import Any, Final, Self
+
+import aiohttp
+import orjson
+
+from sususbot import __version__
+from sususbot.errors import ConnectionLost, DiscordError, RateLimited, TokenRefused
+from sususbot.sources.discord_api import address
+from sususbot.sources.discord_api.limits import Limiter, Turn
+
+_AGENT: Final = f"DiscordBot (https://github.com/sususbot/sususbot, {__version__})"
+# Seconds for a whole answer; doubled with each time-out of the same request, for lines that need it.
+_FIRST_TIMEOUT: Final = 4.0
+_LAST_TIMEOUT: Final = 64.0
+_LONGEST_BACKOFF: Final = 30.0
+# How long one request is tried: until anything has been answered at all the fault is probably on this side.
+_PATIENCE_FIRST: Final = 10.0
+_PATIENCE: Final = 300.0
+_SHORTEST_BAN: Final = 600.0
+
+
+class Refused(Exception):
+    """Discord's answer is no, for this one place: 403 or 404 with Discord's own error code."""
+
+    def __init__(self, status: int, code: int) -> None:
+        super().__init__(f"{status} {code}")
+        self.status = status
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status of 2xx and the JSON that came with it."""
+
+    status: int
+    json: Any
+
+
+class _Broken(Exception):
+    """An answer that is worth another try."""
+
+
+class Client:
+    """An HTTP session with one token. `backoff` is the first wait after a failure, in seconds."""
+
+    def __init__(
+        self,
+        token: str,
+        limiter: Limiter,
+        *,
+        backoff: float = 0.25,
+        timeout: float = _FIRST_TIMEOUT,
+        patience: float = _PATIENCE,
+    ) -> None:
+        self.requests = 0
+        self._limiter = limiter
+        self._backoff = backoff
+        self._timeout = timeout
+        self._patience = patience
+        self._answered_once = False
+        self._base = address.base()
+        self._headers = {"Authorization": f"Bot {token}", "User-Agent": _AGENT}
+
+    async def __aenter__(self) -> Self:
+        tracing = aiohttp.TraceConfig()
+        tracing.on_connection_reuseconn.append(_count_sending)
+        tracing.on_connection_create_end.append(_count_sending)
+        self._session = aiohttp.ClientSession(
+            headers=self._headers, trace_configs=[tracing], connector=aiohttp.TCPConnector(limit=0)
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._session.close()
+
+    async def get(self, route: str, query: Mapping[str, str] | None = None, **places: int) -> Answer:
+        """`route` as Discord's documents write it; its first placeholder is the resource that has a window of its own.
+
+        Raises Refused and DiscordError.
+        """
+        path = route.format_map(places)
+        resource = str(next(iter(places.values()), ""))
+        failures = time_outs = 0
+        failing_since = 0.0
+        while True:
+            async with self._limiter.turn(route, resource) as turn:
+                try:
+                    timeout = min(self._timeout * 2**time_outs, _LAST_TIMEOUT)
+                    answer = await self._once(path, query, turn, timeout)
+                except (aiohttp.ClientError, OSError, TimeoutError, _Broken) as error:
+                    time_outs += isinstance(error, TimeoutError)
+                    failures += 1
+                    failing_since = failing_since or self._limiter.now()
+                    self._give_up_in_time(error, failing_since)
+                else:
+                    if answer is None:
+                        continue
+                    self._answered_once = True
+                    return answer
+            longest = min(self._backoff * 2 ** min(failures - 1, 20), _LONGEST_BACKOFF)
+            await asyncio.sleep(random.uniform(0.5, 1) * longest)
+
+    def _give_up_in_time(self, error: Exception, failing_since: float) -> None:
+        patience = self._patience if self._answered_once else min(_PATIENCE_FIRST, self._patience)
+        if self._limiter.now() - failing_since >= patience:
+            reason = str(error) or type(error).__name__
+            raise ConnectionLost(
+                f"Discord cannot be reached ({reason}): check the network, then run the same command again, "
+                "it goes on where it stopped"
+            ) from error
+
+    async def _once(self, path: str, query: Mapping[str, str] | None, turn: Turn, timeout: float) -> Answer | None:  # noqa: ASYNC109
+        """One try; None after a 429. Raises _Broken for what another try may mend."""
+        sent = SimpleNamespace(times=0)
+        answered = False
+        self.requests += 1
+        try:
+            async with self._session.get(
+                self._base + path,
+                params=query,
+                timeout=aiohttp.ClientTimeout(total=timeout),
+                trace_request_ctx=sent,
+                allow_redirects=False,
+            ) as response:
+                answered = True
+                # aiohttp repeats a request by itself when a kept connection turns out to be closed.
+                turn.lost(sent.times - 1)
+                if response.status != 429:
+                    turn.answered(response.headers)
+                return self._understood(response, await response.read(), turn)
+        finally:
+            if not answered:
+                turn.lost(sent.times)
+
+    def _understood(self, response: aiohttp.ClientResponse, body: bytes, turn: Turn) -> Answer | None:
+        status = response.status
+        if status == 429 or (status == 403 and not _is_json(response)):
+            self._count_refusal(response)
+            self._wait(response, body, turn)
+            return None
+        if status >= 500:
+            raise _Broken(f"status {status}")
+        value = _parsed(body, response)
+        if status < 300:
+            return Answer(status, value)
+        if status == 401:
+            raise TokenRefused(
+                "Discord refuses the token: press Reset Token on the developer portal's Bot page and put the new one "
+                "into .env as DISCORD_TOKEN"
+            )
+        code = value.get("code", 0) if isinstance(value, dict) else 0
+        if status in (403, 404):
+            if status == 403:
+                self._count_refusal(response)
+            raise Refused(status, code if isinstance(code, int) else 0)
+        raise DiscordError(f"Discord does not understand a request ({status}, code {code}): update sususbot")
+
+    def _count_refusal(self, response: aiohttp.ClientResponse) -> None:
+        if response.headers.get("X-RateLimit-Scope") != "shared":
+            self._limiter.refusals.count(self._limiter.now())
+
+    def _wait(self, response: aiohttp.ClientResponse, body: bytes, turn: Turn) -> None:
+        """Note how long to be silent, where Discord itself asks for it; a ban ends the program."""
+        header = _seconds(response.headers.get("Retry-After"))
+        if not _is_json(response):
+            minutes = max(header or 0.0, _SHORTEST_BAN) / 60
+            raise RateLimited(
+                f"Discord's gate (Cloudflare) refuses this address for now: wait {minutes:.0f} minutes, then run the "
+                "same command again, it goes on where it stopped"
+            )
+        try:
+            value = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            value = None
+        value = value if isinstance(value, dict) else {}
+        wait = _seconds(value.get("retry_after"))
+        if wait is None:
+            wait = header if header is not None else 5.0
+        everywhere = value.get("global") is True or response.headers.get("X-RateLimit-Scope") == "global"
+        turn.refused(response.headers, wait, everywhere=everywhere)
+
+
+async def _count_sending(_session: aiohttp.ClientSession, context: SimpleNamespace, _parameters: object) -> None:
+    """A connection was taken for the request, so it goes out (again)."""
+    sent = context.trace_request_ctx
+    if sent is not None:
+        sent.times += 1
+
+
+def _is_json(response: aiohttp.ClientResponse) -> bool:
+    return response.content_type == "application/json"
+
+
+def _parsed(body: bytes, response: aiohttp.ClientResponse) -> Any:
+    if not _is_json(response):
+        raise _Broken(f"an answer of type {response.content_type}")
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        # Halves of surrogate pairs, which orjson takes for no JSON.
+        return json.loads(body)
+    except ValueError as error:
+        raise _Broken("an answer that is cut off") from error
+
+
+def _seconds(value: object) -> float | None:
+    """A number of seconds from outside, or None."""
+    try:
+        seconds = float(value)  # type: ignore[arg-type]  # what is no number raises
+    except (TypeError, ValueError):
+        return None
+    return seconds if 0 <= seconds < float("inf") else None

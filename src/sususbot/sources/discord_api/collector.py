@@ -1,0 +1,219 @@
+"""The history of channels into the archive: many channels at once, under one pace, resumable at any moment.
+
+What is wrong with one channel is told and costs only that channel; what is wrong with everything (token, intent,
+network, a ban) ends the run with a sentence. What was written stays, and the next run goes on from there.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sususbot.archive.archive import Archive, now_ms
+from sususbot.archive.upsert import Added
+from sususbot.errors import ChannelUnknown, DiscordError
+from sususbot.messages import DISCORD_EPOCH_MS
+from sususbot.sources.discord_api.api_message import MessageReader
+from sususbot.sources.discord_api.channels import (
+    THREAD_TYPES,
+    Place,
+    Survey,
+    add_active_threads,
+    guild_of,
+    survey,
+)
+from sususbot.sources.discord_api.client import Client, Refused
+from sususbot.sources.discord_api.history import History
+from sususbot.sources.discord_api.limits import Limiter
+from sususbot.sources.discord_api.pages import NEWEST, OLDEST, Pages
+from sususbot.sources.discord_api.preflight import UNKNOWN_CHANNEL, Unreadable, check_intent, own_id
+from sususbot.sources.discord_api.progress import Progress, Tracks
+from sususbot.sources.discord_api.writer import Writer
+
+# Channels that are read at once: more than the pace over all can serve, since small ones wait for answers.
+_AT_ONCE: Final = 64
+_SEARCH: Final = "/guilds/{guild_id}/messages/search"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to collect. `since` is in ms; `everything` reads all channels of `guild_id`, or of the named ones' guild."""
+
+    channels: tuple[int, ...] = ()
+    everything: bool = False
+    guild_id: int | None = None
+    since: int | None = None
+    max_messages: int | None = None
+    verify: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What a run did. `refused` says in a sentence why a channel could not be read."""
+
+    added: Added
+    deleted: int
+    messages: int
+    requests: int
+    channels: int
+    threads: int
+    malformed: int
+    stopped_early: bool
+    refused: dict[int, str] = field(default_factory=dict)
+
+
+async def collect(
+    archive: Archive,
+    token: str,
+    wanted: Wanted,
+    *,
+    requests_per_second: float = 40.0,
+    limiter: Limiter | None = None,
+    backoff: float = 0.25,
+    tell: Callable[[Progress], None] = lambda _progress: None,
+) -> Collected:
+    """Collect what is missing. Raises DiscordError and ArchiveError; then, too, what was written stays."""
+    async with Client(token, limiter or Limiter(requests_per_second), backoff=backoff) as client:
+        own = await own_id(client)
+        await check_intent(client)
+        found = await _survey(client, wanted)
+        reader = MessageReader(found.roles, found.names)
+        with Writer(archive, reader, wanted.max_messages) as writer:
+            tracks = Tracks(requests_per_second, lambda: (writer.added.new, client.requests), tell)
+            return await _Run(client, Pages(client, own), writer, wanted, found, tracks).run()
+
+
+async def _survey(client: Client, wanted: Wanted) -> Survey:
+    whole = None
+    if wanted.everything:
+        whole = wanted.guild_id
+        for channel_id in wanted.channels:
+            whole = whole or await guild_of(client, channel_id)
+        if whole is None:
+            raise ChannelUnknown("--all needs to know the server: set GUILD_ID, or name a channel of it in CHANNELS")
+    return await survey(client, () if wanted.everything else wanted.channels, whole_guild=whole)
+
+
+class _Run:
+    def __init__(
+        self,
+        client: Client,
+        pages: Pages,
+        writer: Writer,
+        wanted: Wanted,
+        found: Survey,
+        tracks: Tracks,
+    ) -> None:
+        self._client = client
+        self._pages = pages
+        self._writer = writer
+        self._wanted = wanted
+        self._found = found
+        self._tracks = tracks
+        self._refused = dict(found.refused)
+        self._at_once = asyncio.Semaphore(_AT_ONCE)
+        self._floor = OLDEST if wanted.since is None else _first_id(wanted.since)
+        self._bound = _first_id(now_ms())
+
+    async def run(self) -> Collected:
+        places = list(self._found.places.values())
+        counting = asyncio.create_task(self._count(places))
+        try:
+            if self._wanted.verify:
+                await self._bury_threads()
+            while places and not self._writer.enough:
+                await _all(self._read(place) for place in _largest_first(places))
+                places = await add_active_threads(self._client, self._found)
+        finally:
+            counting.cancel()
+            await asyncio.gather(counting, return_exceptions=True)
+        return self._collected()
+
+    async def _read(self, place: Place) -> None:
+        """One channel, whatever becomes of it."""
+        async with self._at_once:
+            if self._writer.enough:
+                return
+            track = self._tracks.track(place.id)
+            history = History(place, self._pages, self._writer, track, floor=self._floor, bound=self._bound)
+            try:
+                stretch = await self._writer.begin(place)
+                if place.total is not None:
+                    await self._expect(place, place.total)
+                if place.spoken:
+                    await (history.verify(stretch) if self._wanted.verify else history.collect(stretch))
+            except Unreadable as reason:
+                self._refused[place.id] = str(reason)
+            track.finish()
+
+    async def _count(self, places: Iterable[Place]) -> None:
+        """Ask how many messages the channels hold, one after another, while they are read already."""
+        for place in places:
+            self._tracks.track(place.id)
+        for place in places:
+            if place.spoken and place.total is None:
+                total = await self._total(place)
+                if total is not None:
+                    await self._expect(place, total)
+
+    async def _total(self, place: Place) -> int | None:
+        """None where Discord's search index is not ready, or not for us."""
+        query = {"channel_id": str(place.id), "limit": "1"}
+        try:
+            answer = await self._client.get(_SEARCH, query, guild_id=place.guild.id)
+        except (Refused, DiscordError):
+            return None
+        total = answer.json.get("total_results") if answer.status == 200 else None
+        return total if isinstance(total, int) else None
+
+    async def _expect(self, place: Place, total: int) -> None:
+        known = 0 if self._wanted.verify else await self._writer.known(place)
+        if self._wanted.since is None:
+            self._tracks.track(place.id).expected = max(0, total - known)
+
+    async def _bury_threads(self) -> None:
+        """Take the messages of threads for deleted that were deleted themselves."""
+        parents = {place.id for place in self._found.places.values() if place.parent}
+        for channel in await self._writer.channels():
+            known = channel.id in self._found.places or channel.parent_id not in parents
+            if known or channel.type not in THREAD_TYPES:
+                continue
+            try:
+                await self._client.get("/channels/{channel_id}", channel_id=channel.id)
+            except Refused as refused:
+                if refused.code == UNKNOWN_CHANNEL:
+                    await self._writer.delete(await self._writer.ids(channel.id, OLDEST, NEWEST))
+
+    def _collected(self) -> Collected:
+        threads = sum(place.channel.type in THREAD_TYPES for place in self._found.places.values())
+        return Collected(
+            added=self._writer.added,
+            deleted=self._writer.deleted,
+            messages=self._tracks.messages,
+            requests=self._client.requests,
+            channels=len(self._found.places) - threads,
+            threads=threads,
+            malformed=self._writer.malformed,
+            stopped_early=self._writer.enough,
+            refused=self._refused,
+        )
+
+
+async def _all(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """All of it at once; the first error ends the rest."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for one in work:
+                group.create_task(one)
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from errors.exceptions[0].__cause__
+
+
+def _largest_first(places: Iterable[Place]) -> list[Place]:
+    """The longest histories decide when a run ends; of a channel without a count much is expected."""
+    return sorted(places, key=lambda place: (place.total is not None, -(place.total or 0)))
+
+
+def _first_id(ms: int) -> int:
+    """The first id of a moment."""
+    return (ms - DISCORD_EPOCH_MS) << 22
