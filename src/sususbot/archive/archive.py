@@ -9,15 +9,18 @@ Not here: which files messages come from (`sources/`), what is remembered of the
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import orjson
 
+from sususbot.archive.checkpoints import Checkpoints
 from sususbot.archive.consents import Consents
 from sususbot.archive.database import Database, Migration, Row
+from sususbot.archive.dump import Dump
 from sususbot.archive.erasure import NOBODY, Erasure
 from sususbot.archive.upsert import FIDELITY, Added, Upsert, json_list
 from sususbot.archive.vectors import Vectors
@@ -57,8 +60,10 @@ class Archive:
         self._database = Database(folder / FILE_NAME, steps)
         self.words = Words(self._database)
         self.vectors = Vectors(self._database)
-        self.consents = Consents(self._database)
+        self.checkpoints = Checkpoints(self._database)
         self.erasure = Erasure(self._database, self.words, self.vectors)
+        self.consents = Consents(self._database, self.erasure)
+        self.dump = Dump(self._database)
         self._upsert = Upsert(self._database, self.words, self.vectors, self.erasure)
 
     def close(self) -> None:
@@ -76,13 +81,7 @@ class Archive:
         """Know a channel as the most faithful, then newest look (ms) showed it."""
         look = [FIDELITY[origin], seen_at]
         with self._database.transaction():
-            self._database.execute(
-                """INSERT INTO guilds (id, name, fidelity, seen_at) VALUES (?, ?, ?, ?)
-                ON CONFLICT (id) DO UPDATE SET name = excluded.name, fidelity = excluded.fidelity,
-                    seen_at = excluded.seen_at
-                    WHERE (excluded.fidelity, excluded.seen_at, excluded.name) > (fidelity, seen_at, name)""",
-                [guild.id, guild.name, *look],
-            )
+            self.add_guild(guild, origin=origin, seen_at=seen_at)
             self._database.execute(
                 """INSERT INTO channels (id, guild_id, name, type, parent_id, topic, fidelity, seen_at)
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -94,6 +93,20 @@ class Archive:
                         > (fidelity, seen_at, name, type, coalesce(parent_id, 0), coalesce(topic, ''))""",
                 [channel.id, guild.id, channel.name, channel.type, channel.parent_id, channel.topic, *look],
             )
+
+    def add_guild(self, guild: Guild, *, origin: Origin, seen_at: int) -> None:
+        """Know a guild as the most faithful, then newest look (ms) showed it."""
+        self._database.execute(
+            """INSERT INTO guilds (id, name, fidelity, seen_at) VALUES (?, ?, ?, ?)
+            ON CONFLICT (id) DO UPDATE SET name = excluded.name, fidelity = excluded.fidelity,
+                seen_at = excluded.seen_at
+                WHERE (excluded.fidelity, excluded.seen_at, excluded.name) > (fidelity, seen_at, name)""",
+            [guild.id, guild.name, FIDELITY[origin], seen_at],
+        )
+
+    def together(self) -> AbstractContextManager[None]:
+        """All that is written inside is one transaction; nothing else of this process is written meanwhile."""
+        return self._database.transaction()
 
     def add_source(self, origin: Origin, name: str) -> int:
         """Record where the next messages come from; its id goes with each of them."""
@@ -107,13 +120,15 @@ class Archive:
         *,
         source: int,
         fetched_at: int,
+        state_at: int | None = None,
         also: Callable[[], None] | None = None,
     ) -> Added:
         """Take a batch in, in one transaction. `fetched_at` (ms) says when Discord showed the messages so.
 
+        `state_at` says it of reactions and pins, where those were seen at another time.
         `also` writes what must be kept with the batch or not at all, such as how far a collector has come.
         """
-        added, settled = self._upsert.add(messages, source=source, fetched_at=fetched_at, also=also)
+        added, settled = self._upsert.add(messages, source=source, fetched_at=fetched_at, state_at=state_at, also=also)
         if settled:
             self._database.empty_log()
         return added
@@ -123,13 +138,19 @@ class Archive:
 
         Of a message that is not known yet, the id is kept, and the tombstone made when it arrives.
         """
+        return self.delete_each(dict.fromkeys(ids, at))
+
+    def delete_each(self, times: Mapping[int, int]) -> int:
+        """Leave tombstones of messages that were deleted at these times (ms), by id."""
         with self._database.transaction():
-            known = self._upsert.known(ids)
-            there = [(id_, row[4], at) for id_, row in known.items() if row[2] is None]
+            known = self._upsert.known(times)
+            # Taken away from a member who may come back: what was deleted on Discord is not to come with them.
+            may_return = self.erasure.may_return(times)
+            there = [(id_, row[4], times[id_]) for id_, row in known.items() if row[2] is None]
             self.erasure.bury(there)
             self._database.execute_many(
                 "INSERT OR IGNORE INTO deleted_unseen (id, deleted_at) VALUES (?, ?)",
-                [(id_, at) for id_ in ids if id_ not in known],
+                [(id_, at) for id_, at in times.items() if id_ not in known or id_ in may_return],
             )
             self.words.settle()
         self._database.empty_log()
@@ -278,9 +299,9 @@ _CHECKS: Final = {
     "vectors belong to deleted messages": """SELECT count(*) FROM vectors JOIN messages ON id = message_id
         WHERE deleted_at IS NOT NULL""",
     "messages of erased members still hold words": """SELECT count(*) FROM messages JOIN erased USING (author_id)
-        WHERE content <> '' OR rendered <> ''""",
+        WHERE finished_at IS NOT NULL AND (content <> '' OR rendered <> '')""",
     "erased members still have names": f"""SELECT count(*) FROM authors JOIN erased ON author_id = id
-        WHERE name <> '' OR display_name <> '{NOBODY}'""",
+        WHERE NOT may_return AND finished_at IS NOT NULL AND (name <> '' OR display_name <> '{NOBODY}')""",
 }
 
 

@@ -2,7 +2,11 @@
 
 Three answers a member, each with its date and the way it was given. A member's own last word beats what the owner
 wrote down, and that beats the archive's mode: in `opt-out` and `all` silence is a yes, in `opt-in` it is a no.
-To be quoted is to be remembered first. Erasing what was said is `erasure`; this only decides about its use.
+To be quoted is to be remembered first. Mode and answers are read from the file each time, so that what one program
+writes down holds in all of them at once.
+
+Who said no to learning and to remembering is `refused`: nothing of their words has a purpose, and `forgetting` takes
+them away; a yes lets them back in. Of a forgotten member only a yes of their own, said later, is heard at all.
 """
 
 from collections.abc import Iterable
@@ -12,6 +16,7 @@ from typing import Final, Literal, NamedTuple, get_args
 import orjson
 
 from sususbot.archive.database import Database
+from sususbot.archive.erasure import Erasure
 from sususbot.messages import WRITTEN_TYPES
 
 Mode = Literal["opt-out", "opt-in", "all"]
@@ -45,45 +50,48 @@ class Statement:
 class Consents:
     """The consents of an archive."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, erasure: Erasure) -> None:
         self._database = database
-        self._mode: Mode = "opt-out"
-        self.refresh()
+        self._erasure = erasure
+        for view in _VIEWS:
+            database.execute(view)
 
     @property
     def mode(self) -> Mode:
-        return self._mode
+        """What silence means."""
+        rows = self._database.rows("SELECT value FROM facts WHERE name = 'consent'")
+        mode: Mode = rows[0][0] if rows else "opt-out"
+        return mode
 
     def set_mode(self, mode: Mode) -> None:
-        """What silence means in this archive; kept in the file, so that every program that opens it agrees."""
+        """Kept in the file, so that every program that has it open agrees."""
         if mode != self.mode:
             with self._database.transaction():
                 self._database.execute("INSERT OR REPLACE INTO facts (name, value) VALUES ('consent', ?)", [mode])
-                self._mode = mode
                 self._drop_vectors()
-            self.refresh()
-
-    def refresh(self) -> None:
-        """Read the mode anew, and make the views `remembered` and `quotable` of it."""
-        rows = self._database.rows("SELECT value FROM facts WHERE name = 'consent'")
-        self._mode = rows[0][0] if rows else "opt-out"
-        for name, sql in _views(self._silence()).items():
-            self._database.execute(f"DROP VIEW IF EXISTS temp.{name}")
-            self._database.execute(sql)
 
     def answers(self, author_id: int) -> Permissions:
         """What holds for a member, who need not be known."""
         rows = self._database.rows("SELECT learn, remember, quote FROM answers WHERE author_id = ?", [author_id])
-        return self._permissions(*(rows[0] if rows else (None, None, None)))
+        return _permissions(self._silence(), *(rows[0] if rows else (None, None, None)))
 
     def all_answers(self) -> dict[int, Permissions]:
         """What holds for each author of the archive, and for whoever said something."""
         rows = self._database.rows(
             """SELECT ids.id, learn, remember, quote
             FROM (SELECT id FROM authors UNION SELECT author_id FROM answers) AS ids
-            LEFT JOIN answers ON author_id = ids.id"""
+            LEFT JOIN answers ON author_id = ids.id ORDER BY ids.id"""
         )
-        return {row[0]: self._permissions(*row[1:]) for row in rows}
+        silence = self._silence()
+        return {row[0]: _permissions(silence, *row[1:]) for row in rows}
+
+    def refused(self) -> list[int]:
+        """Who said no both to learning and to remembering, and whose words are not taken away yet."""
+        rows = self._database.rows(
+            f"""SELECT author_id FROM answers WHERE {_REFUSED} AND author_id NOT IN (SELECT author_id FROM erased)
+            ORDER BY author_id"""
+        )
+        return [row[0] for row in rows]
 
     def may_learn(self, author_ids: Iterable[int]) -> set[int]:
         """Those of these members whose words may be trained on."""
@@ -112,7 +120,9 @@ class Consents:
         """Write answers down that were given at any time, in any order; known ones change nothing. Gives the new."""
         with self._database.transaction():
             fresh = [statement for statement in statements if self._insert(statement)]
-            self._settle({statement.author_id for statement in fresh})
+            authors = self._heard({statement.author_id for statement in fresh})
+            self._settle(authors)
+            self._readmit(authors)
             self._drop_vectors()
         return len(fresh)
 
@@ -122,6 +132,19 @@ class Consents:
             "SELECT author_id, said_by, way, at, learn, remember, quote FROM consents ORDER BY at, id"
         )
         return [Statement(row[0], row[1], row[2], row[3], *map(_flag, row[4:])) for row in rows]
+
+    def decided(self) -> dict[int, dict[Purpose, Statement]]:
+        """The statement that each answer of each member rests on; what they were silent about has none."""
+        decided: dict[int, dict[Purpose, Statement]] = {}
+        for statement in self.statements():
+            mine = decided.setdefault(statement.author_id, {})
+            for purpose in PURPOSES:
+                if getattr(statement, purpose) is None:
+                    continue
+                other = mine.get(purpose)
+                if other is None or _weight(statement, purpose) > _weight(other, purpose):
+                    mine[purpose] = statement
+        return decided
 
     def _insert(self, said: Statement) -> bool:
         values = [said.author_id, said.by, said.way, said.at, said.learn, said.remember, said.quote]
@@ -147,6 +170,27 @@ class Consents:
             [orjson.dumps(sorted(author_ids)).decode()],
         )
 
+    def _heard(self, author_ids: set[int]) -> set[int]:
+        """Without the forgotten, unless they say yes to something again; whatever else is said of them is not kept."""
+        forgotten = self._erasure.forgotten(author_ids)
+        for author_id, at in forgotten.items():
+            yes = "said_by = 'member' AND at > ? AND 1 IN (learn, remember, quote)"
+            if self._database.rows(f"SELECT 1 FROM consents WHERE author_id = ? AND {yes} LIMIT 1", [author_id, at]):
+                self._erasure.readmit(author_id)
+            else:
+                self._database.execute("DELETE FROM consents WHERE author_id = ?", [author_id])
+        return author_ids - self._erasure.forgotten(author_ids).keys()
+
+    def _readmit(self, author_ids: Iterable[int]) -> None:
+        """Who said no to everything and now says yes to something may come back with the next import."""
+        rows = self._database.rows(
+            f"""SELECT author_id FROM answers JOIN erased USING (author_id)
+            WHERE may_return AND NOT ({_REFUSED}) AND author_id IN (SELECT value FROM json_each(?))""",
+            [orjson.dumps(sorted(author_ids)).decode()],
+        )
+        for (author_id,) in rows:
+            self._erasure.readmit(author_id)
+
     def _drop_vectors(self) -> None:
         """What may not be remembered has no vector either."""
         silence = int(self._silence())
@@ -160,11 +204,6 @@ class Consents:
     def _silence(self) -> bool:
         return self.mode != "opt-in"
 
-    def _permissions(self, learn: int | None, remember: int | None, quote: int | None) -> Permissions:
-        silence = self._silence()
-        given = [silence if answer is None else bool(answer) for answer in (learn, remember, quote)]
-        return Permissions(given[0], given[1], given[1] and given[2])
-
     def _who_may(self, purpose: Purpose, author_ids: Iterable[int]) -> set[int]:
         rows = self._database.rows(
             f"""SELECT ids.value FROM json_each(?) AS ids LEFT JOIN answers ON author_id = ids.value
@@ -174,18 +213,33 @@ class Consents:
         return {row[0] for row in rows}
 
 
-def _views(silence: bool) -> dict[str, str]:
-    """What may be remembered and what may be quoted: one place decides, and every search asks it."""
-    asked = f"coalesce((SELECT {{}} FROM main.answers WHERE answers.author_id = messages.author_id), {int(silence)})"
-    remembered = f"""CREATE TEMP VIEW remembered AS SELECT messages.* FROM main.messages
+def _weight(said: Statement, purpose: Purpose) -> tuple[bool, int, bool]:
+    """What beats what, as `_settle` has it: of two words at one moment the no."""
+    return said.by == "member", said.at, not getattr(said, purpose)
+
+
+def _permissions(silence: bool, learn: int | None, remember: int | None, quote: int | None) -> Permissions:
+    given = [silence if answer is None else bool(answer) for answer in (learn, remember, quote)]
+    return Permissions(given[0], given[1], given[1] and given[2])
+
+
+_REFUSED: Final = "coalesce(learn, 1) = 0 AND coalesce(remember, 1) = 0"
+
+# What silence means, asked once a query.
+_SILENCE: Final = "(SELECT count(*) = 0 FROM main.facts WHERE name = 'consent' AND value = 'opt-in')"
+_ASKED: Final = f"coalesce((SELECT {{}} FROM main.answers WHERE answers.author_id = messages.author_id), {_SILENCE})"
+
+# What may be remembered and what may be quoted: one place decides, and every search asks it.
+_VIEWS: Final = (
+    f"""CREATE TEMP VIEW remembered AS SELECT messages.* FROM main.messages
         JOIN main.authors ON authors.id = messages.author_id
         WHERE messages.type IN ({", ".join(map(str, sorted(WRITTEN_TYPES)))})
             AND messages.deleted_at IS NULL
             AND messages.rendered <> ''
             AND NOT authors.is_bot
-            AND {asked.format("remember")}"""
-    quotable = f"CREATE TEMP VIEW quotable AS SELECT * FROM remembered AS messages WHERE {asked.format('quote')}"
-    return {"remembered": remembered, "quotable": quotable}
+            AND {_ASKED.format("remember")}""",
+    f"CREATE TEMP VIEW quotable AS SELECT * FROM remembered AS messages WHERE {_ASKED.format('quote')}",
+)
 
 
 def _flag(value: int | None) -> bool | None:

@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -43,11 +43,10 @@ class Database:
     def __init__(self, path: Path, steps: Sequence[Migration] | None = None) -> None:
         self.path = path
         self._lock = threading.RLock()
+        self._log_waits = False
         with self._told():
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(
-                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
+            self._connection = self._connected()
         try:
             with self._told():
                 self._check_owner()
@@ -94,8 +93,11 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All that is written inside is kept together, or not at all. Not to be nested."""
+        """All that is written inside is kept together, or not at all. One inside another is a part of it."""
         with self._lock, self._told():
+            if self._connection.in_transaction:
+                yield
+                return
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -105,12 +107,28 @@ class Database:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+            if self._log_waits:
+                self.empty_log()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All that is read inside is as it was at the beginning; other programs may write meanwhile."""
+        with self._lock, self._told():
+            self._connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._connection.execute("COMMIT")
 
     def empty_log(self, *, must: bool = False) -> None:
         """Fold the write-ahead log into the file and empty it: what was erased stands there until then.
 
-        Where a reader is in the way, the next time does it; with `must`, raises ArchiveLocked instead.
+        Where a reader is in the way, the next time does it; with `must`, raises ArchiveLocked instead. Within a
+        transaction, it is done at its end.
         """
+        self._log_waits = self._connection.in_transaction
+        if self._log_waits:
+            return
         try:
             busy = self.rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
         except ArchiveLocked:
@@ -120,6 +138,16 @@ class Database:
                 f"{self.path} is being read by another program, so what was erased still stands in its log: "
                 "stop the bot and run the same command again"
             )
+
+    def rewrite(self) -> None:
+        """Write the whole file anew: what was deleted is in no corner of it any more. Takes seconds for a million rows."""
+        # A connection of its own: it sorts in a file (unlinked at once), where ours would do so in memory.
+        with self._lock, self._told(), closing(self._connected()) as connection:
+            connection.execute("PRAGMA secure_delete=ON")
+            connection.execute("VACUUM")
+
+    def _connected(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
 
     def _check_owner(self) -> None:
         # In this order: the owner is written together with the first tables, perhaps by another process between.

@@ -1,10 +1,13 @@
 """Erasing: what a member said leaves the file for good, and stays away whatever is imported later.
 
-What is left of an erased member is the bare id (else a later import could not know whom to leave out) and tombstones
-that keep the order of the channel. Their names go too, also where others mentioned them. Two steps, so that a kill at
-any instant can be made up for: `erase` records the wish together with its effect; `finish` is called when nothing is
-left outside the archive either, and until then `unfinished` names them.
-Not here: corpora, reports and other files (`forgetting` in the command line's rooms).
+Two kinds. Of the **forgotten** nothing is left but the bare id (else a later import could not know whom to leave out)
+and tombstones that keep the order of the channel; their names go too, also where others mentioned them. Of those who
+**said no to everything** the words go in the same way, name and answers stay, and with a yes they may come back.
+
+A wish has three steps, so that a kill at any instant can be made up for: `begin` puts it on record, and from then on
+nothing of theirs is used or taken in; `carry_out` takes the words away; `finish` is called when nothing is left outside
+the archive either, and until then `unfinished` names them. `erase` is the first two in one.
+Not here: corpora, reports and other files (`sususbot.forgetting`).
 """
 
 import re
@@ -22,8 +25,10 @@ NOBODY: Final = "someone"
 _TAG: Final = re.compile(r"(<[^<>\s]+>)")
 _MENTION: Final = re.compile(r"<@!?(-?\d+)>")
 _EMOJI: Final = re.compile(r"<a?(:\w+:)\d+>")
+_SOMEONE: Final = f"@{NOBODY}"
 _OPEN_PLACES: Final = 6
 _CHUNK: Final = 5000
+_ERASED_AMONG: Final = "SELECT author_id, at FROM erased WHERE author_id IN (SELECT value FROM json_each(?))"
 
 
 class Erasure:
@@ -38,9 +43,10 @@ class Erasure:
         """(id, rendered, deleted_at) of messages to tombstones; the caller is inside a transaction."""
         rows = list(rows)
         gone = [id_ for id_, _, _ in rows]
-        self._words.remove([(id_, rendered) for id_, rendered, _ in rows])
+        worded = [(id_, rendered) for id_, rendered, _ in rows if rendered]
+        self._words.remove(worded)
         # Every row of messages has its row in the index, also one without words; `check` counts them.
-        self._words.add([(id_, "") for id_ in gone])
+        self._words.add([(id_, "") for id_, _ in worded])
         self._vectors.drop(gone)
         self._database.execute_many(
             """UPDATE messages SET deleted_at = ?, type = 0, edited_at = NULL, content = '', rendered = '',
@@ -52,35 +58,97 @@ class Erasure:
     def erase(self, author_id: int, *, at: int) -> int:
         """Forget a member, who need not be known; gives how many messages lost their words. Safe to repeat."""
         with self._database.transaction():
-            self._database.execute("INSERT OR IGNORE INTO erased (author_id, at) VALUES (?, ?)", [author_id, at])
-            self._database.execute("UPDATE erased SET finished_at = NULL WHERE author_id = ?", [author_id])
-            names = self._names(author_id)
+            self.begin(author_id, at=at)
+            return self.carry_out(author_id)
+
+    def begin(self, author_id: int, *, at: int, may_return: bool = False) -> None:
+        """Put the wish on record. Who was forgotten stays so; who said no to everything can still be forgotten."""
+        with self._database.transaction():
+            self._database.execute(
+                """INSERT INTO erased (author_id, at, may_return) VALUES (?, ?, ?)
+                ON CONFLICT (author_id) DO UPDATE SET finished_at = NULL,
+                    may_return = min(may_return, excluded.may_return)""",
+                [author_id, at, may_return],
+            )
+            if self.forgotten([author_id]):
+                self._database.execute("DELETE FROM consents WHERE author_id = ?", [author_id])
+                self._database.execute("INSERT OR REPLACE INTO answers VALUES (?, 0, 0, 0)", [author_id])
+
+    def carry_out(self, author_id: int) -> int:
+        """Take away the words of a member whose wish is on record; gives how many messages had some."""
+        with self._database.transaction():
+            names = self.names(author_id)
             count = self.bury(
                 self._database.rows(
-                    "SELECT id, rendered, ? FROM messages WHERE author_id = ? AND deleted_at IS NULL", [at, author_id]
+                    """SELECT id, rendered, at FROM messages JOIN erased USING (author_id)
+                    WHERE author_id = ? AND deleted_at IS NULL""",
+                    [author_id],
                 )
             )
-            self._unname(author_id, names)
-            self._database.execute("DELETE FROM author_names WHERE author_id = ?", [author_id])
-            self._database.execute("UPDATE authors SET name = '', display_name = ? WHERE id = ?", [NOBODY, author_id])
-            self._database.execute("DELETE FROM consents WHERE author_id = ?", [author_id])
-            self._database.execute("INSERT OR REPLACE INTO answers VALUES (?, 0, 0, 0)", [author_id])
+            if self.forgotten([author_id]):
+                self._unname(author_id, names)
+                self._unsign(author_id, names)
             self._words.settle(always=True)
         self._database.empty_log()
         return count
 
-    def erased(self) -> dict[int, int]:
-        """Author id -> when they were erased, in ms."""
-        return dict(self._database.rows("SELECT author_id, at FROM erased"))
+    def finish(self, author_ids: Iterable[int], *, at: int) -> None:
+        """Nothing of them is left outside the archive. Raises ArchiveLocked while another program is in the way."""
+        # Pages that were once split keep copies of what stood on them, which secure_delete does not know of.
+        self._database.rewrite()
+        self._database.empty_log(must=True)
+        self._database.execute(
+            "UPDATE erased SET finished_at = ? WHERE author_id IN (SELECT value FROM json_each(?))",
+            [at, _json(author_ids)],
+        )
 
     def unfinished(self) -> list[int]:
-        """Erased members of whom something may still lie outside the archive."""
+        """Erased members of whom something may still be left, in the archive or outside."""
         return [row[0] for row in self._database.rows("SELECT author_id FROM erased WHERE finished_at IS NULL")]
 
-    def finish(self, author_id: int, *, at: int) -> None:
-        """Nothing of them is left outside the archive. Raises ArchiveLocked while the log still holds their words."""
-        self._database.empty_log(must=True)
-        self._database.execute("UPDATE erased SET finished_at = ? WHERE author_id = ?", [at, author_id])
+    def readmit(self, author_id: int) -> None:
+        """Let a member in again; the caller is inside a transaction.
+
+        Of those who had said no to everything, what was taken away may be imported once more; of the forgotten not.
+        """
+        gone = self._database.rows(
+            """SELECT id FROM messages JOIN erased USING (author_id)
+            WHERE author_id = ? AND may_return AND deleted_at = at""",
+            [author_id],
+        )
+        self._words.remove([(id_, "") for (id_,) in gone])
+        self._database.execute_many("DELETE FROM messages WHERE id = ?", gone)
+        self._database.execute("DELETE FROM erased WHERE author_id = ?", [author_id])
+
+    def erased(self) -> dict[int, int]:
+        """Author id -> when they were erased, in ms: the forgotten, and those who said no to everything."""
+        return dict(self._database.rows("SELECT author_id, at FROM erased"))
+
+    def forgotten(self, author_ids: Iterable[int]) -> dict[int, int]:
+        """Those of these authors who are forgotten, and since when."""
+        return dict(self._database.rows(f"{_ERASED_AMONG} AND NOT may_return", [_json(author_ids)]))
+
+    def withheld(self, author_ids: Iterable[int]) -> dict[int, int]:
+        """Those of these authors whose words are not taken in, and since when."""
+        return dict(self._database.rows(_ERASED_AMONG, [_json(author_ids)]))
+
+    def may_return(self, ids: Iterable[int]) -> set[int]:
+        """Those of these messages whose members said no to everything, and may say yes again."""
+        rows = self._database.rows(
+            """SELECT id FROM messages JOIN erased USING (author_id)
+            WHERE may_return AND id IN (SELECT value FROM json_each(?))""",
+            [_json(ids)],
+        )
+        return {row[0] for row in rows}
+
+    def names(self, author_id: int) -> list[str]:
+        """Every name they were seen with. The longest first: "@mia k" is not "@mia" and a rest."""
+        rows = self._database.rows(
+            """SELECT display_name FROM author_names WHERE author_id = ?1
+            UNION SELECT display_name FROM authors WHERE id = ?1 UNION SELECT name FROM authors WHERE id = ?1""",
+            [author_id],
+        )
+        return sorted((row[0] for row in rows if row[0] not in ("", NOBODY)), key=lambda name: (-len(name), name))
 
     def expire(self, before: int) -> int:
         """Tombstones for everything said before this moment (ms); gives how many messages lost their words."""
@@ -94,46 +162,55 @@ class Erasure:
         if count:
             with self._database.transaction():
                 self._words.settle()
+            self._database.rewrite()
             self._database.empty_log()
         return count
 
-    def withheld(self, author_ids: Iterable[int]) -> dict[int, int]:
-        """Those of these authors who are erased, and since when."""
-        ids = orjson.dumps(sorted(set(author_ids))).decode()
-        return dict(
-            self._database.rows(
-                "SELECT author_id, at FROM erased WHERE author_id IN (SELECT value FROM json_each(?))", [ids]
-            )
-        )
-
-    def _names(self, author_id: int) -> list[str]:
-        rows = self._database.rows(
-            """SELECT display_name FROM author_names WHERE author_id = ?1
-            UNION SELECT display_name FROM authors WHERE id = ?1 UNION SELECT name FROM authors WHERE id = ?1""",
-            [author_id],
-        )
-        # The longest first: "@mia k" is not "@mia" and a rest.
-        return sorted((row[0] for row in rows if row[0] not in ("", NOBODY)), key=len, reverse=True)
-
     def _unname(self, author_id: int, names: list[str]) -> None:
         """Take a member's names out of what others said to them."""
-        named = re.compile("@(?:" + "|".join(map(re.escape, names)) + r")(?!\w)") if names else None
+        named = _named(names)
+        alone = _named([name for name in names if not self._shared(author_id, name)])
         rows = self._database.rows(
-            """SELECT id, content, rendered FROM messages WHERE mentions IS NOT NULL
-            AND EXISTS (SELECT 1 FROM json_each(mentions) WHERE value = ?)""",
-            [author_id],
+            """SELECT id, content, rendered, EXISTS (SELECT 1 FROM json_each(mentions) WHERE value = ?1) AS mentioned
+            FROM messages WHERE deleted_at IS NULL AND (mentioned OR EXISTS
+                (SELECT 1 FROM json_each(?2) WHERE instr(rendered, '@' || value) OR instr(content, '@' || value)))""",
+            [author_id, orjson.dumps(names).decode()],
         )
-        for id_, content, rendered in rows:
-            nameless = without_names(content, rendered, [author_id])
-            if named is not None:
-                content, nameless = named.sub(f"@{NOBODY}", content), named.sub(f"@{NOBODY}", nameless)
-            if nameless != rendered:
-                self._words.remove([(id_, rendered)])
-                self._words.add([(id_, nameless)])
-                self._vectors.drop([id_])
-                self._database.execute(
-                    "UPDATE messages SET content = ?, rendered = ? WHERE id = ?", [content, nameless, id_]
-                )
+        for id_, content, rendered, mentioned in rows:
+            # "@alex" without an id may be another Alex.
+            pattern = named if mentioned else alone
+            nameless = without_names(content, rendered, [author_id]) if mentioned else rendered
+            self._replace(id_, (content, rendered), (pattern.sub(_SOMEONE, content), pattern.sub(_SOMEONE, nameless)))
+
+    def _replace(self, id_: int, before: tuple[str, str], after: tuple[str, str]) -> None:
+        if after == before:
+            return
+        self._words.remove([(id_, before[1])])
+        self._words.add([(id_, after[1])])
+        self._vectors.drop([id_])
+        self._database.execute("UPDATE messages SET content = ?, rendered = ? WHERE id = ?", [*after, id_])
+
+    def _shared(self, author_id: int, name: str) -> bool:
+        """Whether others have this name too."""
+        rows = self._database.rows(
+            """SELECT 1 FROM author_names WHERE display_name = ?1 AND author_id <> ?2
+            UNION SELECT 1 FROM authors WHERE ?1 IN (name, display_name) AND id <> ?2""",
+            [name, author_id],
+        )
+        return bool(rows)
+
+    def _unsign(self, author_id: int, names: list[str]) -> None:
+        """Take a member's names off their account, their talks with others, and the files that came from them."""
+        self._database.execute("DELETE FROM author_names WHERE author_id = ?", [author_id])
+        self._database.execute(
+            "UPDATE authors SET name = '', display_name = ?, named_at = -1 WHERE id = ?", [NOBODY, author_id]
+        )
+        bears_name = "EXISTS (SELECT 1 FROM json_each(?) WHERE instr(lower({}), lower(value)))"
+        bearers = [orjson.dumps(names).decode()]
+        self._database.execute(
+            f"UPDATE channels SET name = '{NOBODY}' WHERE type LIKE 'Direct%' AND {bears_name.format('name')}", bearers
+        )
+        self._database.execute(f"UPDATE sources SET name = '' WHERE {bears_name.format('name')}", bearers)
 
 
 def without_names(content: str, rendered: str, erased: Iterable[int]) -> str:
@@ -153,12 +230,21 @@ def without_names(content: str, rendered: str, erased: Iterable[int]) -> str:
     few = sum(shape.endswith(("+?", "+?)")) for shape in shapes) <= _OPEN_PLACES
     found = re.fullmatch("".join(shapes), rendered, re.DOTALL) if few else None
     if found is None:
-        return "".join(f"@{NOBODY}" if mentioned else part for part, mentioned in zip(parts, hers, strict=True))
+        return "".join(_SOMEONE if mentioned else part for part, mentioned in zip(parts, hers, strict=True))
     nameless, at = "", 0
     for group in range(1, (found.lastindex or 0) + 1):
-        nameless += rendered[at : found.start(group)] + f"@{NOBODY}"
+        nameless += rendered[at : found.start(group)] + _SOMEONE
         at = found.end(group)
     return nameless + rendered[at:]
+
+
+def _named(names: Iterable[str]) -> re.Pattern[str]:
+    """What names these, or matches nothing."""
+    return re.compile("@(?:" + "|".join(map(re.escape, names)) + r")(?!\w)" if names else r"(?!)")
+
+
+def _json(ids: Iterable[int]) -> str:
+    return orjson.dumps(sorted(set(ids))).decode()
 
 
 def _shape(tag: str) -> str:

@@ -5,7 +5,7 @@ look, words); its reactions and pin are those of the latest look by a source tha
 on the order, so neither does the archive. A tombstone beats every version.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -49,11 +49,13 @@ class Look(NamedTuple):
 
     fidelity: int
     at: int
+    state_at: int
 
-    @property
-    def state_at(self) -> int:
-        """When reactions and pins were seen; 0 for sources that do not know them."""
-        return self.at if self.fidelity >= FIDELITY["export"] else 0
+    @classmethod
+    def of(cls, origin: Origin, at: int, state_at: int | None) -> "Look":
+        """Reactions and pins are seen with the words, unless said otherwise; 0 for sources that do not know them."""
+        fidelity = FIDELITY[origin]
+        return cls(fidelity, at, (at if fidelity >= FIDELITY["export"] else 0) if state_at is None else state_at)
 
 
 class Upsert:
@@ -66,14 +68,20 @@ class Upsert:
         self._erasure = erasure
 
     def add(
-        self, messages: Sequence[Message], *, source: int, fetched_at: int, also: Callable[[], None] | None
+        self,
+        messages: Sequence[Message],
+        *,
+        source: int,
+        fetched_at: int,
+        state_at: int | None,
+        also: Callable[[], None] | None,
     ) -> tuple[Added, bool]:
         """Take a batch in, in one transaction; gives whether words were removed that still stand in the log."""
         with self._database.transaction():
-            look = Look(FIDELITY[self._origin(source)], fetched_at)
+            look = Look.of(self._origin(source), fetched_at, state_at)
             erased = self._erasure.withheld(message.author.id for message in messages)
-            self._add_authors(messages, fetched_at, erased)
-            batch = self._distinct(self._nameless(messages), look.fidelity)
+            self._add_authors(messages, look, erased)
+            batch = self._distinct(self._nameless(_wordless(messages, erased)), look.fidelity)
             known = self.known(batch)
             fresh = [message for message in batch.values() if message.id not in known]
             self._insert(fresh, source, look)
@@ -142,24 +150,27 @@ class Upsert:
         )
         return {row[0]: row for row in rows}
 
-    def _add_authors(self, messages: Iterable[Message], fetched_at: int, erased: Iterable[int]) -> None:
-        """Names are as they were when Discord showed them, however old the messages under which they stand."""
+    def _add_authors(self, messages: Iterable[Message], look: Look, erased: Iterable[int]) -> None:
+        """Names are as they were when Discord showed them, however old the messages under which they stand.
+
+        Sources that know no server (packages) or only account names (CSV) name nobody whom others name.
+        """
         # By identity: a reader builds each author once, and to hash one for every message costs more than the rest.
         spans: dict[int, tuple[Author, list[int]]] = {}
         for message in messages:
             spans.setdefault(id(message.author), (message.author, []))[1].append(message.created_at)
         gone = set(erased)
-        named = [(author, times) for author, times in spans.values() if author.id not in gone]
+        named = [(author, times) for author, times in spans.values() if author.id not in gone and author.name]
         self._database.execute_many(
-            "INSERT OR IGNORE INTO authors (id, name, display_name, is_bot, named_at) VALUES (?, '', ?, ?, 0)",
-            [(author.id, NOBODY, author.is_bot) for author, _ in spans.values() if author.id in gone],
+            "INSERT OR IGNORE INTO authors (id, name, display_name, is_bot, named_at) VALUES (?, '', ?, ?, -1)",
+            [(a.id, NOBODY, a.is_bot) for a, _ in spans.values() if a.id in gone or not a.name],
         )
         self._database.execute_many(
             """INSERT INTO authors (id, name, display_name, is_bot, named_at) VALUES (?, ?, ?, ?, ?)
             ON CONFLICT (id) DO UPDATE SET name = excluded.name, display_name = excluded.display_name,
                 is_bot = excluded.is_bot, named_at = excluded.named_at
                 WHERE (excluded.named_at, excluded.display_name, excluded.name) > (named_at, display_name, name)""",
-            [(a.id, a.name, a.display_name, a.is_bot, fetched_at) for a, _ in named],
+            [(a.id, a.name, a.display_name, a.is_bot, look.state_at) for a, _ in named],
         )
         self._database.execute_many(
             """INSERT INTO author_names (author_id, display_name, first_at, last_at) VALUES (?, ?, ?, ?)
@@ -196,19 +207,13 @@ class Upsert:
 
     def _withhold(self, messages: Iterable[Message], erased: dict[int, int]) -> int:
         """Make tombstones of what erased members said; gives how many there were."""
-        if not erased:
-            return 0
-        ids = json_list(message.id for message in messages if message.author.id in erased)
-        rows = self._database.rows(
-            """SELECT messages.id, rendered, erased.at FROM messages JOIN erased USING (author_id)
-            WHERE messages.id IN (SELECT value FROM json_each(?)) AND deleted_at IS NULL""",
-            [ids],
-        )
-        return self._erasure.bury(rows)
+        theirs = [(erased[message.author.id], message.id) for message in messages if message.author.id in erased]
+        self._database.execute_many("UPDATE messages SET deleted_at = ? WHERE id = ? AND deleted_at IS NULL", theirs)
+        return len(theirs)
 
     def _nameless(self, messages: Sequence[Message]) -> Sequence[Message]:
         """The names of erased members taken out of what others said to them."""
-        gone = self._erasure.withheld(id_ for message in messages for id_ in message.mentions)
+        gone = self._erasure.forgotten(id_ for message in messages for id_ in message.mentions)
         if not gone:
             return messages
         return [
@@ -281,6 +286,18 @@ def _lists(message: Message) -> tuple[str | None, str | None, str | None]:
 
 def _column(items: Sequence[object]) -> str | None:
     return orjson.dumps(items).decode() if items else None
+
+
+def _wordless(messages: Sequence[Message], erased: Collection[int]) -> Sequence[Message]:
+    """Of erased members only that they spoke: what is never written need not be taken out again."""
+    if not erased:
+        return messages
+    return [
+        Message(message.id, message.channel_id, message.author, message.created_at, "", "")
+        if message.author.id in erased
+        else message
+        for message in messages
+    ]
 
 
 def _version(message: Message) -> tuple[int, str, str]:
