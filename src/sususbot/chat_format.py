@@ -1,4 +1,4 @@
-"""The one rendering of a conversation to text, for serving now and for training later, and the rules that end a reply.
+"""The one rendering of a conversation to text, for serving and for training, and the rules that end a reply.
 
 One line a message, `name: text`; a newline inside a message becomes a visible mark, so that no text can begin a line
 of its own and speak as somebody else. Old messages are quoted: `> 3 Mar 2024, #general, mia: …`. A reply ends at the
@@ -6,7 +6,7 @@ first newline. No model's special tokens are used: any base model reads this.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from sususbot.messages import Turn, day
@@ -52,6 +52,19 @@ def prompt(persona: str, recent: Sequence[str], memories: Sequence[str], asked: 
     if memories:
         parts += ["", "(said here before, quoted:)", *memories, ""]
     return "\n".join([*parts, asked, f"{speaker(own_name)}:"])
+
+
+def weighted(persona: str, turns: Iterable[tuple[Turn, float]]) -> list[tuple[str, float]]:
+    """A conversation as a model is trained on it: pieces of text, each with the weight of its loss.
+
+    Joined they are what `prompt` makes of the same turns, with every reply in its place. The cut is where a reply
+    begins: a name with its colon weighs nothing, the words and the newline that ends them weigh what the turn does.
+    """
+    pieces = [(f"{persona.strip()}\n\n", 0.0)]
+    for turn, weight in turns:
+        name = f"{speaker(turn.speaker)}:"
+        pieces += [(name, 0.0), (f"{line(turn)[len(name) :]}\n", weight)]
+    return pieces
 
 
 def spoken(text: str, own_name: str, others: Sequence[str]) -> str:

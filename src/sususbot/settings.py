@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sususbot.errors import SettingsError
 
 Ids = Annotated[tuple[int, ...], NoDecode]
+Names = Annotated[tuple[str, ...], NoDecode]
 
 
 class Settings(BaseSettings):
@@ -52,6 +53,19 @@ class Settings(BaseSettings):
         False,
         description="true: Discord gave me permission to train on what its API returned (Developer Policy, rule 21).",
     )
+
+    # Corpus
+    persona: str = Field(
+        "server",
+        description="Whom the bot learns to speak like: server (members in turn), or ids of members who agreed to it.",
+    )
+    clean_off: Names = Field((), description="Cleaning rules not to apply, comma-separated; analyze  lists them all.")
+    run_seconds: int = Field(300, ge=0, description="Messages of one member within so many seconds are one thing said.")
+    silence_minutes: int = Field(30, ge=1, description="After so many minutes of silence a conversation is over.")
+    sample_tokens: int = Field(1024, ge=256, description="Tokens of a training sample, at most.")
+    others_weight: float = Field(0.1, ge=0, le=1, description="How much is learned from lines the bot only reads.")
+    author_cap: float = Field(0.25, gt=0, le=1, description="The most that one member makes of what is learned.")
+    valid_share: float = Field(0.05, ge=0, lt=1, description="How much, the newest, is kept apart to measure on.")
 
     # Model
     backend: Literal["recall", "llamacpp", "openai"] = Field(
@@ -98,7 +112,14 @@ class Settings(BaseSettings):
     # Log
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
 
-    @field_validator("channels", mode="before")
+    @field_validator("persona")
+    @classmethod
+    def _is_persona(cls, value: str) -> str:
+        if value != "server" and not value.replace(",", " ").replace(" ", "").isdecimal():
+            raise ValueError("write server, or ids of members (what the bot is told about itself is BOT_DESCRIPTION)")
+        return value
+
+    @field_validator("channels", "clean_off", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """`1, 2 3` as people write lists."""
@@ -115,6 +136,7 @@ _HEADINGS: Final = {
     "discord_token": "Discord",
     "guild_id": "History",
     "consent": "Privacy",
+    "persona": "Corpus",
     "backend": "Model",
     "bot_description": "Memory",
     "log_level": "Log",

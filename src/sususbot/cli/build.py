@@ -82,6 +82,13 @@ def build(settings: Settings, place: Place, archive: Archive, *, live: bool = Fa
     return Assembly(archive, short_term, long_term, inference, responder)
 
 
+def persona_text(settings: Settings, archive: Archive) -> str:
+    """What the bot is told about itself, in training as in every prompt."""
+    guild = archive.guild()
+    server = guild.name if guild is not None else "a Discord server"
+    return settings.bot_description.replace("{bot}", settings.bot_name).replace("{server}", server)
+
+
 def make_embedder(settings: Settings) -> Embedder:
     """The encoder of the settings. Raises MissingExtra and ModelError."""
     return MiniLM(settings.embedding_model)
@@ -168,12 +175,10 @@ def _openai(settings: Settings) -> Backend:
 
 
 def _context(settings: Settings, archive: Archive, backend: Backend) -> ContextBuilder:
-    guild = archive.guild()
-    server = guild.name if guild is not None else "a Discord server"
     counting = SafeCount(backend)
     tokens = min(settings.context_tokens, backend.context_tokens or settings.context_tokens)
     return ContextBuilder(
-        persona=settings.bot_description.replace("{bot}", settings.bot_name).replace("{server}", server),
+        persona=persona_text(settings, archive),
         own_name=settings.bot_name,
         tokens=tokens - settings.max_new_tokens,
         count_tokens=counting.count_tokens,

@@ -17,9 +17,12 @@ from sususbot.errors import SususError
 # Command -> where it is, and its line in `--help` (so that help needs to load none of them).
 COMMANDS: Final = {
     "import": ("sususbot.cli.importing:import_", "Export files into the archive."),
+    "backfill": ("sususbot.cli.backfilling:backfill", "Channel history through Discord's API into the archive."),
+    "build": ("sususbot.cli.building:build", "Archive into a corpus of training samples."),
     "index": ("sususbot.cli.indexing:index", "Archive into long-term memory."),
     "chat": ("sususbot.cli.chat:chat", "Talk in the terminal."),
     "bot": ("sususbot.cli.bot:bot", "Run the Discord bot."),
+    "dump": ("sususbot.cli.dumping:dump", "Archive into a file of JSON lines."),
     "bench": ("sususbot.cli.bench:bench", "Measure speed and size."),
     "demo": ("sususbot.cli.demo:demo", "The whole path on the sample community."),
 }

@@ -32,7 +32,7 @@ _MASKED_LINK: Final = re.compile(
     r"\[([^\[\]\n]+)\]\(<?https?://[^\s()]+(?:\([^\s()]*\)[^\s()]*)*>?(?: \"[^\"\n]*\")?\)"
 )
 _LINK: Final = re.compile(
-    r"<?(?:https?://|www\.)[^\s<>]*[^\s<>.,!?;:'\")\]}]>?|\b(?:discord\.gg|discord(?:app)?\.com/invite)/[\w-]+",
+    r"<?(?:https?://|www\.)[^\s<>`]*[^\s<>`.,!?;:'\")\]}]>?|\b(?:discord\.gg|discord(?:app)?\.com/invite)/[\w-]+",
     re.IGNORECASE,
 )
 _EMOJI: Final = (
@@ -43,6 +43,7 @@ _SAME_EMOJI: Final = re.compile(rf"({_EMOJI})(\s*)(?:\1\s*){{3,}}")
 _ONLY_EMOJI: Final = re.compile(rf"(?:{_EMOJI}\s*){{7,}}")
 _STRETCHED: Final = re.compile(r"([^\W\d]|[!?.~_*=+#-])\1{6,}")
 _ONE_EMOJI: Final = re.compile(_EMOJI)
+_INDENTED: Final = re.compile(r"(?m)^(?: {4,}|\t)\s*\S.*(?:\n(?:(?: {4,}|\t).*|\s*$|\S{0,3}$))*\n(?: {4,}|\t).*$")
 _INLINE_CODE: Final = 40
 # From the best place to split a text to the worst.
 _SPLITS: Final = ("\n\n", "\n", ". ", "! ", "? ", "; ", ", ", " ")
@@ -56,8 +57,10 @@ def without_zalgo(text: str) -> str:
 
 
 def without_code(text: str) -> str:
-    """Blocks of code, and not what is a word or two in a sentence."""
-    return _FENCE.sub(_code, text) if "```" in text else text
+    """Blocks of code, fenced or indented, and not what is a word or two in a sentence."""
+    if "```" in text:
+        text = _FENCE.sub(_code, text)
+    return _INDENTED.sub(CODE, text) if "\n    " in text or "\n\t" in text else text
 
 
 def _code(found: re.Match[str]) -> str:

@@ -1,0 +1,150 @@
+"""Archive to corpus: gather conversations, plan over their sizes, write samples in the order of time.
+
+Neither pass holds the messages in memory: conversations go to a nameless temporary file, gone with the process, and
+only their sizes and signatures stay. The same archive and settings give the same bytes.
+"""
+
+import gc
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sususbot
+from sususbot.archive.archive import Archive
+from sususbot.corpus import near, plan
+from sususbot.corpus.gather import ACROSS, REPEATED, Gathering, Progress, Stored
+from sususbot.corpus.manifest import FORMAT, TRAIN, VALID, Corpus, Writer
+from sususbot.corpus.recipe import Recipe
+from sususbot.corpus.samples import Names, Play, Sample, Shape, samples
+from sususbot.corpus.tally import Tally
+from sususbot.corpus.tokens import TokenCounter
+from sususbot.errors import CorpusEmpty
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A finished corpus, and what became of all messages on the way."""
+
+    corpus: Corpus
+    tally: Tally
+    left_out: dict[str, int]
+
+
+def build(
+    archive: Archive, folder: Path, recipe: Recipe, counter: TokenCounter, progress: Progress = lambda _done: None
+) -> Built:
+    """Make the corpus in `folder` anew. Raises CorpusEmpty, and then leaves the old one as it is."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder.parent) as scratch, _collector_at_rest():
+        gathering = Gathering(archive, recipe, counter, scratch)
+        return _Building(archive, folder, recipe, counter, gathering).build(gathering.gather(progress))
+
+
+class _Building:
+    """From conversations to files."""
+
+    def __init__(
+        self, archive: Archive, folder: Path, recipe: Recipe, counter: TokenCounter, gathering: Gathering
+    ) -> None:
+        self._archive = archive
+        self._folder = folder
+        self._recipe = recipe
+        self._counter = counter
+        self._gathering = gathering
+        self._names = Names(
+            {id_: (author.display_name, author.name) for id_, author in gathering.accounts.items()}, recipe.own_name
+        )
+        self._shape = Shape(
+            recipe.sample_tokens,
+            recipe.others_weight,
+            recipe.linking.run_ms,
+            counter.count([f"{recipe.persona_text.strip()}\n\n"])[0],
+        )
+
+    def build(self, stored: list[Stored]) -> Built:
+        left_out = self._gathering.left_out
+        again = near.repeats([one.signature for one in stored])
+        left_out[REPEATED] = sum(stored[place].lines for place in again)
+        kept = [one for place, one in enumerate(stored) if place not in again]
+        sizes = [one.size for one in kept]
+        split = plan.split(sizes, self._recipe.valid_share)
+        left_out[ACROSS] = sum(kept[place].lines for place in split.across)
+        if not split.train:
+            raise CorpusEmpty(self._why_empty())
+        plays = self._plays(sizes, split.train)
+        learned: defaultdict[int, float] = defaultdict(float)
+        with Writer(self._folder) as writer:
+            for name, places in ((TRAIN, split.train), (VALID, split.valid)):
+                for sample in (sample for place in places for sample in self._samples(kept[place], plays[place])):
+                    writer.add(name, sample)
+                    for turn in sample.turns:
+                        learned[turn.author_id] += turn.weight * turn.tokens if name == TRAIN else 0.0
+            corpus = writer.finish(self._manifest(split, learned))
+        return Built(corpus, self._gathering.tally, dict(left_out))
+
+    def _plays(self, sizes: Sequence[plan.Size], train: Sequence[int]) -> list[Play]:
+        """Members named as the persona are meant to be learned most; of a server, nobody is."""
+        players = plan.choose(sizes, self._recipe.persona)
+        scales: dict[int, float] = {}
+        if self._recipe.persona is None:
+            played = [(sizes[place], players[place]) for place in train]
+            scales = plan.scales(plan.masses(played, self._recipe.others_weight), self._recipe.author_cap)
+        return [Play(player, scales) for player in players]
+
+    def _samples(self, stored: Stored, play: Play) -> Iterator[Sample]:
+        cut, said = self._gathering.said(stored)
+        yield from samples(stored.channel_id, said, play, self._names, self._shape, cut=cut)
+
+    def _manifest(self, split: plan.Split, learned: dict[int, float]) -> dict[str, Any]:
+        gathering = self._gathering
+        total = sum(learned.values()) or 1.0
+        return {
+            "format": FORMAT,
+            "name": self._folder.name,
+            "made_by": f"sususbot {sususbot.__version__}",
+            "archive": {
+                "content": gathering.content_hash,
+                "messages": gathering.tally.messages,
+                "origins": self._archive.origins(),
+                "consent": self._archive.consents.mode,
+                "members_learned_from": len(learned),
+            },
+            "recipe": self._recipe.as_json(),
+            "tokenizer": self._counter.name,
+            "persona_text": self._recipe.persona_text.strip(),
+            "own_name": self._recipe.own_name,
+            "rules": {
+                name: {"changed": count.changed, "dropped": count.dropped}
+                for name, count in gathering.tally.rules.items()
+            },
+            "left_out": dict(gathering.left_out),
+            "conversations": {
+                TRAIN: len(split.train), VALID: len(split.valid), ACROSS: len(split.across),
+            },
+            "split_at": split.at,
+            "authors": {str(author): round(mass, 1) for author, mass in sorted(learned.items())},
+            "largest_share": round(max(learned.values(), default=0.0) / total, 4),
+        }  # fmt: skip
+
+    def _why_empty(self) -> str:
+        if not self._gathering.learnable:
+            return "nobody has agreed to be learned from: ask your members, then  sususbot consent set ID --learn yes"
+        if self._recipe.persona is not None:
+            return "the members of PERSONA answer nobody in this archive: choose others, or PERSONA=server"
+        return "no conversation is left to learn from: import more messages, or switch rules off with CLEAN_OFF"
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Nothing here makes cycles, and a growing list would be looked through ever again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

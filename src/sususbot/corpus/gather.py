@@ -1,0 +1,158 @@
+"""The first pass over an archive: read, clean, consent, segment. Conversations go to a file, sizes stay in memory.
+
+What nobody answers is not stored: there is nothing in it that a bot could learn to say.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO, Final
+
+import orjson
+
+from sususbot.archive.archive import Archive
+from sususbot.corpus import near, plan
+from sususbot.corpus.clean import Cleaned, People, clean
+from sususbot.corpus.consent import CONSENT, consented
+from sususbot.corpus.recipe import Recipe
+from sususbot.corpus.samples import Said, line_tokens, prompted
+from sususbot.corpus.segment import Conversation, segment
+from sususbot.corpus.tally import Tally
+from sususbot.corpus.tokens import TokenCounter
+from sususbot.messages import Message
+
+# Told how many messages were read.
+Progress = Callable[[int], None]
+
+# Why messages that cleaning and consent let through are in no sample.
+UNANSWERED: Final = "unanswered"
+REPEATED: Final = "repeated"
+ACROSS: Final = "across_split"
+
+_TEXTS_AT_ONCE: Final = 2000
+_PROGRESS_EVERY: Final = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A conversation in the temporary file, and what planning needs of it."""
+
+    channel_id: int
+    first_id: int
+    offset: int
+    length: int
+    lines: int
+    size: plan.Size
+    signature: near.Signature | None
+
+    @property
+    def order(self) -> tuple[int, int, int]:
+        return self.size.start, self.channel_id, self.first_id
+
+
+class Gathering:
+    """From the archive to conversations in a temporary file."""
+
+    def __init__(self, archive: Archive, recipe: Recipe, counter: TokenCounter, scratch: IO[bytes]) -> None:
+        self._archive = archive
+        self._recipe = recipe
+        self._counter = counter
+        self._scratch = scratch
+        self.accounts = archive.authors()
+        members = [id_ for id_, author in self.accounts.items() if not author.is_bot]
+        self.learnable = archive.consents.may_learn(members)
+        self.people = People(
+            {id_: author.display_name for id_, author in self.accounts.items()}, set(members) - self.learnable
+        )
+        self.tally = Tally(quotable=archive.consents.may_quote(members))
+        self.left_out: Counter[str] = Counter({CONSENT: 0, UNANSWERED: 0, REPEATED: 0, ACROSS: 0})
+        self._content = hashlib.sha256(repr(sorted(self.learnable)).encode())
+
+    @property
+    def content_hash(self) -> str:
+        """Of all that was read: which messages, what they say, and who agreed."""
+        return self._content.hexdigest()
+
+    def gather(self, progress: Progress) -> list[Stored]:
+        """All conversations that somebody answers in, in the order of time."""
+        cleaned = self.tally.count(clean(self._read(progress), self._recipe.rules, self.people))
+        stored: list[Stored] = []
+        waiting: list[Conversation] = []
+        texts = 0
+        for conversation in segment(self._agreed(cleaned), self._recipe.linking):
+            if not self._has_answer(conversation):
+                self.left_out[UNANSWERED] += len(conversation.lines)
+                continue
+            waiting.append(conversation)
+            texts += len(conversation.lines)
+            if texts >= _TEXTS_AT_ONCE:
+                stored += self._store(waiting)
+                waiting, texts = [], 0
+        stored += self._store(waiting)
+        return sorted(stored, key=lambda one: one.order)
+
+    def _read(self, progress: Progress) -> Iterator[Message]:
+        done = 0
+        for done, message in enumerate(self._archive.history(), start=1):
+            self._content.update(
+                f"{message.id} {message.author.id} {message.edited_at} {message.rendered}\0".encode(errors="replace")
+            )
+            if done % _PROGRESS_EVERY == 0:
+                progress(done)
+            yield message
+        progress(done)
+
+    def _agreed(self, cleaned: Iterable[Cleaned]) -> Iterator[Cleaned]:
+        for one in consented(cleaned, self.learnable):
+            self.left_out[CONSENT] += CONSENT in one.rules
+            yield one
+
+    def said(self, stored: Stored) -> tuple[bool, list[Said]]:
+        """A conversation as it was stored: whether it begins cut, and what was said."""
+        self._scratch.seek(stored.offset)
+        cut, rows = orjson.loads(self._scratch.read(stored.length))
+        return cut, [Said(*row) for row in rows]
+
+    def _has_answer(self, conversation: Conversation) -> bool:
+        first = conversation.lines[0].message.author.id
+        persona = self._recipe.persona
+        answered = False
+        for line in conversation.lines:
+            author = line.message.author.id
+            answered = answered or author != first
+            if answered and not line.marked and (persona is None or author in persona):
+                return True
+        return False
+
+    def _store(self, conversations: Sequence[Conversation]) -> Iterator[Stored]:
+        """Count tokens, many at once, and write."""
+        parts = [(line, part) for one in conversations for line in one.lines for part in line.parts]
+        tokens = iter(line_tokens([part for _, part in parts], self._counter.count))
+        for conversation in conversations:
+            said = [
+                Said(line.message.id, line.message.author.id, line.message.created_at, part, next(tokens), line.marked)
+                for line in conversation.lines
+                for part in line.parts
+            ]
+            row = orjson.dumps([conversation.cut, [_columns(one) for one in said]])
+            offset = self._scratch.tell()
+            self._scratch.write(row)
+            yield Stored(
+                conversation.channel_id,
+                said[0].message_id,
+                offset,
+                len(row),
+                len(conversation.lines),
+                plan.Size(
+                    said[0].at,
+                    said[-1].at,
+                    sum(one.tokens for one in said),
+                    tuple((author, *counts) for author, counts in prompted(said).items()),
+                ),
+                near.signature([one.text for one in said]),
+            )
+
+
+def _columns(said: Said) -> tuple[int, int, int, str, int, bool]:
+    return said.message_id, said.author_id, said.at, said.text, said.tokens, said.marked
