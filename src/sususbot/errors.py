@@ -16,10 +16,13 @@
     │   ├── CorpusEmpty         nothing is left to learn from
     │   ├── CorpusMissing       there is no finished corpus of that name
     │   └── CorpusChanged       its files are not those that were built
+    ├── ConsentError            whose answer it is, or what they said, cannot be told
+    ├── TrainingNotPermitted    Discord, or a member, did not agree to training on this
     ├── VectorStoreError        the vector store cannot be reached or used
     ├── ModelError
     │   ├── ModelNotFound       no model file at the path in the settings
     │   ├── ModelLoadFailed     the file is there but the engine refuses it
+    │   ├── AdapterStale        it learned from members who may not be learned from any more
     │   ├── BackendFailed       the engine broke while it answered
     │   └── BackendUnreachable  a model server does not answer
     ├── Busy                    the queue is full: say so to the member and drop the request
@@ -104,6 +107,14 @@ class CorpusChanged(CorpusError):
     """Its files are not those that were built; all differences are listed."""
 
 
+class ConsentError(SususError):
+    """Whose answer it is, or what they said, cannot be told."""
+
+
+class TrainingNotPermitted(SususError):
+    """Discord, or a member, did not agree to training on this."""
+
+
 class VectorStoreError(SususError):
     """The vector store cannot be reached or used."""
 
@@ -118,6 +129,10 @@ class ModelNotFound(ModelError):
 
 class ModelLoadFailed(ModelError):
     """The file is there but the engine refuses it."""
+
+
+class AdapterStale(ModelError):
+    """An adapter learned from members who may not be learned from any more."""
 
 
 class BackendFailed(ModelError):

@@ -13,6 +13,7 @@ from sususbot.archive.archive import Archive
 from sususbot.messages import Message
 from sususbot.sources.discord_export import DiscordExport
 from sususbot.sources.ingest import Ingested, ingest
+from sususbot.sources.source import Messages, Source
 
 Json = dict[str, Any]
 
@@ -139,7 +140,12 @@ def stored(folder: Path, content: bytes, name: str = "export.json") -> Path:
 def parsed(path: Path) -> tuple[list[Message], DiscordExport]:
     """All messages of a file, and the export with its faults."""
     export = DiscordExport.open(path)
-    return [message for batch in export.batches() for message in batch.messages], export
+    return messages_of(export), export
+
+
+def messages_of(source: Source) -> list[Message]:
+    """All messages of a source, read to its end."""
+    return [message for part in source.parts() if isinstance(part, Messages) for message in part.messages]
 
 
 def imported(folder: Path, *paths: Path) -> list[Ingested]:

@@ -21,9 +21,9 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from sususbot.archive.archive import Archive
-from sususbot.sources import discord_export
+from sususbot.sources import source
 from sususbot.sources.ingest import ingest
-discord_export._BATCH = 200
+source.BATCH = 200
 steps = 0
 def step():
     global steps
@@ -60,13 +60,14 @@ def run(program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_progress_is_told_after_each_batch(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sususbot.sources.discord_export._BATCH", 2)
+    monkeypatch.setattr("sususbot.sources.source.BATCH", 2)
     told: list[tuple[int, int]] = []
     path = stored(tmp_path, written(root(varied())))
     done = ingest(archive, path, lambda messages, read: told.append((messages, read)))
     assert [messages for messages, _ in told] == [2, 4, 5]
     assert told[-1] == (5, path.stat().st_size)
-    assert (done.path, done.channel.name, done.added.new, done.faults) == (path, "kitchen", 5, ())
+    assert (done.path, done.added.new, done.faults) == (path, 5, ())
+    assert [channel.name for channel in done.channels] == ["kitchen"]
 
 
 def test_each_message_knows_the_file_it_came_from(tmp_path: Path) -> None:

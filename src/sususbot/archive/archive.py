@@ -22,6 +22,7 @@ from sususbot.archive.consents import Consents
 from sususbot.archive.database import Database, Migration, Row
 from sususbot.archive.dump import Dump
 from sususbot.archive.erasure import NOBODY, Erasure
+from sususbot.archive.standing import Standings
 from sususbot.archive.upsert import FIDELITY, Added, Upsert, json_list
 from sususbot.archive.vectors import Vectors
 from sususbot.archive.words import Words
@@ -60,6 +61,7 @@ class Archive:
         self._database = Database(folder / FILE_NAME, steps)
         self.words = Words(self._database)
         self.vectors = Vectors(self._database)
+        self.standings = Standings(self._database)
         self.checkpoints = Checkpoints(self._database)
         self.erasure = Erasure(self._database, self.words, self.vectors)
         self.consents = Consents(self._database, self.erasure)
@@ -259,15 +261,6 @@ class Archive:
         near = [message.channel_id, message.id]
         rows = self._database.rows(f"{_SELECT} WHERE m.id IN ({arms}) ORDER BY m.id", [*near, reach + 1, *near, reach])
         return [_message(row[:12], _author(row[12:])) for row in rows]
-
-    def replies(self, ids: Iterable[int]) -> dict[int, int]:
-        """How many messages answer each of these by Discord's own reference; those with none are left out."""
-        rows = self._database.rows(
-            """SELECT reply_to, count(*) FROM messages WHERE reply_to IN (SELECT value FROM json_each(?))
-            AND deleted_at IS NULL GROUP BY reply_to""",
-            [json_list(ids)],
-        )
-        return dict(rows)
 
     def newest(self) -> int | None:
         """The id of the newest message, or None in an empty archive."""

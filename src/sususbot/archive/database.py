@@ -140,9 +140,9 @@ class Database:
             )
 
     def rewrite(self) -> None:
-        """Write the whole file anew: what was deleted is in no corner of it any more. Takes seconds for a million rows."""
-        # A connection of its own: it sorts in a file (unlinked at once), where ours would do so in memory.
-        with self._lock, self._told(), closing(self._connected()) as connection:
+        """Write the whole file anew: what was deleted is in no corner of it any more. Seconds for a million rows."""
+        # A connection of its own: others read on meanwhile, and it works in a file where ours would do so in memory.
+        with self._told(), closing(self._connected()) as connection:
             connection.execute("PRAGMA secure_delete=ON")
             connection.execute("VACUUM")
 

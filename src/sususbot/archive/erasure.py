@@ -141,6 +141,13 @@ class Erasure:
         )
         return {row[0] for row in rows}
 
+    def tombstones(self, author_id: int) -> list[int]:
+        """The ids of what a member said and is gone."""
+        rows = self._database.rows(
+            "SELECT id FROM messages WHERE author_id = ? AND deleted_at IS NOT NULL", [author_id]
+        )
+        return [row[0] for row in rows]
+
     def names(self, author_id: int) -> list[str]:
         """Every name they were seen with. The longest first: "@mia k" is not "@mia" and a rest."""
         rows = self._database.rows(
@@ -150,21 +157,30 @@ class Erasure:
         )
         return sorted((row[0] for row in rows if row[0] not in ("", NOBODY)), key=lambda name: (-len(name), name))
 
-    def expire(self, before: int) -> int:
-        """Tombstones for everything said before this moment (ms); gives how many messages lost their words."""
-        count = 0
+    def expire(self, before: int) -> list[int]:
+        """Tombstones for everything said before this moment (ms); gives the ids of what lost its words."""
+        gone: list[int] = []
+        if self._database.rows("SELECT 1 FROM facts WHERE name = 'expiring'"):
+            # An earlier call was ended between.
+            self._settle_expired()
         while rows := self._database.rows(
             "SELECT id, rendered, ? FROM messages WHERE created_at < ? AND deleted_at IS NULL LIMIT ?",
             [before, before, _CHUNK],
         ):
             with self._database.transaction():
-                count += self.bury(rows)
-        if count:
-            with self._database.transaction():
-                self._words.settle()
-            self._database.rewrite()
-            self._database.empty_log()
-        return count
+                self._database.execute("INSERT OR REPLACE INTO facts (name, value) VALUES ('expiring', '')")
+                self.bury(rows)
+            gone += [row[0] for row in rows]
+        if gone:
+            self._settle_expired()
+        return gone
+
+    def _settle_expired(self) -> None:
+        with self._database.transaction():
+            self._words.settle(always=True)
+        self._database.rewrite()
+        self._database.empty_log(must=True)
+        self._database.execute("DELETE FROM facts WHERE name = 'expiring'")
 
     def _unname(self, author_id: int, names: list[str]) -> None:
         """Take a member's names out of what others said to them."""

@@ -61,14 +61,14 @@ class ByteStream:
                 piece = self._unpacker.decompress(self._input, _CHUNK)
             except zlib.error:
                 self.fault = "the gzip file is damaged here"
-                return b"".join(_until_damage(before, self._input))
+                return b"".join(until_damage(before, self._input))
             self._input = self._unpacker.unused_data if self._unpacker.eof else self._unpacker.unconsumed_tail
             if piece:
                 return piece
         return b""
 
 
-def _until_damage(unpacker: "zlib._Decompress", packed: bytes) -> Iterator[bytes]:
+def until_damage(unpacker: "zlib._Decompress", packed: bytes) -> Iterator[bytes]:
     """All that can be unpacked; given the whole at once, zlib keeps it to itself when it meets the damage."""
     with contextlib.suppress(zlib.error):
         for byte in range(len(packed)):

@@ -6,12 +6,10 @@ Key meanings: Tyrrrz/DiscordChatExporter, `JsonMessageWriter`; type numbers: Dis
 """
 
 import re
-import zlib
 from typing import Any, Final
 
 from sususbot.messages import (
     DEFAULT_TYPE,
-    DISCORD_EPOCH_MS,
     REPLY_TYPE,
     Attachment,
     Author,
@@ -19,6 +17,8 @@ from sususbot.messages import (
     Reaction,
     iso_ms,
 )
+from sususbot.sources.derived_id import DerivedIds
+from sususbot.sources.raw_text import without_emoji_ids
 
 Json = dict[str, Any]
 
@@ -40,7 +40,6 @@ _TYPES: Final = {
 # A type that no one knows is kept as system text, never as something a member wrote.
 _UNKNOWN_TYPE: Final = 255
 _RAW_MENTION: Final = re.compile(r"<@!?(\d+)>")
-_CUSTOM_EMOJI: Final = re.compile(r"<a?(:\w+:)\d+>")
 
 
 class MessageReader:
@@ -49,7 +48,7 @@ class MessageReader:
     def __init__(self, channel_id: int) -> None:
         self._channel_id = channel_id
         self._authors: dict[tuple[str, str, str | None], Author] = {}
-        self._derived: set[int] = set()
+        self._derived = DerivedIds(channel_id)
 
     def message(self, item: Json) -> Message:
         """Raises one of MALFORMED when the object is not a message."""
@@ -63,7 +62,7 @@ class MessageReader:
         type_ = _type(item["type"])
         reference = item.get("reference") if type_ == REPLY_TYPE else None
         return Message(
-            id=int64(item["id"]) or self._derive_id(created_at, author.id, text),
+            id=int64(item["id"]) or self._derived.next(created_at, author.id, text),
             channel_id=self._channel_id,
             author=author,
             created_at=created_at,
@@ -87,21 +86,11 @@ class MessageReader:
             self._authors[key] = author
         return author
 
-    def _derive_id(self, created_at: int, author_id: int, text: str) -> int:
-        """An id for a message that came without one (0: older than Discord, or converted from elsewhere).
-
-        Made as Discord makes them: time above, and where Discord counts, a hash. The same message always gets the
-        same id, and ids still sort by time (below zero before 2015).
-        """
-        low = zlib.crc32(f"{self._channel_id} {author_id} {text}".encode()) & 0x3FFFFF
-        id_ = int64(((created_at - DISCORD_EPOCH_MS) << 22) | low)
-        while id_ in self._derived:
-            id_ += 1
-        self._derived.add(id_)
-        return id_
-
 
 def int64(value: object) -> int:
+    """A whole number that SQLite can hold. A float is none: as an id it was rounded. Raises one of MALFORMED."""
+    if isinstance(value, float):
+        raise TypeError(f"{value} was rounded")
     number = int(value)  # type: ignore[call-overload]  # what is no number raises, as the caller expects
     if not -(1 << 63) <= number < 1 << 63:
         raise ValueError(f"{number} is no id")
@@ -123,9 +112,7 @@ def _both_ways(text: str, mentions: list[Json]) -> tuple[str, str]:
         names = {str(user["id"]): str(user.get("nickname") or user["name"]) for user in mentions}
         content = _with_ids(text, names)
         rendered = _RAW_MENTION.sub(lambda found: f"@{names[found[1]]}" if found[1] in names else found[0], text)
-    if "<" in rendered:
-        rendered = _CUSTOM_EMOJI.sub(r"\1", rendered)
-    return content, rendered
+    return content, without_emoji_ids(rendered)
 
 
 def _with_ids(text: str, names: dict[str, str]) -> str:

@@ -1,28 +1,59 @@
-"""Export files into the archive, batch by batch: what was committed stays, whatever happens to the rest."""
+"""Sources into the archive, part by part: what was committed stays, whatever happens to the rest."""
 
 import gc
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from sususbot.archive.archive import Added, Archive
+from sususbot.archive.archive import Archive
+from sususbot.archive.upsert import Added
 from sususbot.errors import NotAnExport
-from sususbot.messages import Channel
-from sususbot.sources.discord_export import DiscordExport, Fault
+from sususbot.messages import Channel, Origin
+from sususbot.sources import source as limits
+from sususbot.sources.formats import open_source
+from sususbot.sources.source import (
+    AuthorSeen,
+    ChannelSeen,
+    Deleted,
+    Erased,
+    Fault,
+    GuildSeen,
+    Messages,
+    Part,
+    Said,
+    Source,
+)
 
-# Told after each batch: messages so far, bytes of the file read so far.
+# Told after each transaction: messages so far, bytes of the file read so far.
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """What one file gave."""
+    """What one file gave. `skipped` counts what is whole and was left out, by reason."""
 
     path: Path
-    channel: Channel
+    channels: tuple[Channel, ...]
     added: Added
     faults: tuple[Fault, ...]
+    skipped: Counter[str]
+
+
+@dataclass(slots=True)
+class Survey:
+    """What one file holds, for who wants to know before it is taken in."""
+
+    path: Path
+    channels: dict[int, Channel] = field(default_factory=dict)
+    messages: int = 0
+    authors: set[int] = field(default_factory=set)
+    first_at: int | None = None
+    last_at: int | None = None
+    deleted: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    faults: tuple[Fault, ...] = ()
 
 
 def ingest(archive: Archive, path: Path, progress: Progress = lambda _messages, _bytes: None) -> Ingested:
@@ -30,19 +61,102 @@ def ingest(archive: Archive, path: Path, progress: Progress = lambda _messages, 
 
     A file that is not whole is no error here: what is whole is taken in, and `faults` says what was not.
     """
-    export = DiscordExport.open(path)
-    archive.add_channel(export.guild, export.channel, origin="export", seen_at=export.exported_at)
-    source = archive.add_source("export", path.name)
-    added, count = Added(), 0
+    source = open_source(path)
+    writer = _Writer(archive, path.name)
+    with _collector_at_rest():
+        for group in _groups(_parts(source)):
+            writer.write(group)
+            progress(writer.messages, source.position)
+    return Ingested(path, tuple(writer.channels.values()), writer.added, tuple(source.faults), source.skipped)
+
+
+def survey(path: Path, progress: Progress = lambda _messages, _bytes: None) -> Survey:
+    """Read a file and write nothing. Raises NotAnExport."""
+    source = open_source(path)
+    found = Survey(path)
+    for part in _parts(source):
+        match part:
+            case ChannelSeen(_, channel):
+                found.channels[channel.id] = channel
+            case Deleted():
+                found.deleted += len(part.times)
+            case Messages(messages):
+                found.messages += len(messages)
+                found.authors |= {message.author.id for message in messages}
+                times = [message.created_at for message in messages]
+                found.first_at = min(times if found.first_at is None else [found.first_at, *times])
+                found.last_at = max(times if found.last_at is None else [found.last_at, *times])
+        progress(found.messages, source.position)
+    found.skipped, found.faults = source.skipped, tuple(source.faults)
+    return found
+
+
+class _Writer:
+    """Writes parts, each kind its way."""
+
+    def __init__(self, archive: Archive, name: str) -> None:
+        self._archive = archive
+        self._name = name
+        self._sources: dict[Origin, int] = {}
+        self.channels: dict[int, Channel] = {}
+        self.messages = 0
+        self.added = Added()
+
+    def write(self, group: list[Part]) -> None:
+        """All of a group or nothing."""
+        with self._archive.together():
+            for part in group:
+                self._write(part)
+
+    def _write(self, part: Part) -> None:
+        match part:
+            case Messages(messages, origin, fetched_at, state_at):
+                source = self._source(origin)
+                self.added += self._archive.add(messages, source=source, fetched_at=fetched_at, state_at=state_at)
+                self.messages += len(messages)
+            case ChannelSeen(guild, channel, origin, seen_at):
+                self._archive.add_channel(guild, channel, origin=origin, seen_at=seen_at)
+                self.channels[channel.id] = channel
+            case GuildSeen(guild, origin, seen_at):
+                self._archive.add_guild(guild, origin=origin, seen_at=seen_at)
+            case AuthorSeen(author, named_at, names):
+                spans = [(name.display_name, name.first_at, name.last_at) for name in names]
+                self._archive.dump.put_author(author, named_at, spans)
+            case Deleted(times):
+                self._archive.delete_each(times)
+            case Said(statements):
+                self._archive.consents.add(statements)
+            case Erased(author_id, at):
+                if author_id not in self._archive.erasure.erased():
+                    self._archive.erase(author_id, at=at)
+
+    def _source(self, origin: Origin) -> int:
+        if origin not in self._sources:
+            self._sources[origin] = self._archive.add_source(origin, self._name)
+        return self._sources[origin]
+
+
+def _parts(source: Source) -> Iterator[Part]:
     try:
-        with _collector_at_rest():
-            for batch in export.batches():
-                added += archive.add(batch.messages, source=source, fetched_at=export.exported_at)
-                count += len(batch.messages)
-                progress(count, batch.position)
+        yield from source.parts()
     except OSError as error:
-        raise NotAnExport(f"{path} can no longer be read ({error.strerror or error}): import it again") from error
-    return Ingested(path, export.channel, added, tuple(export.faults))
+        raise NotAnExport(
+            f"{source.path} can no longer be read ({error.strerror or error}): import it again"
+        ) from error
+
+
+def _groups(parts: Iterable[Part]) -> Iterator[list[Part]]:
+    """As many parts as suit a transaction: what a running bot saw, it saw message by message."""
+    group: list[Part] = []
+    messages = 0
+    for part in parts:
+        group.append(part)
+        messages += len(part.messages) if isinstance(part, Messages) else 0
+        if messages >= limits.BATCH or len(group) >= limits.BATCH:
+            yield group
+            group, messages = [], 0
+    if group:
+        yield group
 
 
 @contextmanager

@@ -14,7 +14,7 @@ def base() -> str:
 @contextmanager
 def api_at(http_url: str) -> Iterator[None]:
     """Within the block every new client calls on this address."""
-    global _base  # noqa: PLW0603
+    global _base
     before, _base = _base, http_url
     try:
         yield

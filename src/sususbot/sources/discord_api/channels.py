@@ -1,7 +1,8 @@
 """Which channels are read: those that were named, or all of a guild; their threads and a forum's posts come along.
 
-Only what the owner named is ever asked for. What cannot be found or read is a sentence in `refused`, and costs nothing
-but itself. Threads are listed before any history is read, so that each mention of one has its name.
+Only what the owner named is ever asked for. What cannot be found or read is a sentence in `refused`, costs nothing but
+itself, and where roles tell it is not even asked for: refusals are counted against the bot. Threads are listed before
+any history is read, so that each mention of one has its name.
 """
 
 import asyncio
@@ -14,7 +15,14 @@ from sususbot.errors import GuildUnknown
 from sususbot.messages import Channel, Guild
 from sususbot.sources.discord_api.api_message import MALFORMED, int64, storable
 from sususbot.sources.discord_api.client import Client, Refused
-from sususbot.sources.discord_api.preflight import UNKNOWN_CHANNEL, unreadable
+from sususbot.sources.discord_api.permissions import (
+    CONNECT,
+    MANAGE_THREADS,
+    READ_MESSAGE_HISTORY,
+    VIEW_CHANNEL,
+    Standing,
+)
+from sususbot.sources.discord_api.preflight import UNKNOWN_CHANNEL, no_history, unreadable
 
 Json = dict[str, Any]
 
@@ -31,9 +39,11 @@ _TYPES: Final = {
     16: "GuildMedia",
 }
 _SPOKEN: Final = frozenset({0, 2, 5, 13})
+_VOICE: Final = frozenset({2, 13})
 _FORUMS: Final = frozenset({15, 16})
 _THREADS: Final = frozenset({10, 11, 12})
-_PARENTS: Final = frozenset({0, 5}) | _FORUMS
+_TEXT: Final = 0
+_PARENTS: Final = frozenset({_TEXT, 5}) | _FORUMS
 # A channel that the bot may not view, shown without its name.
 _HIDDEN: Final = 1 << 17
 _PAGE: Final = 100
@@ -42,6 +52,7 @@ THREAD_TYPES: Final = frozenset(_TYPES[kind] for kind in _THREADS)
 
 _PUBLIC: Final = "/channels/{channel_id}/threads/archived/public"
 _PRIVATE: Final = "/channels/{channel_id}/threads/archived/private"
+_MEMBER: Final = "/guilds/{guild_id}/members/{user_id}"
 _JOINED: Final = "/channels/{channel_id}/users/@me/threads/archived/private"
 
 
@@ -53,10 +64,17 @@ class Place:
     channel: Channel
     spoken: bool
     """Messages stand in it: not so in a forum, which holds threads alone."""
-    parent: bool
-    """It may have threads."""
+    kind: int
+    """Discord's number of its type."""
+    permissions: int | None
+    """What the bot may do there, as far as that is known."""
     last_message_id: int | None
     total: int | None = None
+
+    @property
+    def parent(self) -> bool:
+        """It may have threads."""
+        return self.kind in _PARENTS
 
     @property
     def id(self) -> int:
@@ -77,12 +95,12 @@ class Survey:
     names: dict[int, str] = field(default_factory=dict)
 
 
-async def survey(client: Client, named: Sequence[int], *, whole_guild: int | None) -> Survey:
+async def survey(client: Client, own_id: int, named: Sequence[int], *, whole_guild: int | None) -> Survey:
     """Find the named channels, or with `whole_guild` every readable one of that guild; then all their threads.
 
     Raises GuildUnknown.
     """
-    finder = _Finder(client)
+    finder = _Finder(client, own_id)
     if whole_guild is not None:
         await finder.add_guild(whole_guild)
         finder.add_all(whole_guild)
@@ -126,7 +144,7 @@ def _add_found(found: Survey, parents: Mapping[int, Place], items: Iterable[Json
         try:
             parent_id = int64(item["parent_id"] or 0)
             if parent_id in parents and int64(item["id"]) not in found.places:
-                new.append(_place(parents[parent_id].guild, item))
+                new.append(_place(parents[parent_id].guild, item, parents[parent_id].permissions))
                 found.places[new[-1].id] = new[-1]
                 found.names[new[-1].id] = new[-1].name
         except MALFORMED:
@@ -145,11 +163,14 @@ async def _archived(client: Client, parent: Place) -> list[Json]:
     except Refused:
         # Nothing can be read here at all; reading the channel itself says so.
         return []
-    try:
-        return found + await _listed(client, _PRIVATE, parent)
-    except Refused:
-        # Without Manage Threads: only those private threads that the bot was invited to.
-        pass
+    if parent.kind != _TEXT:
+        return found
+    if parent.permissions is None or parent.permissions & MANAGE_THREADS:
+        try:
+            return found + await _listed(client, _PRIVATE, parent)
+        except Refused:
+            pass
+    # Without Manage Threads: only those private threads that the bot was invited to.
     try:
         return found + await _listed(client, _JOINED, parent)
     except Refused:
@@ -188,9 +209,11 @@ def _items(value: object) -> list[Json]:
 class _Finder:
     """Looks channels up, each guild once."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, own_id: int) -> None:
         self.found = Survey()
         self._client = client
+        self._own_id = own_id
+        self._standings: dict[int, Standing] = {}
         self._guilds: dict[int, Guild] = {}
         self._listed: dict[int, tuple[Guild, Json]] = {}
 
@@ -199,6 +222,8 @@ class _Finder:
         try:
             guild = (await self._client.get("/guilds/{guild_id}", guild_id=guild_id)).json
             channels = (await self._client.get("/guilds/{guild_id}/channels", guild_id=guild_id)).json
+            member = (await self._client.get(_MEMBER, guild_id=guild_id, user_id=self._own_id)).json
+            self._standings[guild_id] = Standing.read(guild, member, self._own_id)
         except Refused as refused:
             raise GuildUnknown(
                 f"the server {guild_id} does not exist or the bot is not on it: check GUILD_ID, and invite the bot"
@@ -235,21 +260,44 @@ class _Finder:
         self._take(self._guilds[int64(guild_id)], item)
 
     def _take(self, guild: Guild, item: Json) -> None:
-        place = _place(guild, item)
-        if not (place.spoken or place.parent):
-            self.found.refused[place.id] = f"#{place.name} holds no messages: name the channels in it instead"
+        place = _place(guild, item, self._permissions(guild, item))
+        reason = _closed(place)
+        if reason is not None:
+            self.found.refused[place.id] = reason
             return
         self.found.places[place.id] = place
         self.found.names[place.id] = place.name
+
+    def _permissions(self, guild: Guild, item: Json) -> int | None:
+        """Of a thread, those of its channel."""
+        if int(item["type"]) in _THREADS:
+            parent = self._listed.get(int64(item.get("parent_id") or 0))
+            return None if parent is None else self._standings[guild.id].permissions(parent[1])
+        return self._standings[guild.id].permissions(item)
+
+
+def _closed(place: Place) -> str | None:
+    """Why a channel need not be asked for its history."""
+    if not (place.spoken or place.parent):
+        return f"#{place.name} holds no messages: name the channels in it instead"
+    if place.permissions is None:
+        return None
+    if not place.permissions & VIEW_CHANNEL:
+        return unreadable(place.name)
+    if place.kind in _VOICE and not place.permissions & CONNECT:
+        return unreadable(place.name, right="Connect")
+    if not place.permissions & READ_MESSAGE_HISTORY:
+        return no_history(place.name)
+    return None
 
 
 def _not_there(channel_id: int, refused: Refused) -> str:
     if refused.code == UNKNOWN_CHANNEL or refused.status == 404:
         return f"there is no channel {channel_id}: check CHANNELS and CHANNEL_ID"
-    return unreadable(str(channel_id), refused)
+    return unreadable(str(channel_id))
 
 
-def _place(guild: Guild, item: Json) -> Place:
+def _place(guild: Guild, item: Json, permissions: int | None) -> Place:
     kind, parent_id, last = int(item["type"]), item.get("parent_id"), item.get("last_message_id")
     topic = item.get("topic")
     channel = Channel(
@@ -265,7 +313,8 @@ def _place(guild: Guild, item: Json) -> Place:
         guild,
         channel,
         spoken=kind in _SPOKEN | _THREADS,
-        parent=kind in _PARENTS,
+        kind=kind,
+        permissions=permissions,
         last_message_id=None if last is None or kind in _FORUMS else int64(last),
         total=count if kind in _THREADS and isinstance(count, int) else None,
     )

@@ -88,17 +88,19 @@ class Client:
     ) -> None:
         await self._session.close()
 
-    async def get(self, route: str, query: Mapping[str, str] | None = None, **places: int) -> Answer:
+    async def get(
+        self, route: str, query: Mapping[str, str] | None = None, *, patient: bool = False, **places: int
+    ) -> Answer:
         """`route` as Discord's documents write it; its first placeholder is the resource that has a window of its own.
 
-        Raises Refused and DiscordError.
+        A `patient` request goes when no other waits. Raises Refused and DiscordError.
         """
         path = route.format_map(places)
         resource = str(next(iter(places.values()), ""))
         failures = time_outs = 0
         failing_since = 0.0
         while True:
-            async with self._limiter.turn(route, resource) as turn:
+            async with self._limiter.turn(route, resource, patient=patient) as turn:
                 try:
                     timeout = min(self._timeout * 2**time_outs, _LAST_TIMEOUT)
                     answer = await self._once(path, query, turn, timeout)

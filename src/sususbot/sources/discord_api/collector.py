@@ -76,14 +76,14 @@ async def collect(
     async with Client(token, limiter or Limiter(requests_per_second), backoff=backoff) as client:
         own = await own_id(client)
         await check_intent(client)
-        found = await _survey(client, wanted)
+        found = await _survey(client, own, wanted)
         reader = MessageReader(found.roles, found.names)
         with Writer(archive, reader, wanted.max_messages) as writer:
             tracks = Tracks(requests_per_second, lambda: (writer.added.new, client.requests), tell)
             return await _Run(client, Pages(client, own), writer, wanted, found, tracks).run()
 
 
-async def _survey(client: Client, wanted: Wanted) -> Survey:
+async def _survey(client: Client, own: int, wanted: Wanted) -> Survey:
     whole = None
     if wanted.everything:
         whole = wanted.guild_id
@@ -91,7 +91,7 @@ async def _survey(client: Client, wanted: Wanted) -> Survey:
             whole = whole or await guild_of(client, channel_id)
         if whole is None:
             raise ChannelUnknown("--all needs to know the server: set GUILD_ID, or name a channel of it in CHANNELS")
-    return await survey(client, () if wanted.everything else wanted.channels, whole_guild=whole)
+    return await survey(client, own, () if wanted.everything else wanted.channels, whole_guild=whole)
 
 
 class _Run:
@@ -160,7 +160,7 @@ class _Run:
         """None where Discord's search index is not ready, or not for us."""
         query = {"channel_id": str(place.id), "limit": "1"}
         try:
-            answer = await self._client.get(_SEARCH, query, guild_id=place.guild.id)
+            answer = await self._client.get(_SEARCH, query, patient=True, guild_id=place.guild.id)
         except (Refused, DiscordError):
             return None
         total = answer.json.get("total_results") if answer.status == 200 else None

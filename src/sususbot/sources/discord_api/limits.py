@@ -180,8 +180,8 @@ class Refusals:
             self._at.popleft()
         if len(self._at) >= self._allowed:
             raise RateLimited(
-                f"Discord refused {len(self._at)} requests within {self._seconds / 60:.0f} minutes, and many more would "
-                "ban this address: check the bot's permissions, and run the same command again in 10 minutes"
+                f"Discord refused {len(self._at)} requests within {self._seconds / 60:.0f} minutes, and more of them "
+                "would ban this address: check the bot's permissions, and run the same command again in 10 minutes"
             )
 
 
@@ -195,24 +195,47 @@ class Limiter:
         self.now = now
         self._pace = Pace(per_second)
         self._at_pace = asyncio.Lock()
+        self._waiting = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
         self._limit = limit
         self._per = per
         self._windows: dict[tuple[str, str], tuple[Window, asyncio.Lock]] = {}
         self._buckets: dict[str, str] = {}
 
     @asynccontextmanager
-    async def turn(self, route: str, resource: str) -> AsyncIterator["Turn"]:
-        """Wait for the window of this route and resource (channel, guild) and for the pace; hold the window meanwhile."""
+    async def turn(self, route: str, resource: str, *, patient: bool = False) -> AsyncIterator["Turn"]:
+        """Wait for the window of this route and resource (channel, guild) and for the pace, then hold the window.
+
+        A `patient` turn lets all others go first.
+        """
         window, lock = self._window(route, resource)
         async with lock:
             await self._until(window.opens_at)
+            while patient and self._waiting:
+                await self._quiet.wait()
+            await self._keep_pace()
+            yield Turn(self, route, window)
+
+    async def _keep_pace(self) -> None:
+        self._waiting += 1
+        self._quiet.clear()
+        try:
             async with self._at_pace:
                 await self._until(self._pace.opens_at)
                 self._pace.sent(self.now())
-            yield Turn(self, route, window)
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                self._quiet.set()
 
     async def _until(self, opens_at: Callable[[float], float]) -> None:
-        while (at := opens_at(now := self.now())) > now:
+        """Until that time has come; it may be put off meanwhile."""
+        while True:
+            now = self.now()
+            at = opens_at(now)
+            if at <= now:
+                return
             await asyncio.sleep(at - now)
 
     def _window(self, route: str, resource: str) -> tuple[Window, asyncio.Lock]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from sususbot.sources.discord_api.api_message import MALFORMED, hides_words, int64
 from sususbot.sources.discord_api.channels import Place
 from sususbot.sources.discord_api.client import Client, Refused
-from sususbot.sources.discord_api.preflight import Unreadable, check_history, check_intent, unreadable
+from sususbot.sources.discord_api.preflight import Unreadable, check_history, check_intent, refusal
 
 Json = dict[str, Any]
 
@@ -70,7 +70,7 @@ class Pages:
         try:
             answer = (await self._client.get(_ROUTE, query, channel_id=place.id)).json
         except Refused as refused:
-            raise Unreadable(unreadable(place.name, refused)) from refused
+            raise Unreadable(refusal(place.name, refused)) from refused
         # What lies on the wrong side of the id was not asked for, and a reading would never come to its end.
         items = {id_: item for id_, item in _by_id(answer) if after < id_ < before}
         page = Page(tuple(sorted(items.items(), key=lambda item: item[0], reverse=True)), fetched_at)

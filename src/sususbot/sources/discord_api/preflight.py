@@ -46,7 +46,7 @@ async def check_history(client: Client, channel_id: int, name: str, message_id: 
         if refused.status == 403:
             raise Unreadable(no_history(name)) from refused
         if refused.code == UNKNOWN_CHANNEL:
-            raise Unreadable(unreadable(name, refused)) from refused
+            raise Unreadable(gone(name)) from refused
         return False
     return True
 
@@ -58,8 +58,14 @@ def no_history(name: str) -> str:
     )
 
 
-def unreadable(name: str, refused: Refused) -> str:
+def unreadable(name: str, *, right: str = "View Channel") -> str:
+    return f"the bot may not read #{name}: give its role {right} there, then run the same command again"
+
+
+def gone(name: str) -> str:
+    return f"#{name} does not exist any more: what was read of it is kept"
+
+
+def refusal(name: str, refused: Refused) -> str:
     """What a refused channel is told as."""
-    if refused.status == 404:
-        return f"#{name} does not exist any more"
-    return f"the bot may not see #{name}: give its role View Channel there, then run the same command again"
+    return gone(name) if refused.status == 404 else unreadable(name)
