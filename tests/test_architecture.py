@@ -17,7 +17,7 @@ PACKAGE: Final = Path(__file__).parents[1] / "src" / "sususbot"
 # Low to high. What stands in one line never imports its neighbours.
 LAYERS: Final = (
     ("messages", "errors"),
-    ("settings", "chat_format"),
+    ("settings", "chat_format", "artifacts", "notice"),
     ("archive", "model", "standin"),
     ("sources", "corpus", "memory", "safety"),
     ("forgetting", "training", "responder"),
@@ -34,6 +34,10 @@ FENCES: Final = {
     "transformers": ("memory.embedding",),
     "tokenizers": ("memory.embedding",),
     "sentencepiece": ("corpus.tokens",),
+    "py3langid": ("corpus.languages",),
+    "matplotlib": ("corpus.charts",),
+    "jinja2": ("corpus.page",),
+    "markupsafe": ("corpus.page",),
     "phonenumbers": ("corpus.privacy",),
     "stdnum": ("corpus.privacy",),
     "huggingface_hub": ("memory.embedding",),

@@ -18,6 +18,7 @@ from sususbot.errors import SususError
 COMMANDS: Final = {
     "import": ("sususbot.cli.importing:import_", "Export files into the archive."),
     "backfill": ("sususbot.cli.backfilling:backfill", "Channel history through Discord's API into the archive."),
+    "analyze": ("sususbot.cli.analyzing:analyze", "What the archive holds: terminal, page, JSON."),
     "build": ("sususbot.cli.building:build", "Archive into a corpus of training samples."),
     "index": ("sususbot.cli.indexing:index", "Archive into long-term memory."),
     "chat": ("sususbot.cli.chat:chat", "Talk in the terminal."),

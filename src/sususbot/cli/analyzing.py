@@ -1,0 +1,77 @@
+"""`sususbot analyze`: what the archive holds, in the terminal, as one HTML page and as JSON."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sususbot.cli.main import Place
+from sususbot.cli.output import bar, print_json, say
+
+if TYPE_CHECKING:
+    from sususbot.corpus.analysis import Analysis
+
+
+@click.command("analyze", epilog="Example:  sususbot analyze --timezone Europe/Berlin")
+@click.option("--timezone", metavar="NAME", help="Whose hours and days, e.g. Europe/Berlin.  [default: this machine's]")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Where the page goes.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole analysis as one JSON object.")
+@click.pass_obj
+def analyze(place: Place, timezone: str | None, html: Path | None, as_json: bool) -> None:
+    """Report what the archive holds, what cleaning would do with it, and what training on it would take.
+
+    The page goes to reports/analysis.html in the data folder. Words stand in it only of members who may be quoted.
+    """
+    analysis = _analysis(place, timezone, quiet=as_json)
+    if as_json:
+        print_json(analysis)
+    else:
+        from sususbot.cli.analysis import show
+
+        show(analysis)
+    _write_page(analysis, html or place.data / "reports" / "analysis.html")
+
+
+def _analysis(place: Place, timezone: str | None, *, quiet: bool) -> "Analysis":
+    from sususbot.cli.build import load_settings, open_archive
+    from sususbot.corpus import cost, statistics
+    from sususbot.corpus.activity import Clock
+    from sususbot.corpus.clean import rules_without
+    from sususbot.corpus.segment import Linking
+    from sususbot.corpus.tokens import token_counter
+
+    settings = load_settings(place)
+    clock = Clock(timezone)
+    with open_archive(place, filled=True) as archive, bar("analyzing", quiet=quiet) as progress:
+        return statistics.analyze(
+            archive,
+            clock,
+            token_counter(),
+            cost.cards_here(),
+            rules=rules_without(settings.clean_off),
+            linking=Linking(run_ms=settings.run_seconds * 1000, silence_ms=settings.silence_minutes * 60_000),
+            sample_tokens=settings.sample_tokens,
+            progress=progress.messages,
+        )
+
+
+def _write_page(analysis: "Analysis", path: Path) -> None:
+    """Write it aside and put it in its place, so that a page is whole or the old one."""
+    from sususbot.corpus.page import page
+    from sususbot.errors import MissingExtra, SettingsError
+
+    try:
+        text = page(analysis)
+    except MissingExtra as error:
+        say(f"no page was made: {error}")
+        return
+    aside = path.with_name(f"{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_text(text, encoding="utf-8", newline="\n")
+        aside.replace(path)
+    except OSError as error:
+        raise SettingsError(
+            f"the page cannot be written to {path} ({error.strerror}): choose another by --html"
+        ) from error
+    say(f"page:  {path}")

@@ -1,0 +1,98 @@
+"""The analysis as one HTML file: nothing loaded, nothing run, every word of a member escaped.
+
+Every figure stands in a `<data>` element whose `data-figure` is its path in the analysis as `--json` prints it, so that
+page and archive can be compared. The policy in its head lets a browser use the style sheet inside, and nothing else.
+"""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any, Final
+
+import orjson
+
+from sususbot.corpus import report
+from sususbot.corpus.analysis import Analysis
+from sususbot.errors import MissingExtra
+
+# Rows shown; `--json` has them all.
+LIMITS: Final[Mapping[str, int]] = {"authors": 30, "channels": 30, "pairs": 12, "words": 12, "languages": 10}
+SECTIONS: Final = (
+    ("summary", "Summary"),
+    ("time", "Over time"),
+    ("week", "Hours"),
+    ("members", "Members"),
+    ("lengths", "Lengths"),
+    ("reactions", "Reactions"),
+    ("answers", "Who answers whom"),
+    ("emoji", "Emoji"),
+    ("words", "Words"),
+    ("languages", "Languages"),
+    ("repetition", "Duplicates and spam"),
+    ("cleaning", "Cleaning"),
+    ("conversations", "Conversations"),
+    ("training", "Training"),
+)
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+def page(analysis: Analysis) -> str:
+    """The whole file. Raises MissingExtra where its libraries are not installed."""
+    try:
+        import jinja2
+        from markupsafe import Markup, escape
+
+        from sususbot.corpus.charts import pictures
+
+        drawn = pictures(analysis)
+    except ImportError as error:
+        raise MissingExtra("the HTML report", "analyze") from error
+    values = as_json(analysis)
+
+    def figure(path: str, form: str = "number") -> Markup:
+        text = report.FORMATS[form](report.at(values, path))
+        return Markup(f'<data data-figure="{escape(path)}" value="{escape(_value(report.at(values, path)))}">') + (
+            escape(text) + Markup("</data>")
+        )
+
+    def told(sentence: str) -> Markup:
+        parts = report.parts(sentence)
+        return Markup("").join(figure(*part) if isinstance(part, tuple) else escape(part) for part in parts)
+
+    style = _text("page.css")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return (
+        environment.from_string(_text("page.html"))
+        .render(
+            a=values,
+            f=figure,
+            told=told,
+            pictures=drawn,
+            findings=report.findings(analysis),
+            sections=SECTIONS,
+            limits=LIMITS,
+            days=_DAYS,
+            languages=report.LANGUAGES,
+            style=style,
+            style_hash=f"sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}",
+        )
+        .lstrip()
+    )
+
+
+def as_json(analysis: Analysis) -> dict[str, Any]:
+    """The analysis as `--json` prints it."""
+    values: dict[str, Any] = orjson.loads(orjson.dumps(analysis))
+    return values
+
+
+def _value(value: object) -> str:
+    """For machines: a number as it is, anything else as JSON."""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _text(name: str) -> str:
+    return (resources.files("sususbot.corpus") / name).read_text(encoding="utf-8")

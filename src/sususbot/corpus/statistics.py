@@ -1,0 +1,362 @@
+"""One pass over the archive that counts everything `sususbot analyze` shows.
+
+Messages stream from the archive through cleaning, consent and segmentation, as they will when a corpus is built, and
+are counted on their way: raw ones by time, place, author and repetition, those that cleaning keeps by tokens, words and
+language, then the conversations of those who may be learned from. What is held are counters, the ids of one channel and
+the conversations still open.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from itertools import dropwhile, islice
+from typing import Final
+
+from sususbot.archive.archive import Archive
+from sususbot.chat_format import one_line, speaker
+from sususbot.corpus import cost
+from sususbot.corpus.activity import Activity, Clock
+from sususbot.corpus.analysis import (
+    Analysis,
+    Bin,
+    Cleaning,
+    Conversations,
+    Duplicates,
+    Lengths,
+    Overview,
+    Quoted,
+    RuleExample,
+    RuleRow,
+)
+from sususbot.corpus.clean import ALL, RULES, Cleaned, Verdict, clean
+from sususbot.corpus.consent import consented
+from sususbot.corpus.emoji import EmojiCount
+from sususbot.corpus.keywords import WordCount
+from sususbot.corpus.languages import ENOUGH, LanguageCount
+from sususbot.corpus.members import Members, Permits, Veil, quoted, share
+from sususbot.corpus.repetition import DuplicateCount, SpamCount
+from sususbot.corpus.samples import line_tokens
+from sususbot.corpus.segment import Conversation, Linking, segment
+from sususbot.corpus.tally import Tally
+from sususbot.corpus.tokens import ESTIMATE, TokenCounter
+from sususbot.errors import ArchiveEmpty
+from sususbot.messages import WRITTEN_TYPES, Author, Message
+
+SHOWN_TEXTS: Final = 8
+SAMPLE_TOKENS: Final = 1024
+CONVERSATION_RULE: Final = (
+    "messages hang together by reply, mention, an answer in turn or few speakers; 30 minutes of silence end it"
+)
+
+_STEP: Final = 1000
+_BATCH: Final = 256
+_TOKEN_BINS: Final = (1, 5, 9, 17, 33, 65, 129, 257)
+_MESSAGE_BINS: Final = (1, 2, 3, 5, 9, 17, 33, 65)
+
+
+def analyze(
+    archive: Archive,
+    clock: Clock,
+    tokens: TokenCounter,
+    cards: Sequence[cost.Card] = (),
+    *,
+    rules: Set[str] = ALL,
+    linking: Linking | None = None,
+    sample_tokens: int = SAMPLE_TOKENS,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Analysis:
+    """All that can be said. `progress` is told (messages done, messages in all). Raises ArchiveEmpty."""
+    counting = _Pass(archive, clock, tokens, sample_tokens)
+    counting.run(rules, linking, progress)
+    return counting.result(cards)
+
+
+class _Pass:
+    def __init__(self, archive: Archive, clock: Clock, tokens: TokenCounter, sample_tokens: int) -> None:
+        self._archive = archive
+        self._clock = clock
+        self._tokens = tokens
+        self._counts = archive.counts()
+        self._there = self._counts.messages - self._counts.deleted
+        self._permits = Permits(archive.consents, archive.authors())
+        self._activity = Activity(clock)
+        self._members = Members(self._permits)
+        self._emoji = EmojiCount()
+        self._words = WordCount()
+        self._languages = LanguageCount(-(-self._there // ENOUGH) or 1)
+        self._duplicates = DuplicateCount()
+        self._spam = SpamCount()
+        self._tally = Tally(quotable=self._permits.quotable)
+        self._totals: Counter[str] = Counter()
+        self._people: set[int] = set()
+        self._bots: set[int] = set()
+        self._lengths: Counter[int] = Counter()
+        # Tokens of the messages in conversations that are still open.
+        self._open: dict[int, int] = {}
+        self._names = NameTokens(tokens)
+        self._talk = ConversationCount(sample_tokens)
+        self._learned_messages = 0
+        self._learned_tokens = 0
+
+    def run(self, rules: Set[str], linking: Linking | None, progress: Callable[[int, int], None]) -> None:
+        messages = self._watched(self._archive.history(), progress)
+        stream = self._tally.count(clean(messages, rules, self._permits.people))
+        for conversation in segment(consented(self._kept(stream), self._permits.learnable), linking):
+            self._converse(conversation)
+
+    # -- counting
+
+    def _watched(self, messages: Iterable[Message], progress: Callable[[int, int], None]) -> Iterator[Message]:
+        for number, message in enumerate(messages, start=1):
+            self._see(message)
+            if number % _STEP == 0:
+                progress(number, self._there)
+            yield message
+
+    def _see(self, message: Message) -> None:
+        self._members.pass_by(message)
+        self._totals["messages"] += 1
+        if message.type not in WRITTEN_TYPES:
+            self._totals["by_discord"] += 1
+            return
+        if message.author.is_bot:
+            self._totals["by_bots"] += 1
+            self._bots.add(message.author.id)
+            return
+        author_id = message.author.id
+        self._people.add(author_id)
+        for what, there in (
+            ("edited", message.edited_at is not None),
+            ("pinned", message.pinned),
+            ("with_files", bool(message.attachments)),
+        ):
+            self._totals[what] += there
+        self._members.add(message, self._activity.add(message))
+        self._duplicates.add(message, quotable=author_id in self._permits.quotable)
+        self._spam.add(message)
+        if author_id not in self._permits.refused:
+            self._emoji.add(message.content)
+
+    def _kept(self, stream: Iterable[Cleaned]) -> Iterator[Cleaned]:
+        """The same stream, what cleaning keeps counted; many at a time, since a tokenizer likes that."""
+        for batch in batched(stream, _BATCH):
+            kept = [cleaned for cleaned in batch if cleaned.verdict is Verdict.KEPT]
+            parts = iter(line_tokens([part for cleaned in kept for part in cleaned.parts], self._tokens.count))
+            for cleaned in kept:
+                self._count(cleaned, sum(next(parts) for _ in cleaned.parts))
+            yield from batch
+
+    def _count(self, cleaned: Cleaned, tokens: int) -> None:
+        author_id = cleaned.message.author.id
+        self._lengths[tokens] += 1
+        self._members.add_tokens(author_id, tokens)
+        self._words.add(author_id, cleaned.text)
+        self._languages.add(cleaned.text)
+        if author_id in self._permits.learnable:
+            self._open[cleaned.message.id] = tokens
+
+    def _converse(self, conversation: Conversation) -> None:
+        """A conversation is trained on when somebody answers in it: so is it built, too."""
+        lines = conversation.lines
+        said = sum(self._open.pop(line.message.id) for line in lines)
+        names = sum(self._names.of(line.message.author) * len(line.parts) for line in lines)
+        self._talk.add(conversation, said + names)
+        if has_answer(conversation):
+            self._learned_messages += len(lines)
+            self._learned_tokens += said + names
+
+    # -- results
+
+    def result(self, cards: Sequence[cost.Card]) -> Analysis:
+        if not self._people:
+            raise ArchiveEmpty("nobody wrote anything in this archive: run  sususbot import FILE  first")
+        veil = self._members.veil()
+        reacted = self._quote(self._members.favourites, veil)
+        return Analysis(
+            overview=self._overview(),
+            volume=self._activity.volume(),
+            week=self._activity.week(),
+            channels=self._activity.channels(
+                {channel.id: channel for channel in self._archive.channels()}, self._talk.by_channel
+            ),
+            authors=self._members.authors(self._clock),
+            lengths=self._length(),
+            reactions=self._members.reactions(reacted),
+            answers=self._members.answers(),
+            emoji=self._emoji.result(),
+            words=self._words.result(
+                {id_: name for id_, name in self._members.named.items() if id_ in self._permits.quotable}, veil.words
+            ),
+            languages=self._languages.result(),
+            duplicates=Duplicates(
+                self._duplicates.compared,
+                self._duplicates.repeats,
+                share(self._duplicates.repeats, self._duplicates.compared),
+                self._quote(self._duplicates.most_said(SHOWN_TEXTS), veil),
+                self._duplicates.repeaters(self._members.named),
+            ),
+            spam=self._spam.result(),
+            cleaning=self._cleaning(veil),
+            conversations=self._talk.result(),
+            training=cost.training(self._learned_messages, self._learned_tokens, cards),
+        )
+
+    def _overview(self) -> Overview:
+        guild = self._archive.guild()
+        whole = self._activity.whole
+        return Overview(
+            server=one_line(guild.name) if guild is not None else "",
+            timezone=self._clock.name,
+            messages=self._totals["messages"],
+            written=whole.messages,
+            by_bots=self._totals["by_bots"],
+            by_discord=self._totals["by_discord"],
+            deleted=self._counts.deleted,
+            edited=self._totals["edited"],
+            pinned=self._totals["pinned"],
+            with_files=self._totals["with_files"],
+            authors=len(self._people),
+            bots=len(self._bots),
+            channels=self._activity.places,
+            first=self._clock.iso(whole.first),
+            last=self._clock.iso(whole.last),
+            days=self._activity.days,
+            active_days=self._activity.active_days,
+            origins={str(origin): count for origin, count in self._archive.origins().items()},
+        )
+
+    def _length(self) -> Lengths:
+        lengths = self._lengths
+        messages, tokens = lengths.total(), sum(length * count for length, count in lengths.items())
+        return Lengths(
+            tokenizer=self._tokens.name,
+            exact=self._tokens.name != ESTIMATE,
+            messages=messages,
+            tokens=tokens,
+            mean=round(tokens / messages, 1) if messages else 0.0,
+            median=percentile(lengths, 0.5),
+            p90=percentile(lengths, 0.9),
+            p99=percentile(lengths, 0.99),
+            longest=max(lengths, default=0),
+            bins=bins(lengths, _TOKEN_BINS),
+        )
+
+    def _cleaning(self, veil: Veil) -> Cleaning:
+        tally = self._tally
+        rules = tuple(
+            RuleRow(
+                name,
+                what,
+                tally.rules[name].changed,
+                tally.rules[name].dropped,
+                tuple(
+                    RuleExample(veil.shown(example.before), veil.shown(example.after))
+                    for example in tally.rules[name].examples
+                    if example.before or example.after
+                ),
+            )
+            for name, what in RULES.items()
+        )
+        kept = tally.verdicts[Verdict.KEPT]
+        dropped = tally.messages - kept
+        return Cleaning(tally.messages, kept, share(kept, tally.messages), tally.changed, dropped, rules)
+
+    def _quote(self, chosen: Iterable[tuple[int, int]], veil: Veil) -> tuple[Quoted, ...]:
+        """(message id, count) as what may be shown of it, in this order."""
+        counts = dict(chosen)
+        messages = self._archive.messages(counts)
+        channels = {channel.id: channel for channel in self._archive.channels()}
+        return tuple(
+            quoted(messages[id_], count, channels=channels, clock=self._clock, veil=veil)
+            for id_, count in counts.items()
+            if id_ in messages
+        )
+
+
+class NameTokens:
+    """What the name before a line takes."""
+
+    def __init__(self, tokens: TokenCounter) -> None:
+        self._tokens = tokens
+        self._known: dict[int, int] = {}
+
+    def of(self, author: Author) -> int:
+        if author.id not in self._known:
+            self._known[author.id] = self._tokens.count([f"{speaker(author.display_name)}:"])[0]
+        return self._known[author.id]
+
+
+def has_answer(conversation: Conversation) -> bool:
+    """Whether anybody says something to learn after another spoke."""
+    first = conversation.lines[0].message.author.id
+    answers = dropwhile(lambda line: line.message.author.id == first, conversation.lines)
+    return any(not line.marked for line in answers)
+
+
+class ConversationCount:
+    """Counts conversations as they end."""
+
+    def __init__(self, sample_tokens: int) -> None:
+        self._sample_tokens = sample_tokens
+        self.by_channel: Counter[int] = Counter()
+        self._messages: Counter[int] = Counter()
+        self._minutes: Counter[int] = Counter()
+        self._tokens: Counter[int] = Counter()
+        self._speakers = 0
+        self._alone = 0
+
+    def add(self, conversation: Conversation, tokens: int) -> None:
+        lines = conversation.lines
+        speakers = len({cleaned.message.author.id for cleaned in lines})
+        self.by_channel[conversation.channel_id] += 1
+        self._messages[len(lines)] += 1
+        self._minutes[(lines[-1].message.created_at - lines[0].message.created_at) // 60_000] += 1
+        self._tokens[tokens] += 1
+        self._speakers += speakers
+        self._alone += speakers == 1
+
+    def result(self) -> Conversations:
+        sizes = self._messages
+        number, messages = sizes.total(), sum(size * count for size, count in sizes.items())
+        return Conversations(
+            rule=CONVERSATION_RULE,
+            conversations=number,
+            messages=messages,
+            alone=self._alone,
+            mean_messages=round(messages / number, 1) if number else 0.0,
+            median_messages=percentile(sizes, 0.5),
+            p90_messages=percentile(sizes, 0.9),
+            longest_messages=max(sizes, default=0),
+            median_minutes=percentile(self._minutes, 0.5),
+            mean_speakers=round(self._speakers / number, 1) if number else 0.0,
+            bins=bins(sizes, _MESSAGE_BINS),
+            median_tokens=percentile(self._tokens, 0.5),
+            sample_tokens=self._sample_tokens,
+            longer_than_sample=sum(count for size, count in self._tokens.items() if size > self._sample_tokens),
+        )
+
+
+def batched(stream: Iterable[Cleaned], size: int) -> Iterator[list[Cleaned]]:
+    """So many at a time (itertools has it from Python 3.12)."""
+    iterator = iter(stream)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def percentile(counts: Counter[int], part: float) -> int:
+    """The smallest size that this part of all do not exceed."""
+    needed, seen = part * counts.total(), 0
+    for size in sorted(counts):
+        seen += counts[size]
+        if seen >= needed:
+            return size
+    return 0
+
+
+def bins(counts: Counter[int], starts: Sequence[int]) -> tuple[Bin, ...]:
+    """Counts in classes that begin at these sizes; the last is open, the first takes what is smaller, too."""
+    ends = [start - 1 for start in starts[1:]]
+    return tuple(
+        Bin(low, high, sum(count for size, count in counts.items() if (size >= low or low == starts[0])
+                           and (high is None or size <= high)))
+        for low, high in zip(starts, [*ends, None], strict=True)
+    )  # fmt: skip
