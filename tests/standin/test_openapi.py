@@ -46,7 +46,11 @@ async def test_every_route_validates(described: Validator, place: Place) -> None
                 server.react(target, place.bob, "👍")
                 server.react(target, place.bob, "party:123456")
                 path = route.template.format(
-                    guild_id=place.world.guild_id, channel_id=channel.id, message_id=target.id, emoji_name="👍"
+                    guild_id=place.world.guild_id,
+                    channel_id=channel.id,
+                    message_id=target.id,
+                    emoji_name="👍",
+                    user_id=place.bob.id,
                 )
                 body = {"content": "hi", "nonce": "1", "message_reference": {"message_id": str(target.id)}}
                 response = await rest(route.method, path, body if route.method in ("POST", "PATCH") else None)

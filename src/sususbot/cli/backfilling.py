@@ -45,7 +45,9 @@ def backfill(
 
     from sususbot.cli.build import load_settings, open_archive
     from sususbot.errors import SettingsError
+    from sususbot.sources.discord_api.client import Client
     from sususbot.sources.discord_api.collector import Wanted, collect
+    from sususbot.sources.discord_api.limits import Limiter
 
     settings = load_settings(place)
     if settings.discord_token is None:
@@ -62,14 +64,8 @@ def backfill(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with open_archive(place) as archive:
         with bar("reading", total=1.0, quiet=as_json) as progress:
-            work = collect(
-                archive,
-                settings.discord_token,
-                wanted,
-                requests_per_second=settings.requests_per_second,
-                tell=_Teller(progress, quiet=as_json),
-            )
-            collected = asyncio.run(work)
+            client = Client(settings.discord_token, Limiter(settings.requests_per_second))
+            collected = asyncio.run(collect(archive, client, wanted, tell=_Teller(progress, quiet=as_json)))
         held = archive.counts().messages
     _report(collected, wanted, held, as_json=as_json)
 

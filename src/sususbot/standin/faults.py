@@ -5,6 +5,7 @@ stand-in behaves. Faults decide nothing themselves; `api` and `gateway` ask for 
 """
 
 import random
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -120,6 +121,8 @@ class Armed:
 class Faults:
     def __init__(self) -> None:
         self.weather: Weather | None = None
+        self.struck: Counter[Kind] = Counter()
+        """How often each kind went wrong by now."""
         self._scripted: list[_Scripted] = []
         self._armed: dict[GatewayFault, Armed] = {}
 
@@ -144,6 +147,12 @@ class Faults:
         return sum(count for count in left if count is not None)
 
     def take(self, method: str, path: str, route: str | None) -> Fault | None:
+        fault = self._next(method, path, route)
+        if fault is not None:
+            self.struck[fault.kind] += 1
+        return fault
+
+    def _next(self, method: str, path: str, route: str | None) -> Fault | None:
         for index, entry in enumerate(self._scripted):
             if entry.matches(method, path, route):
                 if entry.left is not None:

@@ -94,6 +94,11 @@ def member_json(world: World, user: User) -> Json:
     }
 
 
+def guild_member_json(world: World, user: User) -> Json:
+    """With the user, as it stands by itself."""
+    return member_json(world, user) | {"user": user_json(user), "banner": None}
+
+
 def channel_json(world: World, channel: Channel) -> Json:
     last = channel.history.last_id
     rendered: Json = {
@@ -204,7 +209,7 @@ def guild_create_json(world: World) -> Json:
         "unavailable": False,
         "member_count": len(world.users),
         "voice_states": [],
-        "members": [member_json(world, world.bot) | {"user": user_json(world.bot)}],
+        "members": [guild_member_json(world, world.bot)],
         "channels": channels,
         "threads": threads,
         "presences": [],

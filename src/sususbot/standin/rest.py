@@ -117,6 +117,14 @@ def get_active_threads(call: Call) -> Answer:
     return Answer(body=body)
 
 
+def get_member(call: Call) -> Answer:
+    _own_guild(call)
+    user = call.world.users.get(checked_id("user_id", call.params["user_id"]))
+    if user is None:
+        raise errors.unknown_member()
+    return Answer(body=render.guild_member_json(call.world, user))
+
+
 def search_messages(call: Call) -> Answer:
     """How many messages there are, in one channel or in all that may be read, and the newest of them."""
     _own_guild(call)

@@ -34,6 +34,7 @@ ROUTES = (
     Route("GET", "/guilds/{guild_id}", "other", rest.get_guild),
     Route("GET", "/guilds/{guild_id}/channels", "other", rest.get_channels),
     Route("GET", "/guilds/{guild_id}/threads/active", "other", rest.get_active_threads),
+    Route("GET", "/guilds/{guild_id}/members/{user_id}", "other", rest.get_member),
     Route("GET", "/guilds/{guild_id}/messages/search", "search", rest.search_messages),
     Route("GET", "/channels/{channel_id}", "other", rest.get_channel),
     Route("GET", f"{_ARCHIVED}/public", "threads", threads.get_public),

@@ -66,6 +66,7 @@ class Client:
         patience: float = _PATIENCE,
     ) -> None:
         self.requests = 0
+        self.per_second = limiter.per_second
         self._limiter = limiter
         self._backoff = backoff
         self._timeout = timeout

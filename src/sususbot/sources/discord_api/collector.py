@@ -24,7 +24,6 @@ from sususbot.sources.discord_api.channels import (
 )
 from sususbot.sources.discord_api.client import Client, Refused
 from sususbot.sources.discord_api.history import History
-from sususbot.sources.discord_api.limits import Limiter
 from sususbot.sources.discord_api.pages import NEWEST, OLDEST, Pages
 from sususbot.sources.discord_api.preflight import UNKNOWN_CHANNEL, Unreadable, check_intent, own_id
 from sususbot.sources.discord_api.progress import Progress, Tracks
@@ -64,22 +63,19 @@ class Collected:
 
 async def collect(
     archive: Archive,
-    token: str,
+    client: Client,
     wanted: Wanted,
     *,
-    requests_per_second: float = 40.0,
-    limiter: Limiter | None = None,
-    backoff: float = 0.25,
     tell: Callable[[Progress], None] = lambda _progress: None,
 ) -> Collected:
     """Collect what is missing. Raises DiscordError and ArchiveError; then, too, what was written stays."""
-    async with Client(token, limiter or Limiter(requests_per_second), backoff=backoff) as client:
+    async with client:
         own = await own_id(client)
         await check_intent(client)
         found = await _survey(client, own, wanted)
         reader = MessageReader(found.roles, found.names)
         with Writer(archive, reader, wanted.max_messages) as writer:
-            tracks = Tracks(requests_per_second, lambda: (writer.added.new, client.requests), tell)
+            tracks = Tracks(client.per_second, lambda: (writer.added.new, client.requests), tell)
             return await _Run(client, Pages(client, own), writer, wanted, found, tracks).run()
 
 

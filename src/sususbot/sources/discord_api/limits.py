@@ -191,6 +191,7 @@ class Limiter:
     def __init__(
         self, per_second: float = 40.0, *, limit: int = 5, per: float = 5.0, now: Clock = time.monotonic
     ) -> None:
+        self.per_second = per_second
         self.refusals = Refusals()
         self.now = now
         self._pace = Pace(per_second)
