@@ -5,6 +5,8 @@ is wrong is reported together; a name in `.env` that nobody knows is an error, s
 """
 
 import difflib
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -13,6 +15,9 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sususbot.errors import SettingsError
+
+# A value that needs no quotes in `.env`.
+_PLAIN: Final = re.compile(r"[\w.:/@,|+-]*")
 
 Ids = Annotated[tuple[int, ...], NoDecode]
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -168,18 +173,47 @@ def _check_lines(path: Path) -> None:
         raise SettingsError(f"line {broken[0]} of {path} is no setting: write it as  NAME=value")
 
 
+def checked(values: Mapping[str, str]) -> Settings:
+    """Settings of these values (by field), the rest as it stands. Raises SettingsError with all that is wrong."""
+    try:
+        return Settings(_env_file=None, **values)  # type: ignore[arg-type]
+    except ValidationError as error:
+        faults = "; ".join(_sentence(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors())
+        raise SettingsError(f"{faults}: give it again") from error
+
+
+def filled(values: Mapping[str, str]) -> str:
+    """A complete `.env`: every setting with its meaning, these values (by field) set."""
+    head = ["# Settings of sususbot. What is commented out keeps the value shown. Keep this file to yourself: it holds"]
+    return _listed([*head, "# the token. Written by  sususbot init"], values)
+
+
 def example() -> str:
     """The text of `.env.example`."""
-    lines = [
+    head = [
         "# Settings of sususbot. Copy this file to .env and change what you need; what stays commented out keeps",
         "# the value shown. Made from src/sususbot/settings.py by  python -m sususbot.settings > .env.example",
     ]
+    return _listed(head, {})
+
+
+def _listed(head: list[str], values: Mapping[str, str]) -> str:
+    lines = list(head)
     for name, field in Settings.model_fields.items():
         if name in _HEADINGS:
             lines += ["", f"# ---- {_HEADINGS[name]}"]
         default = "" if field.default in (None, ()) else field.default
-        lines += ["", f"# {field.description}", f"#{name.upper()}={default}"]
+        setting = f"{name.upper()}={_quoted(values[name])}" if name in values else f"#{name.upper()}={default}"
+        lines += ["", f"# {field.description}", setting]
     return "\n".join(lines) + "\n"
+
+
+def _quoted(value: str) -> str:
+    """A value so that reading `.env` gives it back."""
+    if _PLAIN.fullmatch(value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _sentence(place: tuple[int | str, ...], kind: str, message: str) -> str:

@@ -175,6 +175,16 @@ class Archive:
         rows = self._database.rows("SELECT id, guild_id, name, type, parent_id, topic FROM channels ORDER BY id")
         return [Channel(*row) for row in rows]
 
+    def names(self) -> dict[int, set[str]]:
+        """Author -> every name they were seen with."""
+        names: dict[int, set[str]] = {}
+        for author_id, name in self._database.rows(
+            """SELECT author_id, display_name FROM author_names UNION SELECT id, display_name FROM authors
+            UNION SELECT id, name FROM authors"""
+        ):
+            names.setdefault(author_id, set()).add(name)
+        return names
+
     def authors(self) -> dict[int, Author]:
         """Every account that wrote something; of one that was erased, no name is left."""
         rows = self._database.rows("SELECT id, name, display_name, is_bot FROM authors ORDER BY id")

@@ -10,6 +10,7 @@ them away; a yes lets them back in. Of a forgotten member only a yes of their ow
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, get_args
 
@@ -133,6 +134,15 @@ class Consents:
         )
         return [Statement(row[0], row[1], row[2], row[3], *map(_flag, row[4:])) for row in rows]
 
+    def would_refuse(self, statements: Iterable[Statement]) -> list[int]:
+        """Who would say no to learning and to remembering, if these were written down as well."""
+        refused: list[int] = []
+        with suppress(_Undone), self._database.transaction():
+            self.add(statements)
+            refused = self.refused()
+            raise _Undone
+        return refused
+
     def decided(self) -> dict[int, dict[Purpose, Statement]]:
         """The statement that each answer of each member rests on; what they were silent about has none."""
         decided: dict[int, dict[Purpose, Statement]] = {}
@@ -211,6 +221,10 @@ class Consents:
             [orjson.dumps(list(author_ids)).decode(), self._silence()],
         )
         return {row[0] for row in rows}
+
+
+class _Undone(Exception):
+    """Rolls a transaction back."""
 
 
 def _weight(said: Statement, purpose: Purpose) -> tuple[bool, int, bool]:

@@ -240,6 +240,19 @@ SENTENCES: Final[dict[str, tuple[type[ArchiveError], str]]] = {
 }
 
 
+def in_use(path: Path) -> bool:
+    """Whether another connection has the archive open. A file that is no archive is in nobody's use."""
+    try:
+        with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection:
+            # SQLite leaves WAL mode for whoever is alone.
+            mode = connection.execute("PRAGMA journal_mode=DELETE").fetchone()[0]
+            return bool(mode != "delete")
+    except sqlite3.OperationalError as error:
+        return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    except sqlite3.DatabaseError:
+        return False
+
+
 def _statements(script: str) -> Iterator[str]:
     """A script's statements one by one (`executescript` would commit the transaction it runs in)."""
     statement = ""

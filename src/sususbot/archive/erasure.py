@@ -141,6 +141,13 @@ class Erasure:
         )
         return {row[0] for row in rows}
 
+    def count(self, author_id: int) -> int:
+        """How many messages of a member have words to lose."""
+        rows = self._database.rows(
+            "SELECT count(*) FROM messages WHERE author_id = ? AND deleted_at IS NULL", [author_id]
+        )
+        return int(rows[0][0])
+
     def tombstones(self, author_id: int) -> list[int]:
         """The ids of what a member said and is gone."""
         rows = self._database.rows(

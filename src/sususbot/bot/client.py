@@ -50,16 +50,16 @@ class Client(discord.Client):
         self._answering = answering
         self._short_term = short_term
         self._seen: OrderedDict[int, None] = OrderedDict()
-        self._learning: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def setup_hook(self) -> None:
-        self._learning = asyncio.create_task(self._keeper.learn())
+        self._tasks = [asyncio.create_task(self._keeper.learn()), asyncio.create_task(self._keeper.expire())]
         assert self.user is not None
         self._short_term.own_id = self.user.id
 
     async def close(self) -> None:
-        if self._learning is not None:
-            self._learning.cancel()
+        for task in self._tasks:
+            task.cancel()
         await self._answering.close()
         await super().close()
 
@@ -130,9 +130,10 @@ async def run_bot(
     short_term: ShortTerm,
     long_term: LongTerm,
     responder: Responder,
+    retention_days: int | None = None,
 ) -> None:
     """Run until it is stopped. Raises DiscordError when it cannot go on."""
-    keeper = Keeper(archive, long_term)
+    keeper = Keeper(archive, long_term, retention_days=retention_days)
     client = Client(channel_id, keeper, Answering(responder), short_term)
     # What is loaded by now stays loaded (the encoder alone brings a million objects): the collector need not stop the
     # replies to look at all of it again.

@@ -18,6 +18,9 @@ from sususbot.messages import Channel, Guild, Message
 
 # Well below a second, within which a new message is to be findable.
 _PAUSE_SECONDS: Final = 0.3
+# Between two looks for words that are past their time.
+_EXPIRY_SECONDS: Final = 86_400.0
+_DAY_MS: Final = 86_400_000
 # Events that wait for an archive that cannot be written; beyond it the oldest are lost.
 _BACKLOG: Final = 100_000
 
@@ -28,9 +31,10 @@ logger = logging.getLogger(__name__)
 class Keeper:
     """Writes for one running bot."""
 
-    def __init__(self, archive: Archive, long_term: LongTerm) -> None:
+    def __init__(self, archive: Archive, long_term: LongTerm, *, retention_days: int | None = None) -> None:
         self._archive = archive
         self._long_term = long_term
+        self._retention_days = retention_days
         self._writer = ThreadPoolExecutor(1, "archive")
         self._embedder = ThreadPoolExecutor(1, "embed")
         self._news = asyncio.Event()
@@ -77,6 +81,12 @@ class Keeper:
                 waiting += self._fresh
             self._fresh.clear()
 
+    async def expire(self) -> None:
+        """Erase what is past its time, for as long as the bot runs."""
+        while self._retention_days is not None:
+            await self._write(self._expire)
+            await asyncio.sleep(_EXPIRY_SECONDS)
+
     def close(self) -> None:
         """Finish what was begun."""
         self._writer.submit(self._catch_up)
@@ -101,6 +111,12 @@ class Keeper:
     def _remove(self, ids: Sequence[int]) -> None:
         self._archive.delete(ids, at=now_ms())
         self._drop_stale(ids)
+
+    def _expire(self) -> None:
+        assert self._retention_days is not None
+        if expired := self._archive.erasure.expire(now_ms() - self._retention_days * _DAY_MS):
+            logger.info("%s messages were past their %s days and are erased", len(expired), self._retention_days)
+            self._drop_stale(expired)
 
     def _drop_stale(self, ids: Sequence[int]) -> None:
         try:

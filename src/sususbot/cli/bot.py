@@ -7,8 +7,9 @@ from sususbot.cli.output import say, working
 
 
 @click.command("bot", epilog="Example:  sususbot bot")
+@click.option("--allow-stale", is_flag=True, help="Use an adapter that learned from members who said no since.")
 @click.pass_obj
-def bot(place: Place) -> None:
+def bot(place: Place, allow_stale: bool) -> None:
     """Answer @mentions in the channel of the settings, and remember what is said there."""
     import asyncio
     import signal
@@ -26,7 +27,7 @@ def bot(place: Place) -> None:
     configure(settings.log_level)
     with open_archive(place) as archive:
         with working("waking up"):
-            parts = build(settings, place, archive, live=True)
+            parts = build(settings, place, archive, live=True, allow_stale=allow_stale)
         say("connecting to Discord; Ctrl-C stops")
         try:
             # A service manager stops with SIGTERM: end as after Ctrl-C.
@@ -39,6 +40,7 @@ def bot(place: Place) -> None:
                     short_term=parts.short_term,
                     long_term=parts.long_term,
                     responder=parts.responder,
+                    retention_days=settings.retention_days,
                 )
             )
         finally:

@@ -1,13 +1,24 @@
 """Settings to objects: the one place where rooms are wired together."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from sususbot import settings as settings_file
 from sususbot.archive.archive import Archive, now_ms
 from sususbot.cli.main import Place
 from sususbot.cli.output import say
-from sususbot.errors import ArchiveEmpty, MissingExtra, ModelNotFound, SettingsError
+from sususbot.errors import (
+    AdapterStale,
+    ArchiveEmpty,
+    ArchiveLocked,
+    MissingExtra,
+    ModelNotFound,
+    SettingsError,
+    VectorStoreError,
+)
+from sususbot.forgetting import Forgetting, Gone, told
 from sususbot.memory.context import ContextBuilder
 from sususbot.memory.embedding import Embedder, MiniLM
 from sususbot.memory.lines import RememberedLines
@@ -20,9 +31,9 @@ from sususbot.model.inference import Inference
 from sususbot.model.recall import Recall
 from sususbot.responder import Responder
 from sususbot.settings import Settings
+from sususbot.training import runs
 
-
-_DAY_MS: Final = 86_400_000
+DAY_MS: Final = 86_400_000
 
 
 class Assembly(NamedTuple):
@@ -40,25 +51,54 @@ def load_settings(place: Place) -> Settings:
 
 
 def open_archive(place: Place, *, filled: bool = False) -> Archive:
-    """The archive of the data folder, with the settings' consent and retention applied.
+    """The archive of the data folder, with the settings' consent and retention applied, and what was begun finished.
 
     With `filled`, raises ArchiveEmpty when nothing was imported yet.
     """
     settings = load_settings(place)
     archive = Archive(place.data)
-    archive.consents.set_mode(settings.consent)
-    if settings.retention_days is not None:
-        expired = archive.erasure.expire(now_ms() - settings.retention_days * _DAY_MS)
-        if expired:
-            say(f"{expired:,} messages are older than RETENTION_DAYS={settings.retention_days} and were erased")
-    if filled and archive.newest() is None:
+    try:
+        archive.consents.set_mode(settings.consent)
+        _catch_up(forgetting(place, settings, archive), settings.retention_days)
+        if filled and archive.newest() is None:
+            raise ArchiveEmpty(f"the archive in {place.data} is empty: run  sususbot import FILE  first")
+    except BaseException:
         archive.close()
-        raise ArchiveEmpty(f"the archive in {place.data} is empty: run  sususbot import FILE  first")
+        raise
     return archive
 
 
-def build(settings: Settings, place: Place, archive: Archive, *, live: bool = False) -> Assembly:
-    """Everything behind a surface. `live` prepares for messages that arrive while it runs."""
+def forgetting(place: Place, settings: Settings, archive: Archive) -> Forgetting:
+    """What takes words away in this data folder."""
+    return Forgetting(archive, place.data, chroma_url=settings.chroma_url if settings.vector_db == "chroma" else None)
+
+
+def _catch_up(forgetting: Forgetting, retention_days: int | None) -> None:
+    """What an earlier command left undone, members who said no since, and what is past its time."""
+    gone = Gone()
+    try:
+        gone = forgetting.resume(at=now_ms())
+        if retention_days is not None:
+            expired = forgetting.expire(now_ms() - retention_days * DAY_MS)
+            if expired.messages:
+                say(f"{expired.messages:,} messages are older than RETENTION_DAYS={retention_days} and were erased")
+                gone += replace(expired + forgetting.drop_index(), messages=0)
+    except (ArchiveLocked, VectorStoreError) as error:
+        # What is on record is used by nobody; the next command tries again.
+        say(f"not all is erased yet: {error}")
+    for line in told(gone):
+        say(line)
+
+
+def build(
+    settings: Settings, place: Place, archive: Archive, *, live: bool = False, allow_stale: bool = False
+) -> Assembly:
+    """Everything behind a surface. `live` prepares for messages that arrive while it runs.
+
+    Raises AdapterStale where the adapter learned from somebody it may not know any more, unless that is allowed.
+    """
+    if settings.backend == "llamacpp" and settings.adapter_path is not None:
+        _check_adapter(settings.adapter_path, place, archive, allow_stale=allow_stale)
     embedder = _embedder(settings, archive, live=live)
     long_term = LongTerm(archive, embedder, _index(settings, place, embedder), weights=_weights(settings))
     short_term = ShortTerm(archive, window=settings.short_term_window)
@@ -172,6 +212,16 @@ def _openai(settings: Settings) -> Backend:
         model=settings.openai_model,
         context_tokens=settings.context_tokens,
     )
+
+
+def _check_adapter(adapter: Path, place: Place, archive: Archive, *, allow_stale: bool) -> None:
+    run = runs.run_of(adapter, place.data)
+    complaint = runs.complaint(run, archive.consents) if run is not None else None
+    if complaint is None:
+        return
+    if not allow_stale:
+        raise AdapterStale(complaint)
+    say(f"used all the same: {complaint.split(':')[0]}")
 
 
 def _context(settings: Settings, archive: Archive, backend: Backend) -> ContextBuilder:

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 @click.option("--why", is_flag=True, help="Show what each reply was made of.")
 @click.option("--json", "as_json", is_flag=True, help="Print reply and trace as one JSON object (with --once).")
 @click.option("--as", "speaker", metavar="NAME", default="you", show_default=True, help="The name you speak under.")
+@click.option("--allow-stale", is_flag=True, help="Use an adapter that learned from members who said no since.")
 @click.pass_obj
-def chat(place: Place, once: str | None, why: bool, as_json: bool, speaker: str) -> None:
+def chat(place: Place, once: str | None, why: bool, as_json: bool, speaker: str, allow_stale: bool) -> None:
     """Talk to the bot as a member would. What you say here is not remembered."""
     from sususbot.cli.build import load_settings, open_archive
 
@@ -36,7 +37,7 @@ def chat(place: Place, once: str | None, why: bool, as_json: bool, speaker: str)
     settings = load_settings(place)
     with open_archive(place, filled=True) as archive:
         with working("waking up"):
-            talk = TerminalChat(settings, place, archive, speaker)
+            talk = TerminalChat(settings, place, archive, speaker, allow_stale=allow_stale)
         try:
             if once is not None:
                 talk.answer(once, why=why, as_json=as_json)
@@ -49,10 +50,12 @@ def chat(place: Place, once: str | None, why: bool, as_json: bool, speaker: str)
 class TerminalChat:
     """One terminal session: its own recent turns, and the rest of the bot behind it."""
 
-    def __init__(self, settings: "Settings", place: Place, archive: "Archive", speaker: str) -> None:
+    def __init__(
+        self, settings: "Settings", place: Place, archive: "Archive", speaker: str, *, allow_stale: bool = False
+    ) -> None:
         from sususbot.cli.build import build
 
-        self._parts = build(settings, place, archive)
+        self._parts = build(settings, place, archive, allow_stale=allow_stale)
         self._settings = settings
         self._speaker = speaker
         self._turns: deque[Turn] = deque(maxlen=settings.short_term_window)

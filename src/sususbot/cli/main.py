@@ -16,6 +16,7 @@ from sususbot.errors import SususError
 
 # Command -> where it is, and its line in `--help` (so that help needs to load none of them).
 COMMANDS: Final = {
+    "init": ("sususbot.cli.initializing:init", "Settings, the notice for members, PRIVACY.md."),
     "import": ("sususbot.cli.importing:import_", "Export files into the archive."),
     "backfill": ("sususbot.cli.backfilling:backfill", "Channel history through Discord's API into the archive."),
     "analyze": ("sususbot.cli.analyzing:analyze", "What the archive holds: terminal, page, JSON."),
@@ -24,6 +25,9 @@ COMMANDS: Final = {
     "chat": ("sususbot.cli.chat:chat", "Talk in the terminal."),
     "bot": ("sususbot.cli.bot:bot", "Run the Discord bot."),
     "dump": ("sususbot.cli.dumping:dump", "Archive into a file of JSON lines."),
+    "consent": ("sususbot.cli.consenting:consent", "Who may be learned from, remembered, quoted."),
+    "forget": ("sususbot.cli.forgetting:forget", "Erase a person everywhere."),
+    "purge": ("sususbot.cli.purging:purge", "Delete all that sususbot keeps."),
     "bench": ("sususbot.cli.bench:bench", "Measure speed and size."),
     "demo": ("sususbot.cli.demo:demo", "The whole path on the sample community."),
 }

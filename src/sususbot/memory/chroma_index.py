@@ -28,7 +28,7 @@ _BATCH: Final = 5000
 _SECONDS: Final = 30.0
 
 
-def chroma_index(dimensions: int, folder: str, url: str | None) -> VectorIndex:
+def chroma_index(dimensions: int | None, folder: str, url: str | None) -> VectorIndex:
     try:
         import chromadb
         from chromadb.config import Settings
@@ -46,10 +46,24 @@ def chroma_index(dimensions: int, folder: str, url: str | None) -> VectorIndex:
     )
 
 
+def remove_from_server(url: str, ids: Sequence[int]) -> None:
+    """Let a server find these no more, whatever fills or searches it. Raises VectorStoreError.
+
+    It keeps deleted vectors in its files until its folder is deleted, too; that is for whoever runs it.
+    """
+    if not ids:
+        return
+    index = chroma_index(None, "", url)
+    try:
+        index.remove(ids)
+    finally:
+        index.close()
+
+
 class ChromaIndex:
     """One Chroma collection."""
 
-    def __init__(self, connect: Callable[[], Any], dimensions: int, complaint: str) -> None:
+    def __init__(self, connect: Callable[[], Any], dimensions: int | None, complaint: str) -> None:
         """`complaint` is the sentence for the user when Chroma fails."""
         self._complaint = complaint
         self._channels: dict[int, int] = {}
@@ -126,19 +140,19 @@ class ChromaIndex:
             vectors.update(zip(map(int, found["ids"]), np.asarray(found["embeddings"], np.float32), strict=True))
         return vectors
 
-    def _open(self, dimensions: int) -> Any:
+    def _open(self, dimensions: int | None) -> Any:
         """The collection; one that another encoder filled has other dimensions for good, and is begun anew."""
         collection = self._created(dimensions)
-        if (collection.metadata or {}).get("dimensions") != dimensions:
+        if dimensions is not None and (collection.metadata or {}).get("dimensions") != dimensions:
             self._client.delete_collection(_COLLECTION)
             collection = self._created(dimensions)
         return collection
 
-    def _created(self, dimensions: int) -> Any:
+    def _created(self, dimensions: int | None) -> Any:
         # No embedding function: Chroma would download a model of its own.
         return self._client.get_or_create_collection(
             _COLLECTION,
-            metadata={"dimensions": dimensions},
+            metadata=None if dimensions is None else {"dimensions": dimensions},
             embedding_function=None,
             configuration={"hnsw": {"space": "ip", "ef_search": 200}},
         )

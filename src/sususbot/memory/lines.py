@@ -2,10 +2,11 @@
 
 Two kinds: what people answered when something like this was asked before, and statements that are about it themselves.
 An answer is known by Discord's reply reference, else it is the next thing somebody else said within two minutes.
+A line is said again word for word, so only lines of members who may be quoted are given.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from sususbot.chat_format import one_line
@@ -15,6 +16,9 @@ from sususbot.model.backend import Source
 from sususbot.model.recall import Line
 
 _SIMILAR: Final = 24
+# Looked through when few of those found may be quoted.
+_ALL: Final = 200
+_ENOUGH: Final = 8
 _ANSWER_MS: Final = 120_000
 # How much a line counts by what it is. An answer to a like question comes first; what follows a mere statement is
 # often a change of subject, and a question answers nothing.
@@ -46,12 +50,25 @@ class RememberedLines:
         # A bare mention asks about what was said just before it.
         question = next((turn.text for turn in reversed(turns) if turn.text.strip()), "")
         shown = {turn.message_id for turn in turns if turn.message_id is not None}
-        found = self._memory.search(question, limit=_SIMILAR, audience=audience, exclude=shown)
+        lines, withheld = self._quotable(question, _SIMILAR, audience, shown)
+        if withheld and len(lines) < _ENOUGH:
+            lines, _ = self._quotable(question, _ALL, audience, shown)
+        return sorted(lines, key=lambda line: (-line.source.score, line.text))
+
+    def _quotable(
+        self, question: str, limit: int, audience: Audience, shown: Collection[int]
+    ) -> tuple[list[Line], bool]:
+        """What was found that may be said again, each text once; and whether something may not."""
+        found = self._memory.search(question, limit=limit, audience=audience, exclude=shown)
+        lines = [line for hit in found.hits for line in _lines_of(hit)]
+        allowed = self._memory.may_quote({line.author_id for line in lines})
         best: dict[str, Line] = {}
-        for line in (line for hit in found.hits for line in _lines_of(hit)):
-            if line.text and (line.text not in best or best[line.text].source.score < line.source.score):
+        for line in lines:
+            if not line.text or line.author_id not in allowed:
+                continue
+            if line.text not in best or best[line.text].source.score < line.source.score:
                 best[line.text] = line
-        return sorted(best.values(), key=lambda line: (-line.source.score, line.text))
+        return list(best.values()), any(line.author_id not in allowed for line in lines)
 
 
 def _lines_of(hit: Hit) -> Iterator[Line]:

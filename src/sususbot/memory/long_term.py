@@ -10,17 +10,20 @@ judged by the same measure. Score = weighted sum of four parts, each from 0 to 1
 
 Recency and engagement are tie-breaks: as equal partners they bury old lore (measured; see docs/memory.md).
 Only what may be remembered, only from channels that all readers of the answer may see: filtered before ranking.
+Words are searched while the question is embedded and its nearest vectors are found; messages are read once they won.
 Not here: what of it fits into a prompt (`context`).
 """
 
 import logging
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -41,6 +44,8 @@ _ENGAGED: Final = 3.0
 _SPARE: Final = 2
 # Messages embedded at once when they arrive live.
 _LIVE_BATCH: Final = 64
+# Questions whose vectors are kept: where a model failed, recall searches for the same one again.
+_QUESTIONS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +79,17 @@ class Hit:
     around: tuple[Message, ...]
 
 
+class _Scored(NamedTuple):
+    """A candidate before its message is read."""
+
+    score: float
+    id: int
+    parts: Parts
+
+
 @dataclass(slots=True)
 class Found:
-    """What a search gave, and how long its stages took, in seconds."""
+    """What a search gave, and the seconds that each stage added; words are searched beside meaning and add the wait."""
 
     hits: list[Hit] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -103,6 +116,8 @@ class LongTerm:
         self._neighbours = neighbours
         self._neighbour_ms = neighbour_minutes * 60_000
         self._lock = threading.Lock()
+        self._beside = ThreadPoolExecutor(1, "words")
+        self._vector = lru_cache(_QUESTIONS)(self._embedded)
         # Set when the index could not be told of a change; it is filled anew once it answers again.
         self._behind = False
         if index is not None:
@@ -111,7 +126,7 @@ class LongTerm:
     @property
     def by_meaning(self) -> bool:
         """Whether vectors take part, or words alone."""
-        return self._index is not None and len(self._index) > 0
+        return self._embedder is not None and self._index is not None and len(self._index) > 0
 
     def search(
         self,
@@ -124,21 +139,29 @@ class LongTerm:
     ) -> Found:
         """The messages that matter to a question, best first. `exclude` are ids that the reader sees anyway."""
         clock = _Clock()
-        vector = None
-        if self._embedder is not None and self.by_meaning and question.strip():
-            vector = self._embedder.embed([question])[0]
+        by_words = self._beside.submit(
+            self._archive.words.search, question_words(question), limit=_CANDIDATES, audience=audience
+        )
+        vector = self._vector(question) if self.by_meaning and question.strip() else None
         clock.lap("embed")
-        words = dict(self._archive.words.search(question_words(question), limit=_CANDIDATES, audience=audience))
-        clock.lap("words")
-        cosines = {} if vector is None else self._cosines(vector, words, audience)
+        cosines = self._asked(vector, lambda index, of: dict(index.search(of, limit=_CANDIDATES, audience=audience)))
         clock.lap("vectors")
+        words = dict(by_words.result())
+        clock.lap("words")
+        if cosines:
+            others = [id_ for id_ in words if id_ not in cosines]
+            cosines |= self._asked(vector, lambda index, of: index.cosines(of, others))
         candidates = [id_ for id_ in cosines.keys() | words.keys() if id_ not in exclude]
-        ranked = self._ranked(candidates, cosines, words, now_ms() if now is None else now, limit)
+        scored = self._scored(candidates, cosines, words, now_ms() if now is None else now, limit)
         clock.lap("rank")
-        placed = (self._with_neighbours(hit, exclude) for hit in ranked)
+        placed = (self._with_neighbours(hit, exclude) for hit in _distinct(self._read(scored, limit)))
         hits = list(islice((hit for hit in placed if hit is not None), limit))
-        clock.lap("neighbours")
+        clock.lap("read")
         return Found(hits, clock.seconds)
+
+    def may_quote(self, author_ids: Iterable[int]) -> set[int]:
+        """Those of these members whose words may be repeated as they are; to be found is not enough for that."""
+        return self._archive.consents.may_quote(author_ids)
 
     def learn(self, ids: Sequence[int] | None = None) -> int:
         """Make new or edited messages findable by meaning, these or whatever waits, some at a time; gives how many.
@@ -173,6 +196,7 @@ class LongTerm:
             index.remove(stale)
 
     def close(self) -> None:
+        self._beside.shutdown()
         if self._index is not None:
             self._index.close()
 
@@ -186,41 +210,56 @@ class LongTerm:
                 self._behind = True
                 raise
 
-    def _cosines(self, vector: Vector, words: Collection[int], audience: Audience) -> dict[int, float]:
-        """The nearest messages and those found by words; none while the index does not answer: words go on alone."""
-        assert self._index is not None
+    def _embedded(self, question: str) -> Vector:
+        assert self._embedder is not None
+        vector: Vector = self._embedder.embed([question])[0]
+        return vector
+
+    def _asked(
+        self, vector: Vector | None, question: Callable[[VectorIndex, Vector], dict[int, float]]
+    ) -> dict[int, float]:
+        """What the index says of a vector; nothing while it does not answer: words go on alone."""
+        if vector is None or self._index is None:
+            return {}
         try:
             with self._lock:
-                cosines = dict(self._index.search(vector, limit=_CANDIDATES, audience=audience))
-                return cosines | self._index.cosines(vector, [id_ for id_ in words if id_ not in cosines])
+                return question(self._index, vector)
         except VectorStoreError as error:
             logger.warning("searched by words alone: %s", error)
             return {}
 
-    def _ranked(
+    def _scored(
         self, candidates: Sequence[int], cosines: dict[int, float], words: dict[int, float], now: int, limit: int
-    ) -> list[Hit]:
+    ) -> list[_Scored]:
+        """The candidates that could be among the first `limit`, best first."""
         if not candidates:
             return []
         semantic = _scaled([cosines.get(id_, 0.0) for id_ in candidates])
         lexical = _scaled([words.get(id_, 0.0) for id_ in candidates])
-        rows = self._worth_reading(semantic, lexical, limit)
-        ids = [candidates[row] for row in rows]
-        messages = self._archive.messages(ids)
-        replies = self._archive.replies(ids)
-        hits = []
-        for row, id_ in zip(rows, ids, strict=True):
-            # Gone since the search began.
-            if (message := messages.get(id_)) is None:
-                continue
-            recency, engagement = self._recency(message, now), _engagement(message, replies.get(id_, 0))
-            parts = Parts(semantic[row], lexical[row], recency, engagement)
-            hits.append(Hit(message, self._weigh(parts), parts, (message,)))
+        rows = self._worth_weighing(semantic, lexical, limit)
+        standings = self._archive.standings.of(candidates[row] for row in rows)
+        scored = []
+        for row in rows:
+            # None: gone since the search began.
+            if (standing := standings.get(candidates[row])) is not None:
+                engagement = standing.engagement / (standing.engagement + _ENGAGED)
+                parts = Parts(semantic[row], lexical[row], self._recency(standing.created_at, now), engagement)
+                scored.append(_Scored(self._weigh(parts), candidates[row], parts))
         # The id settles ties, so that equal questions get equal answers.
-        hits.sort(key=lambda hit: (-hit.score, -hit.message.id))
-        return _distinct(hits)
+        scored.sort(key=lambda one: (one.score, one.id), reverse=True)
+        return scored
 
-    def _worth_reading(self, semantic: Sequence[float], lexical: Sequence[float], limit: int) -> list[int]:
+    def _read(self, scored: Sequence[_Scored], limit: int) -> Iterator[Hit]:
+        """The messages themselves, some at a time: few searches need more than the first."""
+        some = max(1, limit * _SPARE)
+        for start in range(0, len(scored), some):
+            piece = scored[start : start + some]
+            messages = self._archive.messages(one.id for one in piece)
+            for score, id_, parts in piece:
+                if (message := messages.get(id_)) is not None:
+                    yield Hit(message, score, parts, (message,))
+
+    def _worth_weighing(self, semantic: Sequence[float], lexical: Sequence[float], limit: int) -> list[int]:
         """The rows that recency and engagement, at their best, could still lift among the first `limit` texts."""
         weights = self._weights
         known = weights.semantic * np.asarray(semantic) + weights.words * np.asarray(lexical)
@@ -239,8 +278,8 @@ class LongTerm:
             + weights.engagement * parts.engagement
         )
 
-    def _recency(self, message: Message, now: int) -> float:
-        age_days = max(0, now - message.created_at) / _DAY_MS
+    def _recency(self, created_at: int, now: int) -> float:
+        age_days = max(0, now - created_at) / _DAY_MS
         return float(2.0 ** (-age_days / self._weights.half_life_days))
 
     def _with_neighbours(self, hit: Hit, exclude: Collection[int]) -> Hit | None:
@@ -287,18 +326,11 @@ def _scaled(values: Sequence[float]) -> list[float]:
     return scaled
 
 
-def _engagement(message: Message, replies: int) -> float:
-    count = sum(reaction.count for reaction in message.reactions) + replies + 2 * message.pinned
-    return count / (count + _ENGAGED)
-
-
-def _distinct(hits: Iterable[Hit]) -> list[Hit]:
+def _distinct(hits: Iterable[Hit]) -> Iterator[Hit]:
     """The best of each text: the same line said twenty times is one memory."""
     seen: set[str] = set()
-    distinct = []
     for hit in hits:
         key = " ".join(hit.message.rendered.lower().split())
         if key not in seen:
             seen.add(key)
-            distinct.append(hit)
-    return distinct
+            yield hit

@@ -1,0 +1,262 @@
+"""Taking a member's words away everywhere: archive, full text, vectors, Chroma, corpora, reports, files left behind.
+
+Three occasions, one way: a member is to be forgotten; a member said no to everything; words are past their time.
+What can be made again (corpora, reports, benchmarks, a Chroma folder) goes as a whole. What a training made of their
+words stays and is named (`training/runs`). Models are not looked at: nobody's words are in them that we put there.
+
+**Invariant.** The wish is on record before anything is touched, and off it only when nothing is left. So whatever ends
+the program between, `resume` (every command begins with it) goes on from there.
+"""
+
+import re
+import shutil
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from sususbot.archive.archive import FILE_NAME, Archive
+from sususbot.archive.database import in_use
+from sususbot.artifacts import BENCH, CHROMA, CORPORA, DEMO, LOGS, MANIFEST, MODELS, REPORTS, RUNS, authors_of
+from sususbot.errors import ArchiveLocked
+from sususbot.messages import joined_names
+
+# Not read through: models, and the made-up server of the demo.
+_OURS_ALONE: Final = frozenset({MODELS, DEMO})
+# Numbers, not words.
+_WEIGHTS: Final = frozenset({".safetensors", ".gguf", ".bin", ".pt", ".pth"})
+# A shorter name stands in too many texts that mean somebody else.
+_TELLING: Final = 3
+# What a write that was interrupted leaves behind.
+_LEFTOVER: Final = re.compile(r"\.(?:tmp|part|new|partial)(?:\.|$)|~$")
+_CHUNK: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """What was taken away: messages that lost their words, and files and folders below the data folder."""
+
+    messages: int = 0
+    files: tuple[str, ...] = ()
+
+    def __add__(self, other: "Gone") -> "Gone":
+        return Gone(self.messages + other.messages, tuple(dict.fromkeys((*self.files, *other.files))))
+
+    @property
+    def steps(self) -> list[str]:
+        """What makes again what can be made again."""
+        rooms = {name.split("/")[0] for name in self.files}
+        return [command for room, command in _MAKES.items() if room in rooms]
+
+
+_MAKES: Final = {CORPORA: "sususbot build", REPORTS: "sususbot analyze"}
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """What tells that a file is about a member: their id, and the names they were seen with."""
+
+    author_id: int
+    names: tuple[str, ...] = ()
+
+    def pattern(self, *, shortest: int = 1) -> re.Pattern[bytes]:
+        """Bytes of a text file that name them; names below a length may mean something else there."""
+        names = [name for name in self.names if len(name) >= shortest]
+        # Files of JSON may have names as \u escapes.
+        written = {form for name in names for form in (name, orjson.dumps(name).decode()[1:-1], _escaped(name))}
+        texts = [str(self.author_id), *sorted(written, key=lambda text: (-len(text), text))]
+        return re.compile(rb"(?<![\w])(?:" + b"|".join(re.escape(text.encode()) for text in texts) + rb")(?![\w])")
+
+
+class Forgetting:
+    """Takes words away in one data folder."""
+
+    def __init__(self, archive: Archive, folder: Path, *, chroma_url: str | None = None) -> None:
+        self._archive = archive
+        self._folder = folder
+        self._chroma_url = chroma_url
+
+    def forget(self, author_id: int, *, at: int) -> Gone:
+        """Erase a member for good. Raises ArchiveLocked or VectorStoreError where another program is in the way."""
+        self._archive.erasure.begin(author_id, at=at)
+        return self.resume(at=at)
+
+    def resume(self, *, at: int) -> Gone:
+        """Finish what was begun, and take away the words of who said no to everything; mostly that is nothing."""
+        for author_id in self._archive.consents.refused():
+            self._archive.erasure.begin(author_id, at=at, may_return=True)
+        unfinished = self._archive.erasure.unfinished()
+        gone = sum((self._take_away(author_id) for author_id in unfinished), Gone())
+        if unfinished:
+            self._archive.erasure.finish(unfinished, at=at)
+        return gone + self.drop_corpora()
+
+    def expire(self, before: int) -> Gone:
+        """Take away all that was said before this moment (ms), and what was made of it."""
+        messages = len(self._archive.erasure.expire(before))
+        if not messages:
+            return Gone()
+        made_of_them = [*self._corpora(), *_there(self._folder / REPORTS, self._folder / BENCH)]
+        return Gone(messages, tuple(self._remove(path) for path in made_of_them))
+
+    def drop_corpora(self) -> Gone:
+        """Remove corpora that hold words of members who may not be learned from (any more)."""
+        held = [(folder, authors_of(folder)) for folder in self._corpora()]
+        everybody = {author for _, authors in held for author in authors or ()}
+        may_learn = self._archive.consents.may_learn(everybody)
+        return Gone(0, tuple(self._remove(folder) for folder, authors in held if authors and not authors <= may_learn))
+
+    def drop_index(self) -> Gone:
+        """Remove the Chroma folder: it keeps vectors that were deleted from it. The next start fills it again."""
+        return Gone(0, tuple(self._remove(path) for path in _there(self._folder / CHROMA)))
+
+    def about(self, author_id: int) -> list[str]:
+        """The files and folders that would go with a member."""
+        return [self._name(path) for path in self._holding(Traces(author_id, self._names(author_id)))]
+
+    def _take_away(self, author_id: int) -> Gone:
+        # Files first: as long as the archive knows the names, they can be looked for.
+        files = [self._remove(path) for path in self._holding(Traces(author_id, self._names(author_id)))]
+        messages = self._archive.erasure.carry_out(author_id)
+        self._tell_chroma(author_id)
+        return Gone(messages, tuple(files))
+
+    def _tell_chroma(self, author_id: int) -> None:
+        if self._chroma_url is None:
+            return
+        from sususbot.memory.chroma_index import remove_from_server
+
+        remove_from_server(self._chroma_url, self._archive.erasure.tombstones(author_id))
+
+    def _names(self, author_id: int) -> tuple[str, ...]:
+        return tuple(self._archive.erasure.names(author_id))
+
+    def _holding(self, traces: Traces) -> Iterator[Path]:
+        """What goes with a member, in the order in which it goes."""
+        yield from self._rebuildable()
+        pattern = traces.pattern()
+        for folder in self._corpora():
+            authors = authors_of(folder)
+            if authors is None or traces.author_id in authors or any(_holds(path, pattern) for path in _files(folder)):
+                yield folder
+        pattern = traces.pattern(shortest=_TELLING)
+        for path in self._other_files():
+            if _LEFTOVER.search(path.name) or _holds(path, pattern):
+                yield path
+
+    def _rebuildable(self) -> Iterator[Path]:
+        """What tells of all members at once and is made again in minutes."""
+        for room in (REPORTS, BENCH, CHROMA):
+            yield from _there(self._folder / room)
+
+    def _corpora(self) -> list[Path]:
+        return sorted(_there(*(self._folder / CORPORA).glob("*")))
+
+    def _other_files(self) -> Iterator[Path]:
+        """Files that no rule above is for: logs, dumps, what an owner put there, words beside an adapter."""
+        known = {CORPORA, REPORTS, BENCH, CHROMA, *_OURS_ALONE}
+        for path in _files(self._folder):
+            room, *rest = path.relative_to(self._folder).parts
+            archive = not rest and room.startswith(FILE_NAME)
+            record = room == RUNS and (path.name == MANIFEST or path.suffix in _WEIGHTS)
+            if not archive and not record and not (rest and room in known):
+                yield path
+
+    def _remove(self, path: Path) -> str:
+        """Delete a file or folder and give its name below the data folder."""
+        _delete(path)
+        return self._name(path)
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self._folder).as_posix()
+
+
+def purgeable(folder: Path) -> list[Path]:
+    """Everything in a data folder that the program wrote, but base models."""
+    rooms = [folder / room for room in (CORPORA, RUNS, REPORTS, CHROMA, BENCH, DEMO, LOGS)]
+    leftovers = [path for path in folder.glob("*") if path.is_file() and _LEFTOVER.search(path.name)]
+    return list(_there(*sorted(folder.glob(f"{FILE_NAME}*")), *rooms, *sorted(leftovers)))
+
+
+def purge(folder: Path) -> list[str]:
+    """Delete it, and give the names. Raises ArchiveLocked, before anything is touched, while a program uses it."""
+    found = purgeable(folder)
+    if (folder / FILE_NAME).is_file() and in_use(folder / FILE_NAME):
+        raise ArchiveLocked(f"{folder / FILE_NAME} is in use by another program: stop the bot and run the same again")
+    for path in found:
+        _delete(path)
+    return [path.relative_to(folder).as_posix() for path in found]
+
+
+def left_by(folder: Path) -> list[str]:
+    """What stands in the folder still."""
+    return sorted(path.name + ("/" if path.is_dir() else "") for path in folder.glob("*"))
+
+
+def told(gone: Gone) -> Iterator[str]:
+    """What was done, in sentences."""
+    if gone.messages:
+        yield f"{gone.messages:,} messages lost their words"
+    if gone.files:
+        yield f"deleted: {', '.join(gone.files)}"
+    if gone.steps:
+        yield f"to make again what is needed:  {joined_names(gone.steps)}"
+
+
+def _delete(path: Path) -> None:
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise ArchiveLocked(
+            f"{path} cannot be deleted ({error.strerror}): stop what uses it and run the same command again"
+        ) from error
+
+
+def _there(*paths: Path) -> Iterator[Path]:
+    yield from (path for path in paths if path.exists() or path.is_symlink())
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
+
+
+def _holds(path: Path, pattern: re.Pattern[bytes]) -> bool:
+    """Whether a file names somebody, packed or plain. What cannot be read is taken to."""
+    try:
+        return any(pattern.search(piece) for piece in _pieces(path))
+    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError):
+        return True
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    """A file's content in overlapping pieces, so that no name falls between two."""
+    from sususbot.sources.byte_stream import ByteStream
+
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            for entry in archive.infolist():
+                with archive.open(entry) as file:
+                    yield from _overlapping(iter(lambda file=file: file.read(_CHUNK), b""))  # type: ignore[misc]
+        return
+    with ByteStream(path) as stream:
+        yield from _overlapping(iter(stream.read, b""))
+
+
+def _overlapping(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    end = b""
+    for piece in pieces:
+        yield end + piece
+        end = piece[-1024:]
+
+
+def _escaped(text: str) -> str:
+    r"""As JSON writers that keep to ASCII have it: `é` is é."""
+    units = text.encode("utf-16-be", "surrogatepass")
+    codes = [units[at] << 8 | units[at + 1] for at in range(0, len(units), 2)]
+    return "".join(chr(code) if code < 128 else f"\\u{code:04x}" for code in codes)

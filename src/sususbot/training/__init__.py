@@ -1,0 +1,1 @@
+"""Samples to adapter: who permitted it, and whose words an adapter was trained on."""
