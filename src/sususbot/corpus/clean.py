@@ -187,8 +187,8 @@ class _Cleaner:
         text = message.rendered
         if not message.mentions or MENTIONS not in self._rules:
             return text
-        for id_ in self._people.unnamed & set(message.mentions):
-            text = text.replace(f"@{self._people.names.get(id_, 'someone')}", "@someone")
+        for id_ in sorted(self._people.unnamed & set(message.mentions)):
+            text = rewriting.renamed(text, self._people.names.get(id_, ""), "someone")
         return text
 
 

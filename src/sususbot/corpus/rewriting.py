@@ -5,7 +5,6 @@ there, and a line with a mark is read by the model, never learned, so that it in
 """
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from typing import Final
 
@@ -32,7 +31,8 @@ _MASKED_LINK: Final = re.compile(
     r"\[([^\[\]\n]+)\]\(<?https?://[^\s()]+(?:\([^\s()]*\)[^\s()]*)*>?(?: \"[^\"\n]*\")?\)"
 )
 _LINK: Final = re.compile(
-    r"<?(?:https?://|www\.)[^\s<>`]*[^\s<>`.,!?;:'\")\]}]>?|\b(?:discord\.gg|discord(?:app)?\.com/invite)/[\w-]+",
+    r"<?(?:https?://|www\.)(?:[^\s<>`()]|\([^\s<>`()]*\))+(?<![.,!?;:'\"\]}])>?"
+    r"|\b(?:discord\.gg|discord(?:app)?\.com/invite)/[\w-]+",
     re.IGNORECASE,
 )
 _EMOJI: Final = (
@@ -43,7 +43,8 @@ _SAME_EMOJI: Final = re.compile(rf"({_EMOJI})(\s*)(?:\1\s*){{3,}}")
 _ONLY_EMOJI: Final = re.compile(rf"(?:{_EMOJI}\s*){{7,}}")
 _STRETCHED: Final = re.compile(r"([^\W\d]|[!?.~_*=+#-])\1{6,}")
 _ONE_EMOJI: Final = re.compile(_EMOJI)
-_INDENTED: Final = re.compile(r"(?m)^(?: {4,}|\t)\s*\S.*(?:\n(?:(?: {4,}|\t).*|\s*$|\S{0,3}$))*\n(?: {4,}|\t).*$")
+# Letters of a line that may stand within indented code, such as a closing brace.
+_LITTLE: Final = 3
 _INLINE_CODE: Final = 40
 # From the best place to split a text to the worst.
 _SPLITS: Final = ("\n\n", "\n", ". ", "! ", "? ", "; ", ", ", " ")
@@ -51,16 +52,33 @@ _SPLITS: Final = ("\n\n", "\n", ". ", "! ", "? ", "; ", ", ", " ")
 
 def without_zalgo(text: str) -> str:
     """Letters without the towers of marks on them; the one or two marks that languages use stay."""
-    if text.isascii() or not _ZALGO.search(unicodedata.normalize("NFC", text)):
-        return text
-    return _ZALGO.sub("", unicodedata.normalize("NFC", text))
+    return text if text.isascii() else _ZALGO.sub("", text)
 
 
 def without_code(text: str) -> str:
     """Blocks of code, fenced or indented, and not what is a word or two in a sentence."""
     if "```" in text:
         text = _FENCE.sub(_code, text)
-    return _INDENTED.sub(CODE, text) if "\n    " in text or "\n\t" in text else text
+    return _without_indented(text) if "\n    " in text or "\n\t" in text else text
+
+
+def _without_indented(text: str) -> str:
+    """Two indented lines or more, with what little may stand between them, are code without a fence."""
+    kept: list[str] = []
+    block: list[str] = []
+    for line in [*text.split("\n"), "a line that ends a block"]:
+        if _is_indented(line) or (block and len(line.strip()) <= _LITTLE):
+            block.append(line)
+            continue
+        ending = len(block) - next((place for place, one in enumerate(reversed(block)) if _is_indented(one)), 0)
+        kept += [CODE] if sum(map(_is_indented, block)) > 1 else block[:ending]
+        kept += [*block[ending:], line]
+        block = []
+    return "\n".join(kept[:-1])
+
+
+def _is_indented(line: str) -> bool:
+    return line.startswith(("    ", "\t")) and bool(line.strip())
 
 
 def _code(found: re.Match[str]) -> str:
@@ -88,6 +106,13 @@ def _named(found: re.Match[str], names: Mapping[int, str]) -> str:
     if found[4]:
         return f"/{found[4]}"
     return "(a time)" if found[5] else "#a channel"
+
+
+def renamed(text: str, name: str, new: str) -> str:
+    """Mentions of one name as another; `@mia` is not in `@mia_k`."""
+    if not name or f"@{name}" not in text:
+        return text
+    return re.sub(rf"@{re.escape(name)}(?![\w-])", lambda _: f"@{new}", text)
 
 
 def with_emoji_names(text: str) -> str:

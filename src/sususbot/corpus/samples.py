@@ -118,8 +118,8 @@ class Names:
         return given
 
     def mentioned(self, author_id: int) -> tuple[str, ...]:
-        """How others write to somebody, the longest first."""
-        return tuple(sorted({f"@{name}" for name in self._names.get(author_id, ()) if name}, key=len, reverse=True))
+        """How others write to somebody after an @."""
+        return tuple(dict.fromkeys(name for name in self._names.get(author_id, ()) if name))
 
     def _free(self, author_id: int, taken: set[str]) -> str:
         display, account = self._names.get(author_id, ("", ""))
@@ -223,15 +223,14 @@ def _fitting(said: Said, shape: Shape) -> Iterator[Said]:
 def _weighted(turns: Sequence[SampleTurn], play: Play, names: Names, others_weight: float) -> list[SampleTurn]:
     called = names.of([turn.author_id for turn in turns], play.author_id)
     mentions = names.mentioned(play.author_id)
-    own_mention = f"@{called[play.author_id]}"
     weighted, answered = [], False
     for turn in turns:
         own = turn.author_id == play.author_id
         answered = answered or not own
         usual = PLAYED if own and answered else others_weight
         text = turn.text
-        for mention in mentions if not own else ():
-            text = text.replace(mention, own_mention)
+        for name in mentions:
+            text = rewriting.renamed(text, name, called[play.author_id])
         weighted.append(
             replace(
                 turn,
@@ -275,15 +274,23 @@ def _longest_silence(turns: Sequence[SampleTurn]) -> int:
 
 
 def _repeated(turns: Sequence[SampleTurn], room: int, most: int) -> list[SampleTurn]:
-    """The last lines of what came before, to be read only."""
+    """The last lines of what came before, to be read only; at least the end of one, for a prompt."""
     kept: list[SampleTurn] = []
-    room = min(room, most)
+    left = min(room, most)
     for turn in reversed(turns):
-        room -= _cost(turn)
-        if room < 0:
+        left -= _cost(turn)
+        if left < 0:
             break
         kept.append(replace(turn, weight=0.0))
+    if turns and not kept:
+        kept.append(_end_of(turns[-1], min(room, most)))
     return kept[::-1]
+
+
+def _end_of(turn: SampleTurn, room: int) -> SampleTurn:
+    tokens = max(1, room - _NAME_TOKENS - _MARK_TOKENS * len(turn.message_ids))
+    text = turn.text[-max(1, len(turn.text) * tokens // turn.tokens) :] if turn.tokens > tokens else turn.text
+    return replace(turn, text=f"…{text}", weight=0.0, tokens=min(tokens, turn.tokens))
 
 
 def _cost(turn: SampleTurn) -> int:
