@@ -26,6 +26,7 @@ _TAG: Final = re.compile(r"(<[^<>\s]+>)")
 _MENTION: Final = re.compile(r"<@!?(-?\d+)>")
 _EMOJI: Final = re.compile(r"<a?(:\w+:)\d+>")
 _SOMEONE: Final = f"@{NOBODY}"
+_OPEN: Final = ".+?"
 _OPEN_PLACES: Final = 6
 _CHUNK: Final = 5000
 _ERASED_AMONG: Final = "SELECT author_id, at FROM erased WHERE author_id IN (SELECT value FROM json_each(?))"
@@ -50,7 +51,8 @@ class Erasure:
         self._vectors.drop(gone)
         self._database.execute_many(
             """UPDATE messages SET deleted_at = ?, type = 0, edited_at = NULL, content = '', rendered = '',
-            reply_to = NULL, pinned = 0, mentions = NULL, reactions = NULL, attachments = NULL WHERE id = ?""",
+            reply_to = NULL, pinned = 0, mentions = NULL, reactions = NULL, attachments = NULL,
+            words_at = 0, fetched_at = 0 WHERE id = ?""",
             [(at, id_) for id_, _, at in rows],
         )
         return len(rows)
@@ -240,25 +242,37 @@ def without_names(content: str, rendered: str, erased: Iterable[int]) -> str:
     """`rendered` with nobody's name where the raw text has the id of an erased member.
 
     The two texts are laid side by side: what is no `<…>` tag is the same in both, so a name is what stands between.
-    Where they do not fit (a source that renders otherwise), the raw text is taken, its other tags as they are.
+    Where they do not fit (a source that renders otherwise), or fit in several ways, the raw text is taken, its other
+    tags as they are.
     """
     gone = {str(id_) for id_ in erased}
     parts = _TAG.split(content)
     hers = [bool((tag := _MENTION.fullmatch(part)) and tag[1] in gone) for part in parts]
+    if not any(hers):
+        return rendered
     shapes = [
         "(@.+?)" if mentioned else _shape(part) if place % 2 else re.escape(part)
         for place, (part, mentioned) in enumerate(zip(parts, hers, strict=True))
     ]
     # Each open place multiplies the ways to lay the texts side by side.
-    few = sum(shape.endswith(("+?", "+?)")) for shape in shapes) <= _OPEN_PLACES
-    found = re.fullmatch("".join(shapes), rendered, re.DOTALL) if few else None
-    if found is None:
+    few = sum(_OPEN in shape for shape in shapes) <= _OPEN_PLACES
+    names = _only_fit("".join(shapes), rendered) if few else None
+    if names is None:
         return "".join(_SOMEONE if mentioned else part for part, mentioned in zip(parts, hers, strict=True))
     nameless, at = "", 0
-    for group in range(1, (found.lastindex or 0) + 1):
-        nameless += rendered[at : found.start(group)] + _SOMEONE
-        at = found.end(group)
+    for start, end in names:
+        nameless += rendered[at:start] + _SOMEONE
+        at = end
     return nameless + rendered[at:]
+
+
+def _only_fit(shape: str, text: str) -> list[tuple[int, int]] | None:
+    """Where the groups of a pattern lie in a text, taken as short and as long as they can be; None if that differs."""
+    short = re.fullmatch(shape, text, re.DOTALL)
+    long = re.fullmatch(shape.replace(_OPEN, ".+"), text, re.DOTALL)
+    if short is None or long is None or short.regs[1:] != long.regs[1:]:
+        return None
+    return list(short.regs[1:])
 
 
 def _named(names: Iterable[str]) -> re.Pattern[str]:
@@ -272,5 +286,7 @@ def _json(ids: Iterable[int]) -> str:
 
 def _shape(tag: str) -> str:
     """What a tag that is no mention of an erased member may look like when it is rendered."""
-    emoji = _EMOJI.fullmatch(tag)
-    return f"(?:{re.escape(tag)}|{re.escape(emoji[1])})" if emoji else ".+?"
+    if emoji := _EMOJI.fullmatch(tag):
+        return f"(?:{re.escape(tag)}|{re.escape(emoji[1])})"
+    begin = {"<@": "@", "<#": "#"}.get(tag[:2], "")
+    return f"(?:{re.escape(tag)}|{begin}{_OPEN})"

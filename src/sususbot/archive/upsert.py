@@ -208,7 +208,10 @@ class Upsert:
     def _withhold(self, messages: Iterable[Message], erased: dict[int, int]) -> int:
         """Make tombstones of what erased members said; gives how many there were."""
         theirs = [(erased[message.author.id], message.id) for message in messages if message.author.id in erased]
-        self._database.execute_many("UPDATE messages SET deleted_at = ? WHERE id = ? AND deleted_at IS NULL", theirs)
+        self._database.execute_many(
+            "UPDATE messages SET deleted_at = ?, words_at = 0, fetched_at = 0 WHERE id = ? AND deleted_at IS NULL",
+            theirs,
+        )
         return len(theirs)
 
     def _nameless(self, messages: Sequence[Message]) -> Sequence[Message]:

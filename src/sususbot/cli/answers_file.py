@@ -7,7 +7,7 @@ by this file. So the same file read twice says nothing new.
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,11 +22,10 @@ from sususbot.messages import iso_ms
 _WHO: Final = ("author", "id", "name")
 _COLUMNS: Final = (*_WHO, "answer", *PURPOSES, "by", "date", "way")
 _WORDS: Final = {"yes": True, "y": True, "true": True, "1": True, "no": False, "n": False, "false": False, "0": False}
-_SHOWN: Final = 20
 
 
-def read(path: Path, people: People) -> list[Statement]:
-    """All statements of a file. Raises ConsentError that names every line that cannot be read."""
+def read(path: Path, people: People, complain: Callable[[str], None]) -> list[Statement]:
+    """All statements of a file. Raises ConsentError when a line cannot be read, after complaining of each such line."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -36,17 +35,16 @@ def read(path: Path, people: People) -> list[Statement]:
     reader = _Reader(people, round(path.stat().st_mtime * 1000), f"file {path.name}")
     rows = _json_lines(text) if text.lstrip().startswith("{") else _csv_lines(text)
     statements: list[Statement] = []
-    faults: list[str] = []
+    faults = 0
     for number, row in rows:
         try:
             statements.append(reader.statement(row))
         except ConsentError as error:
-            faults.append(f"line {number}: {error}")
+            faults += 1
+            complain(f"line {number}: {error}")
     if faults:
-        more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
-        raise ConsentError(
-            f"nothing was imported: {'; '.join(faults[:_SHOWN])}{more}: mend this in {path} and import it again"
-        )
+        lines = "1 line" if faults == 1 else f"{faults} lines"
+        raise ConsentError(f"{lines} of {path} cannot be read; nothing was imported: mend this and import it again")
     if not statements:
         raise ConsentError(
             f"{path} holds no answers: write a heading,  author,answer,by,date,way  and a line each"

@@ -101,7 +101,7 @@ def import_(place: Place, file: Path, yes: bool, as_json: bool) -> None:
     """
     from sususbot.cli import answers_file
 
-    _write_down(place, lambda people: answers_file.read(file, people), yes=yes, as_json=as_json)
+    _write_down(place, lambda people: answers_file.read(file, people, say), yes=yes, as_json=as_json)
 
 
 def _given(purpose: str, answer: str | None, said: dict[str, Any]) -> bool | None:
@@ -186,11 +186,16 @@ def _notes(archive: "Archive", people: "People", statements: "list[Statement]") 
                 "only their own yes is heard (--by member)"
             )
             continue
+        beaten: dict[str, list[str]] = {}
         for purpose in PURPOSES:
             said, holds = getattr(statement, purpose), decided.get(statement.author_id, {}).get(purpose)
             if said is not None and holds is not None and getattr(holds, purpose) != said:
                 word = f"the {holds.by}'s {_yes(getattr(holds, purpose))} of {day(holds.at)}"
-                notes.append(f"{people.called(statement.author_id)}, {purpose}: {word} stands before this {_yes(said)}")
+                beaten.setdefault(f"{word} stands before this {_yes(said)}", []).append(purpose)
+        notes += [
+            f"{people.called(statement.author_id)}: {sentence} ({', '.join(purposes)})"
+            for sentence, purposes in beaten.items()
+        ]
     return notes
 
 

@@ -67,7 +67,7 @@ def confirmed(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise click.UsageError("this cannot be undone: say --yes where nobody can be asked")
+        raise click.UsageError("this deletes words: say --yes where nobody can be asked")
     if not click.confirm(question, err=True):
         raise click.exceptions.Exit(1)
 
