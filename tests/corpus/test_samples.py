@@ -1,14 +1,15 @@
 """Samples: what is learned of each line, nothing lost or learned twice, and training reading what serving writes."""
 
 import random
+from collections.abc import Iterable
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sususbot import chat_format
-from sususbot.corpus.samples import Names, Play, Said, Sample, Shape, prompted, samples
+from sususbot.corpus.samples import Names, Play, Said, Sample, Shape, parts, prompted, sample
 from sususbot.messages import Turn
-from tests.corpus.talk import ANA, MIA, MINUTE, NOON, SECOND, TOM
+from tests.corpus.talk import MIA, MINUTE, NOON, SECOND, TOM
 
 PERSONA = "This is the chat of Tea house."
 NAMES = Names(
@@ -18,41 +19,47 @@ SHAPE = Shape(1024, 0.1, 5 * MINUTE, 12)
 
 
 def said(*lines: tuple[int, str], every: int = 6 * MINUTE, tokens: int = 10) -> list[Said]:
-    return [Said(100 + n, author, NOON + n * every, text, tokens) for n, (author, text) in enumerate(lines)]
+    return [Said((100 + n,), author, NOON + n * every, text, tokens) for n, (author, text) in enumerate(lines)]
 
 
-def one(lines: list[Said], play: Play, shape: Shape = SHAPE, *, cut: bool = False) -> Sample:
-    (only,) = samples(20, lines, play, NAMES, shape, cut=cut)
+def made(
+    lines: list[Said], play: Play, shape: Shape = SHAPE, *, names: Names = NAMES, cut: bool = False
+) -> list[Sample]:
+    return [sample(part, play, names, shape) for part in parts(20, lines, shape, cut=cut)]
+
+
+def one(lines: list[Said], play: Play, *, names: Names = NAMES, cut: bool = False) -> Sample:
+    (only,) = made(lines, play, names=names, cut=cut)
     return only
 
 
 def test_played_lines_weigh_one_others_little_and_an_opening_no_more_than_others() -> None:
     lines = said((1, "morning"), (2, "hi @Mia"), (1, "tea?"), (3, "yes"))
-    sample = one(lines, Play(MIA.id))
-    assert [(turn.speaker, turn.text, turn.weight, turn.own, turn.unprompted) for turn in sample.turns] == [
+    played = one(lines, Play(MIA.id))
+    assert [(turn.speaker, turn.text, turn.weight, turn.own, turn.unprompted) for turn in played.turns] == [
         ("susu", "morning", 0.1, True, True),
         ("Tom", "hi @susu", 0.1, False, False),
         ("susu", "tea?", 1.0, True, False),
         ("Ana", "yes", 0.1, False, False),
     ]
-    assert sample.trained == 10 * (1 + 0.3)
-    assert prompted(lines) == {1: (20, 10), 2: (10, 10), 3: (10, 10)}
+    assert played.trained == 10 * (1 + 0.3)
+    assert [prompted(part) for part in parts(20, lines, SHAPE)] == [{1: (20, 10), 2: (10, 10), 3: (10, 10)}]
 
 
 def test_the_played_member_is_nowhere_under_the_own_name() -> None:
-    sample = one(said((2, "@Mia @mia @Miab?"), (1, "@Mia waves")), Play(MIA.id))
-    assert [turn.text for turn in sample.turns] == ["@susu @susu @Miab?", "@susu waves"]
+    played = one(said((2, "@Mia @mia @Miab?"), (1, "@Mia waves")), Play(MIA.id))
+    assert [turn.text for turn in played.turns] == ["@susu @susu @Miab?", "@susu waves"]
 
 
 def test_no_two_speakers_are_called_alike() -> None:
-    sample = one(said((1, "a"), (4, "b"), (5, "c"), (2, "d")), Play(TOM.id))
-    assert [turn.speaker for turn in sample.turns] == ["Mia", "mia2", "real_susu", "susu"]
+    played = one(said((1, "a"), (4, "b"), (5, "c"), (2, "d")), Play(TOM.id))
+    assert [turn.speaker for turn in played.turns] == ["Mia", "mia2", "real_susu", "susu"]
 
 
 def test_a_run_of_one_member_is_one_turn() -> None:
     lines = said((1, "so"), (1, "listen"), (2, "what"), (2, "is it"), every=SECOND)
-    sample = one(lines, Play(TOM.id))
-    assert [(turn.text, turn.message_ids) for turn in sample.turns] == [
+    played = one(lines, Play(TOM.id))
+    assert [(turn.text, turn.message_ids) for turn in played.turns] == [
         ("so\nlisten", (100, 101)),
         ("what\nis it", (102, 103)),
     ]
@@ -63,13 +70,13 @@ def test_a_run_of_one_member_is_one_turn() -> None:
 
 def test_a_line_with_a_mark_is_read_and_not_learned_and_spares_its_neighbours() -> None:
     lines = [
-        Said(1, 1, NOON, "look", 5),
-        Said(2, 1, NOON + 1, "see [link]", 5, marked=True),
-        Said(3, 2, NOON + 2, "wow", 5),
-        Said(4, 2, NOON + 3, "[mail]", 5, marked=True),
+        Said((1,), 1, NOON, "look", 5),
+        Said((2,), 1, NOON + 1, "see [link]", 5, marked=True),
+        Said((3,), 2, NOON + 2, "wow", 5),
+        Said((4,), 2, NOON + 3, "[mail]", 5, marked=True),
     ]
-    sample = one(lines, Play(TOM.id))
-    assert [(turn.text, turn.weight) for turn in sample.turns] == [
+    played = one(lines, Play(TOM.id))
+    assert [(turn.text, turn.weight) for turn in played.turns] == [
         ("look", 0.1),
         ("see [link]", 0),
         ("wow", 1),
@@ -78,16 +85,16 @@ def test_a_line_with_a_mark_is_read_and_not_learned_and_spares_its_neighbours() 
 
 
 def test_scales_reach_every_line_of_a_member() -> None:
-    sample = one(said((1, "a"), (2, "b"), (1, "c")), Play(MIA.id, {1: 0.5}))
-    assert [turn.weight for turn in sample.turns] == [0.05, 0.1, 0.5]
+    played = one(said((1, "a"), (2, "b"), (1, "c")), Play(MIA.id, {1: 0.5}))
+    assert [turn.weight for turn in played.turns] == [0.05, 0.1, 0.5]
 
 
 def test_a_long_conversation_is_divided_at_its_longest_silence() -> None:
     times = [0, 1, 2, 3, 4, 20, 21, 22, 23, 24]
-    lines = [Said(n, 1 + n % 2, NOON + at * MINUTE, f"line {n}", 60) for n, at in enumerate(times)]
-    shape = Shape(512, 0.1, 0, 12)
-    first, second = samples(20, lines, Play(TOM.id), NAMES, shape, cut=True)
-    learned = [[turn.text for turn in sample.turns if turn.weight] for sample in (first, second)]
+    lines = [Said((n,), 1 + n % 2, NOON + at * MINUTE, f"line {n}", 50) for n, at in enumerate(times)]
+    shape = Shape(480, 0.1, 0, 12)
+    first, second = made(lines, Play(TOM.id), shape, cut=True)
+    learned = [[turn.text for turn in whole.turns if turn.weight] for whole in (first, second)]
     assert learned == [[f"line {n}" for n in range(5)], [f"line {n}" for n in range(5, 10)]]
     # The later part reads what came before, and does not learn it again.
     assert [turn.text for turn in second.turns if not turn.weight] == ["line 4"]
@@ -104,26 +111,28 @@ def test_nothing_is_lost_nothing_is_learned_twice_and_all_fits(seed: int, count:
         at += chance.choice([SECOND, MINUTE, 10 * MINUTE])
         tokens = chance.choice([1, 8, 30, 300, 900])
         lines.append(
-            Said(number, chance.randint(1, 4), at, f"{number} " + "word " * tokens, tokens, chance.random() < 0.1)
+            Said((number,), chance.randint(1, 4), at, f"{number} " + "word " * tokens, tokens, chance.random() < 0.1)
         )
-    made = list(samples(20, lines, Play(lines[0].author_id), NAMES, Shape(budget, 0.1, 5 * MINUTE, 12)))
-    whole = "".join(one.text for one in lines).split()
-    learned = [turn for sample in made for turn in sample.turns]
-    repeated = [turn for sample in made[1:] for turn in sample.turns if not turn.weight]
-    marked = {one.message_id for one in lines if one.marked}
-    assert sum(1 for turn in learned if turn.weight) > 0 or marked == {one.message_id for one in lines}
-    assert "".join("".join(turn.text for turn in learned if turn.weight).split()) == "".join(
-        "".join(one.text for one in lines if not one.marked).split()
-    )
-    assert len(whole) > 0
-    assert all(sample.tokens <= budget for sample in made)
-    # What the bot says in a later part has something before it.
-    assert all(not sample.turns[0].own or sample.turns[0].weight < 1 for sample in made)
-    for sample in made:
-        assert [turn.at for turn in sample.turns] == sorted(turn.at for turn in sample.turns)
-        assert round(sum(turn.weight * turn.tokens for turn in sample.turns), 3) == sample.trained
-    assert all(turn.weight == 0 for turn in repeated)
-    assert len({sample.id for sample in made}) == len(made)
+    shape = Shape(budget, 0.1, 5 * MINUTE, 12)
+    divided = list(parts(20, lines, shape))
+    samples = [sample(part, Play(lines[0].author_id), NAMES, shape) for part in divided]
+    turns = [turn for whole in samples for turn in whole.turns]
+    assert words(turn.text for turn in turns if turn.weight) == words(one.text for one in lines if not one.marked)
+    assert words(one.text for part in divided for one in part.lines) == words(one.text for one in lines)
+    for whole, part in zip(samples, divided, strict=True):
+        assert whole.tokens <= budget
+        assert [turn.at for turn in whole.turns] == sorted(turn.at for turn in whole.turns)
+        assert round(sum(turn.weight * turn.tokens for turn in whole.turns), 3) == whole.trained
+        # What is repeated is read only, and what the bot says has something before it.
+        assert all(not turn.weight for turn in whole.turns[: len(part.before)])
+        assert whole.turns[0].weight < 1
+        full = sum(turn.tokens for turn in whole.turns if turn.weight == 1)
+        assert full == prompted(part).get(whole.played, (0, 0))[1]
+    assert len({whole.id for whole in samples}) == len(samples)
+
+
+def words(texts: Iterable[str]) -> str:
+    return "".join("".join(texts).split())
 
 
 @given(st.text(max_size=60), st.text(max_size=60), st.text(max_size=20))
@@ -143,8 +152,8 @@ def test_training_reads_what_serving_writes(asked: str, reply: str, name: str) -
 
 
 def test_the_text_of_a_sample() -> None:
-    sample = one(said((2, "tea?\nor coffee?"), (1, "tea!"), (3, "+1")), Play(MIA.id))
-    assert sample.pieces(PERSONA) == [
+    played = one(said((2, "tea?\nor coffee?"), (1, "tea!"), (3, "+1")), Play(MIA.id))
+    assert played.pieces(PERSONA) == [
         ("This is the chat of Tea house.\n\n", 0.0),
         ("Tom:", 0.0),
         (" tea? ⏎ or coffee?\n", 0.1),
@@ -156,14 +165,12 @@ def test_the_text_of_a_sample() -> None:
 
 
 def test_a_sample_survives_its_file() -> None:
-    sample = one(said((2, "ünï ⏎ 😀\n\u2028x"), (1, "tea!")), Play(MIA.id), cut=True)
-    row = sample.as_json()
+    played = one(said((2, "ünï ⏎ 😀\n\u2028x"), (1, "tea!")), Play(MIA.id), cut=True)
+    row = played.as_json()
     assert row.count(b"\n") == 1
-    assert Sample.from_json(row) == sample
+    assert Sample.from_json(row) == played
 
 
 def test_names_hold_no_personal_data() -> None:
     names = Names({1: ("mia@example.com", "mia"), 2: ("Tom", "tom")}, "susu")
-    (sample,) = samples(20, said((1, "a"), (2, "b")), Play(TOM.id), names, SHAPE)
-    assert sample.turns[0].speaker == "[mail]"
-    assert ANA.id not in {turn.author_id for turn in sample.turns}
+    assert one(said((1, "a"), (2, "b")), Play(TOM.id), names=names).turns[0].speaker == "[mail]"

@@ -39,9 +39,9 @@ def build(place: Place, name: str, persona: str | None, show: int, as_json: bool
 
     NAME is its folder in corpora/. The same archive and settings give the same files, byte by byte.
     """
+    from sususbot.artifacts import CORPORA
     from sususbot.cli.build import load_settings, open_archive
     from sususbot.corpus.build import build as build_corpus
-    from sususbot.corpus.manifest import FOLDER
     from sususbot.corpus.tokens import token_counter
 
     if Path(name).name != name or name.startswith("."):
@@ -54,7 +54,7 @@ def build(place: Place, name: str, persona: str | None, show: int, as_json: bool
         with bar("building", total=total, quiet=as_json) as progress:
             built = build_corpus(
                 archive,
-                place.data / FOLDER / name,
+                place.data / CORPORA / name,
                 recipe,
                 token_counter(),
                 lambda done: progress.messages(done, total),
@@ -102,7 +102,7 @@ def _report(built: "Built") -> Iterator[str]:
     for reason, count in built.left_out.items():
         if count:
             yield f"  {-count:>9,}  {_REASONS[reason]}"
-    yield f"  {_kept(built):>9,}  messages in {sum(_conversations(manifest)):,} conversations"
+    yield f"  {_kept(built):>9,}  messages in {sum(facts['samples'] for facts in manifest['files'].values()):,} samples"
     changed = {name: count["changed"] for name, count in manifest["rules"].items() if count["changed"]}
     yield "changed: " + (", ".join(f"{name} {count:,}" for name, count in changed.items()) or "nothing")
     for name, facts in manifest["files"].items():
@@ -125,10 +125,6 @@ _REASONS: Final = {
     "repeated": "in conversations that come again",
     "across_split": "in conversations across the split",
 }
-
-
-def _conversations(manifest: Any) -> tuple[int, int]:
-    return manifest["conversations"]["train.jsonl"], manifest["conversations"]["valid.jsonl"]
 
 
 def _kept(built: "Built") -> int:

@@ -19,7 +19,7 @@ from sususbot.corpus import near, plan
 from sususbot.corpus.gather import ACROSS, REPEATED, Gathering, Progress, Stored
 from sususbot.corpus.manifest import FORMAT, TRAIN, VALID, Corpus, Writer
 from sususbot.corpus.recipe import Recipe
-from sususbot.corpus.samples import Names, Play, Sample, Shape, samples
+from sususbot.corpus.samples import Names, Play, Shape, sample
 from sususbot.corpus.tally import Tally
 from sususbot.corpus.tokens import TokenCounter
 from sususbot.errors import CorpusEmpty
@@ -40,48 +40,51 @@ def build(
     """Make the corpus in `folder` anew. Raises CorpusEmpty, and then leaves the old one as it is."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder.parent) as scratch, _collector_at_rest():
-        gathering = Gathering(archive, recipe, counter, scratch)
-        return _Building(archive, folder, recipe, counter, gathering).build(gathering.gather(progress))
+        persona_tokens = counter.count([f"{recipe.persona_text.strip()}\n\n"])[0]
+        shape = Shape(recipe.sample_tokens, recipe.others_weight, recipe.linking.run_ms, persona_tokens)
+        gathering = Gathering(archive, recipe, counter, shape, scratch)
+        return _Building(archive, folder, recipe, counter, shape, gathering).build(gathering.gather(progress))
 
 
 class _Building:
     """From conversations to files."""
 
     def __init__(
-        self, archive: Archive, folder: Path, recipe: Recipe, counter: TokenCounter, gathering: Gathering
+        self,
+        archive: Archive,
+        folder: Path,
+        recipe: Recipe,
+        counter: TokenCounter,
+        shape: Shape,
+        gathering: Gathering,
     ) -> None:
         self._archive = archive
         self._folder = folder
         self._recipe = recipe
         self._counter = counter
+        self._shape = shape
         self._gathering = gathering
-        self._names = Names(
-            {id_: (author.display_name, author.name) for id_, author in gathering.accounts.items()}, recipe.own_name
-        )
-        self._shape = Shape(
-            recipe.sample_tokens,
-            recipe.others_weight,
-            recipe.linking.run_ms,
-            counter.count([f"{recipe.persona_text.strip()}\n\n"])[0],
-        )
+        names = {id_: (author.display_name, author.name) for id_, author in gathering.accounts.items()}
+        self._names = Names(names, recipe.own_name)
 
     def build(self, stored: list[Stored]) -> Built:
         left_out = self._gathering.left_out
         again = near.repeats([one.signature for one in stored])
-        left_out[REPEATED] = sum(stored[place].lines for place in again)
+        left_out[REPEATED] = sum(stored[place].messages for place in again)
         kept = [one for place, one in enumerate(stored) if place not in again]
         sizes = [one.size for one in kept]
         split = plan.split(sizes, self._recipe.valid_share)
-        left_out[ACROSS] = sum(kept[place].lines for place in split.across)
+        left_out[ACROSS] = sum(kept[place].messages for place in split.across)
         if not split.train:
             raise CorpusEmpty(self._why_empty())
         plays = self._plays(sizes, split.train)
         learned: defaultdict[int, float] = defaultdict(float)
         with Writer(self._folder) as writer:
             for name, places in ((TRAIN, split.train), (VALID, split.valid)):
-                for sample in (sample for place in places for sample in self._samples(kept[place], plays[place])):
-                    writer.add(name, sample)
-                    for turn in sample.turns:
+                for place in places:
+                    made = sample(self._gathering.part(kept[place]), plays[place], self._names, self._shape)
+                    writer.add(name, made)
+                    for turn in made.turns:
                         learned[turn.author_id] += turn.weight * turn.tokens if name == TRAIN else 0.0
             corpus = writer.finish(self._manifest(split, learned))
         return Built(corpus, self._gathering.tally, dict(left_out))
@@ -94,10 +97,6 @@ class _Building:
             played = [(sizes[place], players[place]) for place in train]
             scales = plan.scales(plan.masses(played, self._recipe.others_weight), self._recipe.author_cap)
         return [Play(player, scales) for player in players]
-
-    def _samples(self, stored: Stored, play: Play) -> Iterator[Sample]:
-        cut, said = self._gathering.said(stored)
-        yield from samples(stored.channel_id, said, play, self._names, self._shape, cut=cut)
 
     def _manifest(self, split: plan.Split, learned: dict[int, float]) -> dict[str, Any]:
         gathering = self._gathering
@@ -122,13 +121,10 @@ class _Building:
                 for name, count in gathering.tally.rules.items()
             },
             "left_out": dict(gathering.left_out),
-            "conversations": {
-                TRAIN: len(split.train), VALID: len(split.valid), ACROSS: len(split.across),
-            },
             "split_at": split.at,
             "authors": {str(author): round(mass, 1) for author, mass in sorted(learned.items())},
             "largest_share": round(max(learned.values(), default=0.0) / total, 4),
-        }  # fmt: skip
+        }
 
     def _why_empty(self) -> str:
         if not self._gathering.learnable:

@@ -16,7 +16,7 @@ from sususbot.corpus import near, plan
 from sususbot.corpus.clean import Cleaned, People, clean
 from sususbot.corpus.consent import CONSENT, consented
 from sususbot.corpus.recipe import Recipe
-from sususbot.corpus.samples import Said, line_tokens, prompted
+from sususbot.corpus.samples import Part, Said, Shape, line_tokens, parts, prompted
 from sususbot.corpus.segment import Conversation, segment
 from sususbot.corpus.tally import Tally
 from sususbot.corpus.tokens import TokenCounter
@@ -36,28 +36,32 @@ _PROGRESS_EVERY: Final = 5000
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A conversation in the temporary file, and what planning needs of it."""
+    """A part of a conversation in the temporary file, and what planning needs of it."""
 
     channel_id: int
     first_id: int
+    number: int
     offset: int
     length: int
-    lines: int
+    messages: int
     size: plan.Size
     signature: near.Signature | None
 
     @property
-    def order(self) -> tuple[int, int, int]:
-        return self.size.start, self.channel_id, self.first_id
+    def order(self) -> tuple[int, int, int, int]:
+        return self.size.start, self.channel_id, self.first_id, self.number
 
 
 class Gathering:
     """From the archive to conversations in a temporary file."""
 
-    def __init__(self, archive: Archive, recipe: Recipe, counter: TokenCounter, scratch: IO[bytes]) -> None:
+    def __init__(
+        self, archive: Archive, recipe: Recipe, counter: TokenCounter, shape: Shape, scratch: IO[bytes]
+    ) -> None:
         self._archive = archive
         self._recipe = recipe
         self._counter = counter
+        self._shape = shape
         self._scratch = scratch
         self.accounts = archive.authors()
         members = [id_ for id_, author in self.accounts.items() if not author.is_bot]
@@ -108,51 +112,71 @@ class Gathering:
             self.left_out[CONSENT] += CONSENT in one.rules
             yield one
 
-    def said(self, stored: Stored) -> tuple[bool, list[Said]]:
-        """A conversation as it was stored: whether it begins cut, and what was said."""
+    def part(self, stored: Stored) -> Part:
+        """A part as it was stored."""
         self._scratch.seek(stored.offset)
-        cut, rows = orjson.loads(self._scratch.read(stored.length))
-        return cut, [Said(*row) for row in rows]
+        cut, ends, before, lines = orjson.loads(self._scratch.read(stored.length))
+        return Part(stored.channel_id, stored.number, _said(before), _said(lines), cut, ends)
+
+    def _may_play(self, author: int) -> bool:
+        return self._recipe.persona is None or author in self._recipe.persona
 
     def _has_answer(self, conversation: Conversation) -> bool:
-        first = conversation.lines[0].message.author.id
-        persona = self._recipe.persona
-        answered = False
+        """Whether somebody who may be played says something there after somebody else."""
+        heard = set()
         for line in conversation.lines:
             author = line.message.author.id
-            answered = answered or author != first
-            if answered and not line.marked and (persona is None or author in persona):
+            heard.add(author)
+            if len(heard) > 1 and not line.marked and self._may_play(author):
                 return True
         return False
 
     def _store(self, conversations: Sequence[Conversation]) -> Iterator[Stored]:
-        """Count tokens, many at once, and write."""
-        parts = [(line, part) for one in conversations for line in one.lines for part in line.parts]
-        tokens = iter(line_tokens([part for _, part in parts], self._counter.count))
+        """Count tokens, many at once, divide and write."""
+        texts = [part for one in conversations for line in one.lines for part in line.parts]
+        tokens = iter(line_tokens(texts, self._counter.count))
         for conversation in conversations:
             said = [
-                Said(line.message.id, line.message.author.id, line.message.created_at, part, next(tokens), line.marked)
+                Said((message.id,), message.author.id, message.created_at, part, next(tokens), line.marked)
                 for line in conversation.lines
+                for message in (line.message,)
                 for part in line.parts
             ]
-            row = orjson.dumps([conversation.cut, [_columns(one) for one in said]])
-            offset = self._scratch.tell()
-            self._scratch.write(row)
-            yield Stored(
-                conversation.channel_id,
-                said[0].message_id,
-                offset,
-                len(row),
-                len(conversation.lines),
-                plan.Size(
-                    said[0].at,
-                    said[-1].at,
-                    sum(one.tokens for one in said),
-                    tuple((author, *counts) for author, counts in prompted(said).items()),
-                ),
-                near.signature([one.text for one in said]),
-            )
+            span = said[0].at, said[-1].at
+            seen: set[int] = set()
+            for part in parts(conversation.channel_id, said, self._shape, cut=conversation.cut):
+                ids = {id_ for one in part.lines for id_ in one.message_ids} - seen
+                seen |= ids
+                sizes = tuple((author, *counts) for author, counts in prompted(part).items())
+                if any(answers and self._may_play(author) for author, _, answers in sizes):
+                    yield self._stored(part, span, sizes, len(ids))
+                else:
+                    self.left_out[UNANSWERED] += len(ids)
+
+    def _stored(
+        self, part: Part, span: tuple[int, int], sizes: tuple[tuple[int, int, int], ...], messages: int
+    ) -> Stored:
+        row = orjson.dumps([part.cut, part.ends, _columns(part.before), _columns(part.lines)])
+        offset = self._scratch.tell()
+        self._scratch.write(row)
+        return Stored(
+            part.channel_id,
+            part.lines[0].message_ids[0],
+            part.number,
+            offset,
+            len(row),
+            messages,
+            plan.Size(*span, sum(one.tokens for one in part.lines), sizes),
+            near.signature([one.text for one in part.lines]),
+        )
 
 
-def _columns(said: Said) -> tuple[int, int, int, str, int, bool]:
-    return said.message_id, said.author_id, said.at, said.text, said.tokens, said.marked
+_Columns = tuple[tuple[int, ...], int, int, str, int, bool]
+
+
+def _columns(said: Iterable[Said]) -> list[_Columns]:
+    return [(one.message_ids, one.author_id, one.at, one.text, one.tokens, one.marked) for one in said]
+
+
+def _said(rows: Iterable[_Columns]) -> tuple[Said, ...]:
+    return tuple(Said(tuple(ids), *rest) for ids, *rest in rows)

@@ -14,11 +14,10 @@ from typing import IO, Any, Final
 
 import orjson
 
+from sususbot.artifacts import MANIFEST
 from sususbot.corpus.samples import Sample
 from sususbot.errors import CorpusChanged, CorpusMissing
 
-FOLDER: Final = "corpora"
-MANIFEST: Final = "manifest.json"
 TRAIN: Final = "train.jsonl"
 VALID: Final = "valid.jsonl"
 FORMAT: Final = 1

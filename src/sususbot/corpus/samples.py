@@ -1,10 +1,10 @@
 """Conversations to training samples: who is played by the bot, what is learned of each line, and how much fits.
 
-A sample is a stretch of one conversation. One participant is played by the bot: its lines stand under the bot's name
-and weigh 1, the lines of others weigh little, names nothing. Said without a prompt (the first words of a conversation),
-a played line weighs no more than another's: the bot is not to answer nothing. Lines with a mark weigh nothing. What is
-too long is divided at its longest silences; the lines repeated before a later part weigh nothing, so that no line is
-trained twice.
+A sample is a conversation, or a part of one that is too long: parts are divided at the longest silences, and before a
+later part stand a few lines of what came before, which are only read, so that no line is trained twice. In each, one
+participant is played by the bot: its lines stand under the bot's name and weigh 1, the lines of others weigh little,
+names nothing. Said without a prompt (the first words of a conversation), a played line weighs no more than another's:
+the bot is not to answer nothing. Lines with a mark weigh nothing.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ PLAYED: Final = 1.0
 # A run of one member's messages becomes one turn up to here: a reply is no longer (MAX_NEW_TOKENS).
 _RUN_TOKENS: Final = 96
 # What a later part of a conversation may repeat before its first line, and each part's least share when it is divided.
-_REPEATED: Final = 0.25
+_REPEATED: Final = 0.125
 _LEAST_PART: Final = 0.15
 # `name:` and the newline mark, in tokens; names are short.
 _NAME_TOKENS: Final = 5
@@ -79,14 +79,31 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One text of a message, cleaned, with its tokens."""
+    """What one author said in one go: a message, a piece of one, or several joined. `marked`: not to be learned."""
 
-    message_id: int
+    message_ids: tuple[int, ...]
     author_id: int
     at: int
     text: str
     tokens: int
     marked: bool = False
+
+    @property
+    def cost(self) -> int:
+        """Tokens in a sample, the name and the marks between messages included."""
+        return self.tokens + _NAME_TOKENS + _MARK_TOKENS * (len(self.message_ids) - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A conversation, or a part of one: `before` is repeated from the part before, `lines` are its own."""
+
+    channel_id: int
+    number: int
+    before: tuple[Said, ...]
+    lines: tuple[Said, ...]
+    cut: bool
+    ends: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,160 +162,154 @@ class Shape:
     persona_tokens: int = 0
 
 
-def samples(
-    channel_id: int, said: Sequence[Said], play: Play, names: Names, shape: Shape, *, cut: bool = False
-) -> Iterator[Sample]:
-    """A conversation as one sample or several; each line has its weight in exactly one of them."""
-    turns = _weighted(_turns(said, shape), play, names, shape.others_weight)
+def parts(channel_id: int, said: Sequence[Said], shape: Shape, *, cut: bool = False) -> Iterator[Part]:
+    """A conversation in parts that fit into a sample each. Every line is in the `lines` of exactly one."""
+    lines = _joined(said, shape)
     budget = shape.sample_tokens - shape.persona_tokens
-    parts = _divided(turns, budget)
-    for number, (start, end) in enumerate(parts):
-        part = turns[start:end]
-        whole = (*_repeated(turns[:start], budget - _tokens(part), int(budget * _REPEATED)), *part)
-        yield Sample(
-            id=f"{channel_id}-{part[0].message_ids[0]}" + (f"-{number}" if number else ""),
-            channel_id=channel_id,
-            played=play.author_id,
-            turns=whole,
-            tokens=shape.persona_tokens + _tokens(whole),
-            trained=round(sum(turn.weight * turn.tokens for turn in whole), 3),
-            cut=cut and number == 0,
-            ends=number == len(parts) - 1,
-        )
+    spans = _divided(lines, budget)
+    for number, (start, end) in enumerate(spans):
+        own = lines[start:end]
+        before = _end_of(lines[:start], min(budget - _cost(own), int(budget * _REPEATED))) if number else ()
+        yield Part(channel_id, number, before, tuple(own), cut and number == 0, number == len(spans) - 1)
 
 
-def prompted(said: Sequence[Said]) -> dict[int, tuple[int, int]]:
-    """Author -> tokens that can be learned, and those of them with something said before by another."""
+def prompted(part: Part) -> dict[int, tuple[int, int]]:
+    """Author -> tokens that can be learned of its lines, and those of them with something said before by another."""
     counts: dict[int, tuple[int, int]] = {}
-    first = said[0].author_id if said else 0
-    answered = False
-    for one in said:
-        answered = answered or one.author_id != first
+    heard = {one.author_id for one in part.before}
+    for one in part.lines:
+        heard.add(one.author_id)
         learned = 0 if one.marked else one.tokens
-        all_, after = counts.get(one.author_id, (0, 0))
-        counts[one.author_id] = (all_ + learned, after + (learned if answered else 0))
+        all_, answers = counts.get(one.author_id, (0, 0))
+        counts[one.author_id] = (all_ + learned, answers + (learned if len(heard) > 1 else 0))
     return counts
 
 
-def _turns(said: Sequence[Said], shape: Shape) -> list[SampleTurn]:
-    """Runs of one author joined; `weight` 0 where a mark stands in them, 1 elsewhere."""
-    turns: list[SampleTurn] = []
-    for one in (part for whole in said for part in _fitting(whole, shape)):
-        last = turns[-1] if turns else None
+def sample(part: Part, play: Play, names: Names, shape: Shape) -> Sample:
+    """The part, played."""
+    whole = (*part.before, *part.lines)
+    called = names.of([one.author_id for one in whole], play.author_id)
+    turns, heard = [], set()
+    for place, one in enumerate(whole):
+        heard.add(one.author_id)
+        own = one.author_id == play.author_id
+        usual = PLAYED if own and len(heard) > 1 else shape.others_weight
+        learned = place >= len(part.before) and not one.marked
+        turns.append(
+            SampleTurn(
+                speaker=called[one.author_id],
+                text=_with_own_name(one.text, play.author_id, names, called[play.author_id]),
+                at=one.at,
+                author_id=one.author_id,
+                message_ids=one.message_ids,
+                weight=round(usual * play.scale.get(one.author_id, 1.0), 6) if learned else 0.0,
+                own=own,
+                unprompted=own and len(heard) == 1,
+                tokens=one.tokens,
+            )
+        )
+    return Sample(
+        id=f"{part.channel_id}-{part.lines[0].message_ids[0]}" + (f"-{part.number}" if part.number else ""),
+        channel_id=part.channel_id,
+        played=play.author_id,
+        turns=tuple(turns),
+        tokens=shape.persona_tokens + _cost(whole),
+        trained=round(sum(turn.weight * turn.tokens for turn in turns), 3),
+        cut=part.cut,
+        ends=part.ends,
+    )
+
+
+def _with_own_name(text: str, played: int, names: Names, own_name: str) -> str:
+    for name in names.mentioned(played):
+        text = rewriting.renamed(text, name, own_name)
+    return text
+
+
+# -- dividing
+
+
+def _joined(said: Sequence[Said], shape: Shape) -> list[Said]:
+    """Runs of one author as one. What is not learned stays apart, and does not take its neighbours with it."""
+    lines: list[Said] = []
+    for one in (piece for whole in said for piece in _fitting(whole, shape)):
+        last = lines[-1] if lines else None
         if (
             last is not None
-            and last.author_id == one.author_id
-            # A line with a mark is not learned, and must not take its neighbours with it.
-            and bool(last.weight) is not one.marked
+            and (last.author_id, last.marked) == (one.author_id, one.marked)
             and one.at - last.at <= shape.run_ms
-            and last.tokens + one.tokens + _MARK_TOKENS <= _RUN_TOKENS
+            and last.cost + one.cost <= _RUN_TOKENS
         ):
-            turns[-1] = replace(
-                last,
-                text=f"{last.text}\n{one.text}",
-                at=one.at,
-                message_ids=(*last.message_ids, one.message_id),
-                tokens=last.tokens + one.tokens,
-            )
+            ids = (*last.message_ids, *(id_ for id_ in one.message_ids if id_ != last.message_ids[-1]))
+            text = f"{last.text}\n{one.text}"
+            lines[-1] = Said(ids, last.author_id, one.at, text, last.tokens + one.tokens, last.marked)
         else:
-            weight = 0.0 if one.marked else 1.0
-            turns.append(SampleTurn("", one.text, one.at, one.author_id, (one.message_id,), weight, tokens=one.tokens))
-    return turns
+            lines.append(one)
+    return lines
 
 
 def _fitting(said: Said, shape: Shape) -> Iterator[Said]:
-    """One text in parts that leave room for others beside them, whatever its script takes in tokens."""
+    """One text in pieces that leave room for others beside them, whatever its script takes in tokens."""
     most = (shape.sample_tokens - shape.persona_tokens) // 3
     if said.tokens <= most:
         yield said
         return
-    parts = rewriting.split(said.text, max(1, len(said.text) * most // said.tokens))
+    pieces = rewriting.split(said.text, max(1, len(said.text) * most // said.tokens))
     left = said.tokens
-    for number, part in enumerate(parts):
-        tokens = left if number == len(parts) - 1 else said.tokens * len(part) // len(said.text)
+    for number, piece in enumerate(pieces, start=1):
+        tokens = left if number == len(pieces) else said.tokens * len(piece) // len(said.text)
         left -= tokens
-        yield replace(said, text=part, tokens=tokens)
+        yield replace(said, text=piece, tokens=tokens)
 
 
-def _weighted(turns: Sequence[SampleTurn], play: Play, names: Names, others_weight: float) -> list[SampleTurn]:
-    called = names.of([turn.author_id for turn in turns], play.author_id)
-    mentions = names.mentioned(play.author_id)
-    weighted, answered = [], False
-    for turn in turns:
-        own = turn.author_id == play.author_id
-        answered = answered or not own
-        usual = PLAYED if own and answered else others_weight
-        text = turn.text
-        for name in mentions:
-            text = rewriting.renamed(text, name, called[play.author_id])
-        weighted.append(
-            replace(
-                turn,
-                speaker=called[turn.author_id],
-                text=text,
-                weight=round(turn.weight * usual * play.scale.get(turn.author_id, 1.0), 6),
-                own=own,
-                unprompted=own and not answered,
-            )
-        )
-    return weighted
-
-
-def _divided(turns: Sequence[SampleTurn], budget: int) -> list[tuple[int, int]]:
+def _divided(lines: Sequence[Said], budget: int) -> list[tuple[int, int]]:
     """Where parts that fit begin and end, divided at the longest silences that leave no sliver."""
-    if _tokens(turns) <= budget or len(turns) < 2:
-        return [(0, len(turns))]
+    if _cost(lines) <= budget or len(lines) < 2:
+        return [(0, len(lines))]
     # What is divided leaves room for what later parts repeat.
     budget = int(budget * (1 - _REPEATED))
     done: list[tuple[int, int]] = []
-    waiting = [(0, len(turns))]
+    waiting = [(0, len(lines))]
     while waiting:
         start, end = waiting.pop()
-        if _tokens(turns[start:end]) <= budget or end - start < 2:
+        if _cost(lines[start:end]) <= budget or end - start < 2:
             done.append((start, end))
             continue
-        at = start + _longest_silence(turns[start:end])
+        at = start + _longest_silence(lines[start:end])
         waiting += [(at, end), (start, at)]
     return done
 
 
-def _longest_silence(turns: Sequence[SampleTurn]) -> int:
+def _longest_silence(lines: Sequence[Said]) -> int:
     """The place before which it is longest; a place in the middle where the ends alone would do."""
-    total, before = _tokens(turns), 0
+    total, before = _cost(lines), 0
     places = []
-    for place in range(1, len(turns)):
-        before += _cost(turns[place - 1])
+    for place in range(1, len(lines)):
+        before += lines[place - 1].cost
         if min(before, total - before) >= total * _LEAST_PART:
             places.append(place)
-    return max(places or range(1, len(turns)), key=lambda place: (turns[place].at - turns[place - 1].at, -place))
+    return max(places or range(1, len(lines)), key=lambda place: (lines[place].at - lines[place - 1].at, -place))
 
 
-def _repeated(turns: Sequence[SampleTurn], room: int, most: int) -> list[SampleTurn]:
-    """The last lines of what came before, to be read only; at least the end of one, for a prompt."""
-    kept: list[SampleTurn] = []
-    left = min(room, most)
-    for turn in reversed(turns):
-        left -= _cost(turn)
-        if left < 0:
+def _end_of(lines: Sequence[Said], room: int) -> tuple[Said, ...]:
+    """The last lines, as many as fit; at least the end of one, so that what follows has a prompt."""
+    kept: list[Said] = []
+    for one in reversed(lines):
+        if one.cost > room:
             break
-        kept.append(replace(turn, weight=0.0))
-    if turns and not kept:
-        kept.append(_end_of(turns[-1], min(room, most)))
-    return kept[::-1]
+        room -= one.cost
+        kept.append(one)
+    if not kept:
+        last = lines[-1]
+        tokens = max(1, room - (last.cost - last.tokens))
+        text = last.text[-max(1, len(last.text) * tokens // last.tokens) :]
+        text = text[text.find(" ") + 1 :]
+        kept.append(replace(last, text=f"…{text}", tokens=min(tokens, last.tokens)))
+    return tuple(reversed(kept))
 
 
-def _end_of(turn: SampleTurn, room: int) -> SampleTurn:
-    tokens = max(1, room - _NAME_TOKENS - _MARK_TOKENS * len(turn.message_ids))
-    text = turn.text[-max(1, len(turn.text) * tokens // turn.tokens) :] if turn.tokens > tokens else turn.text
-    return replace(turn, text=f"…{text}", weight=0.0, tokens=min(tokens, turn.tokens))
-
-
-def _cost(turn: SampleTurn) -> int:
-    return turn.tokens + _NAME_TOKENS + _MARK_TOKENS * (len(turn.message_ids) - 1)
-
-
-def _tokens(turns: Sequence[SampleTurn]) -> int:
-    return sum(map(_cost, turns))
+def _cost(lines: Sequence[Said]) -> int:
+    return sum(one.cost for one in lines)
 
 
 # Counts the tokens of each line's text as it stands after a name.

@@ -64,8 +64,9 @@ class Mistral:
         return find_spec("sentencepiece") is not None and path is not None and path.is_file()
 
     def count(self, texts: Sequence[str]) -> list[int]:
-        # One thread: the order and the number of cores taken are the caller's business.
-        return [len(ids) for ids in self._model.encode(list(texts), num_threads=1)]
+        # Halves of surrogate pairs are no text to it. One thread: how many cores are taken is the caller's business.
+        whole = [text if text.isascii() else text.encode(errors="replace").decode() for text in texts]
+        return [len(ids) for ids in self._model.encode(whole, num_threads=1)]
 
 
 def _model_file() -> Path | None:
