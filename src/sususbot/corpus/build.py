@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import sususbot
+from sususbot import __version__
 from sususbot.archive.archive import Archive
 from sususbot.corpus import near, plan
 from sususbot.corpus.gather import ACROSS, REPEATED, Gathering, Progress, Stored
@@ -104,7 +104,7 @@ class _Building:
         return {
             "format": FORMAT,
             "name": self._folder.name,
-            "made_by": f"sususbot {sususbot.__version__}",
+            "made_by": f"sususbot {__version__}",
             "archive": {
                 "content": gathering.content_hash,
                 "messages": gathering.tally.messages,
