@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -11,7 +12,7 @@ from rich.text import Text
 from sususbot.corpus import report
 from sususbot.corpus.analysis import Analysis, AuthorRow, Bin, Counted, Quoted
 from sususbot.corpus.page import as_json
-from sususbot.corpus.report import hour, number, percent, span
+from sususbot.corpus.report import hour, number, percent, size_of, span
 from sususbot.messages import joined_names
 
 _BLOCKS: Final = " ▁▂▃▄▅▆▇█"
@@ -19,6 +20,7 @@ _SHADES: Final = " ░▒▓█"
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _ROWS: Final = 10
 _WORDS: Final = 6
+_NAME: Final = 20
 _QUOTES: Final = 3
 
 
@@ -52,19 +54,24 @@ def _sections(analysis: Analysis, values: dict[str, Any]) -> Iterator[tuple[str,
     yield "What training would take", [_training(analysis), *_formulas(analysis)]
 
 
-def _table(*columns: str) -> Table:
-    """Columns with a > at the end are numbers."""
+def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """Columns with > at the end are numbers, those with ~ may take several lines; else the first gives way."""
+    titles = [column.rstrip(">~") for column in columns]
+    cells = [[number(cell) if isinstance(cell, int) else str(cell) for cell in row] for row in rows]
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in columns:
-        right = column.endswith(">")
+    for place, column in enumerate(columns):
+        wraps = column.endswith("~")
         table.add_column(
-            Text(column.rstrip(">")), justify="right" if right else "left", overflow="ellipsis", no_wrap=right
+            Text(titles[place]),
+            justify="right" if column.endswith(">") else "left",
+            overflow="fold" if wraps else "ellipsis",
+            no_wrap=not wraps,
+            min_width=max(cell_len(row[place]) for row in [titles, *cells]) if place and not wraps else None,
+            max_width=_NAME if not place else None,
         )
+    for row in cells:
+        table.add_row(*map(Text, row))
     return table
-
-
-def _add(table: Table, *cells: object) -> None:
-    table.add_row(*(Text(number(cell) if isinstance(cell, int) else str(cell)) for cell in cells))
 
 
 def _more(left: int) -> Text:
@@ -100,29 +107,31 @@ def _week(analysis: Analysis) -> list[RenderableType]:
 
 
 def _channels(analysis: Analysis) -> Table:
-    table = _table("channel", "messages>", "members>", "conversations>", "first", "last")
-    for row in analysis.channels[:_ROWS]:
-        _add(table, f"#{row.name}", row.messages, row.authors, row.conversations, row.first[:10], row.last[:10])
-    return table
+    return _table(
+        ("channel", "messages>", "members>", "conversations>", "first", "last"),
+        [
+            (f"#{row.name}", row.messages, row.authors, row.conversations, row.first[:10], row.last[:10])
+            for row in analysis.channels[:_ROWS]
+        ],
+    )
 
 
 def _members(analysis: Analysis) -> Table:
-    table = _table("member", "messages>", "share>", "was answered>", "reactions>", "may be", "said by")
-    for row in analysis.authors.rows[:_ROWS]:
-        said = row.said or "never asked"
-        _add(table, row.name, row.messages, percent(row.share), row.answers_got, row.reactions_got, _may(row), said)
+    rows: list[Sequence[object]] = [
+        (row.name, row.messages, percent(row.share), row.reactions_got, _agrees(row), row.said or "nobody yet")
+        for row in analysis.authors.rows[:_ROWS]
+    ]
     refused = analysis.authors.refused
     if refused.members:
         what = "did not say yes" if analysis.authors.consent == "opt-in" else "said no"
-        _add(table, f"({number(refused.members)} who {what})", refused.messages, "", "", "", "nothing", "")
-    return table
+        rows.append((f"({number(refused.members)} who {what})", refused.messages, "", "", "nothing", ""))
+    return _table(("member", "messages>", "share>", "reactions>", "agrees to", "said by"), rows)
 
 
-def _may(row: AuthorRow) -> str:
-    """What a member allows, in one word where it is all."""
-    purposes = (("learned from", row.learn), ("remembered", row.remember), ("quoted", row.quote))
+def _agrees(row: AuthorRow) -> str:
+    purposes = (("learn", row.learn), ("remember", row.remember), ("quote", row.quote))
     given = [purpose for purpose, answer in purposes if answer]
-    return "all" if len(given) == len(purposes) else joined_names(given)
+    return "all" if len(given) == len(purposes) else ", ".join(given)
 
 
 def _tokenizer(analysis: Analysis) -> str:
@@ -140,14 +149,9 @@ def _lengths(analysis: Analysis) -> Iterator[RenderableType]:
     yield _bins(lengths.bins, "tokens", "messages>")
 
 
-def _bins(bins: Iterable[Bin], what: str, of: str) -> Table:
-    bins = list(bins)
+def _bins(bins: Sequence[Bin], what: str, of: str) -> Table:
     top = max((one.count for one in bins), default=0) or 1
-    table = _table(what, of, "")
-    for one in bins:
-        size = f"{one.low}+" if one.high is None else f"{one.low}-{one.high}" if one.high != one.low else str(one.low)
-        _add(table, size, one.count, _bar(one.count / top))
-    return table
+    return _table((what, of, ""), [(size_of(one), one.count, _bar(one.count / top)) for one in bins])
 
 
 def _reactions(analysis: Analysis, values: dict[str, Any]) -> Iterator[RenderableType]:
@@ -175,20 +179,20 @@ def _counted(counted: Sequence[Counted]) -> Text:
 def _answers(analysis: Analysis) -> RenderableType:
     if not analysis.answers.pairs:
         return Text("nobody by reply or mention")
-    table = _table("who", "answers", "replies>", "mentions>")
-    for pair in analysis.answers.pairs[:_ROWS]:
-        _add(table, pair.source, pair.target, pair.replies, pair.mentions)
-    return table
+    return _table(
+        ("who", "answers", "replies>", "mentions>"),
+        [(pair.source, pair.target, pair.replies, pair.mentions) for pair in analysis.answers.pairs[:_ROWS]],
+    )
 
 
 def _words(analysis: Analysis) -> RenderableType:
     rows = [row for row in analysis.words.rows[:_ROWS] if row.keywords]
     if not rows:
         return Text("nobody who may be quoted has written enough to tell")
-    table = _table("member", "words that they use more than the others")
-    for row in rows:
-        _add(table, row.author, ", ".join(keyword.word for keyword in row.keywords[:_WORDS]))
-    return table
+    return _table(
+        ("member", "words that they use more than the others~"),
+        [(row.author, ", ".join(keyword.word for keyword in row.keywords[:_WORDS])) for row in rows],
+    )
 
 
 def _languages(analysis: Analysis) -> Text:
@@ -214,14 +218,13 @@ def _repetition(analysis: Analysis, values: dict[str, Any]) -> Iterator[Renderab
 
 
 def _cleaning(analysis: Analysis) -> Iterator[RenderableType]:
-    table = _table("rule", "drops>", "changes>", "what it does")
-    idle = []
-    for rule in analysis.cleaning.rules:
-        if rule.dropped or rule.changed:
-            _add(table, rule.name, rule.dropped, rule.changed, rule.what)
-        else:
-            idle.append(rule.name)
-    yield table
+    rules = analysis.cleaning.rules
+    busy = [rule for rule in rules if rule.dropped or rule.changed]
+    yield _table(
+        ("rule", "drops>", "changes>", "what it does~"),
+        [(rule.name, rule.dropped, rule.changed, rule.what) for rule in busy],
+    )
+    idle = [rule.name for rule in rules if rule not in busy]
     if idle:
         yield Text(f"nothing to do for {joined_names(idle)}; examples of the others are on the page", style="dim")
 
@@ -242,15 +245,20 @@ def _conversations(analysis: Analysis, values: dict[str, Any]) -> Iterator[Rende
 
 def _training(analysis: Analysis) -> Table:
     training = analysis.training
-    needs = f"{training.memory_gb.low} – {training.memory_gb.high}"
-    table = _table(
-        "card", "memory, GB>", "needs>", "fits", "tokens/s>", "one pass, min>", f"{training.epochs} passes, h>"
+    needs = f"{training.memory_gb.low} – {training.memory_gb.high} of"
+    return _table(
+        ("card", "memory, GB>", "fits", "one pass, min>", f"{training.epochs} passes, h>"),
+        [
+            (
+                card.name + " (here)" * card.found,
+                f"{needs} {card.memory_gb:g}",
+                card.fits,
+                span(card.epoch_minutes),
+                span(card.training_hours),
+            )
+            for card in training.cards
+        ],
     )
-    for card in as_json(analysis)["training"]["cards"]:
-        name = card["name"] + (" (here)" if card["found"] else "")
-        times = [span(card[key]) for key in ("tokens_per_s", "epoch_minutes", "training_hours")]
-        _add(table, name, f"{card['memory_gb']:g}", needs, card["fits"], *times)
-    return table
 
 
 def _formulas(analysis: Analysis) -> Iterator[Text]:

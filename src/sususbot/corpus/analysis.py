@@ -94,7 +94,7 @@ class AuthorRow:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Those whose every answer is no, together."""
+    """Those whose every answer is no, together; `messages` and `tokens` are what is still here of theirs."""
 
     members: int
     messages: int

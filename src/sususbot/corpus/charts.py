@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree
 
 from sususbot.corpus.analysis import Analysis, Bin
-from sususbot.corpus.report import hour, number
+from sususbot.corpus.report import hour, number, size_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -158,7 +158,7 @@ def _week(analysis: Analysis, *, wide: bool) -> str:
 
 
 def _bins(bins: Sequence[Bin], path: str, what: str, *, wide: bool) -> str:
-    labels = [_bin(one) for one in bins]
+    labels = [size_of(one) for one in bins]
     titles = {
         f"{path}.{i}.count": f"{label} {what}: {number(one.count)}"
         for i, (label, one) in enumerate(zip(labels, bins, strict=True))
@@ -170,12 +170,6 @@ def _bins(bins: Sequence[Bin], path: str, what: str, *, wide: bool) -> str:
         axes.set_xlabel(what, color=_MUTED, labelpad=6)
 
     return _svg(draw, titles, size=(720, 220) if wide else (340, 200))
-
-
-def _bin(one: Bin) -> str:
-    if one.high is None:
-        return f"{one.low}+"
-    return str(one.low) if one.low == one.high else f"{one.low}–{one.high}"
 
 
 def _answers_alt(analysis: Analysis) -> str:

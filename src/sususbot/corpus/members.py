@@ -161,8 +161,10 @@ class Members:
         total = sum(member.stretch.messages for member in self._members.values())
         rows = tuple(self._row(id_, clock, total, given[id_], got[id_]) for id_ in self.named)
         unnamed = [member for id_, member in self._members.items() if id_ in self.permits.refused]
+        # Those whose words were taken away wrote nothing that is here; their answer is.
+        gone = {id_ for id_ in self.permits.said if id_ in self.permits.refused and id_ not in self._members}
         refused = Refused(
-            len(unnamed), sum(member.stretch.messages for member in unnamed), sum(member.tokens for member in unnamed)
+            len(unnamed) + len(gone), sum(member.stretch.messages for member in unnamed), sum(member.tokens for member in unnamed)
         )
         may = [self.permits.answers[id_] for id_ in self._members]
         learnable = sum(
@@ -176,7 +178,7 @@ class Members:
             may_learn=sum(answer.learn for answer in may),
             may_remember=sum(answer.remember for answer in may),
             may_quote=sum(answer.quote for answer in may),
-            answered=sum(id_ in self.permits.said for id_ in self._members),
+            answered=len(self.permits.said),
             learnable=learnable,
             learnable_share=share(learnable, total),
             top_share=share(sum(sizes[:TOP_AUTHORS]), total),

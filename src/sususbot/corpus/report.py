@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any, Final
 
-from sususbot.corpus.analysis import Analysis
+from sususbot.corpus.analysis import Analysis, Bin, Span
 
 Json = Mapping[str, Any]
 
@@ -58,12 +58,19 @@ def duration(seconds: float | None) -> str:
     return f"{seconds:.0f} s"
 
 
-def span(value: Json | None) -> str:
+def span(value: Span | Json | None) -> str:
     """`25 – 50`, from best to worst."""
     if value is None:
         return "–"
-    low, high = number(value["low"]), number(value["high"])
-    return low if low == high else f"{low} – {high}"
+    low, high = (value.low, value.high) if isinstance(value, Span) else (value["low"], value["high"])
+    return number(low) if low == high else f"{number(low)} – {number(high)}"
+
+
+def size_of(one: Bin) -> str:
+    """`5–8` of a class of sizes."""
+    if one.high is None:
+        return f"{one.low}+"
+    return str(one.low) if one.low == one.high else f"{one.low}–{one.high}"
 
 
 def hour(value: int) -> str:
@@ -173,6 +180,13 @@ def _training(analysis: Analysis) -> str:
     best = next((i for i, card in enumerate(analysis.training.cards) if card.training_hours is not None), None)
     if best is None:
         return "One pass over the others is {training.tokens_per_epoch:number} tokens."
+    hours = analysis.training.cards[best].training_hours
+    if hours is not None and hours.low < 1:
+        return (
+            "One pass over the others is {training.tokens_per_epoch:number} tokens and should take "
+            f"{{training.cards.{best}.epoch_minutes:span}} minutes on a {{training.cards.{best}.name:plain}} "
+            "and {training.memory_gb:span} GB of its memory."
+        )
     return (
         "One pass over the others is {training.tokens_per_epoch:number} tokens; {training.epochs:number} passes should "
         f"take {{training.cards.{best}.training_hours:span}} hours on a {{training.cards.{best}.name:plain}} "
