@@ -24,6 +24,8 @@ from sususbot.artifacts import BENCH, CHROMA, CORPORA, DEMO, LOGS, MANIFEST, MOD
 from sususbot.errors import ArchiveLocked
 from sususbot.messages import joined_names
 
+# The archive is SQLite's: it empties its files itself. A copy of it is a file like others.
+_ARCHIVE: Final = tuple(FILE_NAME + ending for ending in ("", "-wal", "-shm", "-journal"))
 # Not read through: models, and the made-up server of the demo.
 _OURS_ALONE: Final = frozenset({MODELS, DEMO})
 # Numbers, not words.
@@ -160,7 +162,7 @@ class Forgetting:
         known = {CORPORA, REPORTS, BENCH, CHROMA, *_OURS_ALONE}
         for path in _files(self._folder):
             room, *rest = path.relative_to(self._folder).parts
-            archive = not rest and room.startswith(FILE_NAME)
+            archive = not rest and room in _ARCHIVE
             record = room == RUNS and (path.name == MANIFEST or path.suffix in _WEIGHTS)
             if not archive and not record and not (rest and room in known):
                 yield path
@@ -178,7 +180,7 @@ def purgeable(folder: Path) -> list[Path]:
     """Everything in a data folder that the program wrote, but base models."""
     rooms = [folder / room for room in (CORPORA, RUNS, REPORTS, CHROMA, BENCH, DEMO, LOGS)]
     leftovers = [path for path in folder.glob("*") if path.is_file() and _LEFTOVER.search(path.name)]
-    return list(_there(*sorted(folder.glob(f"{FILE_NAME}*")), *rooms, *sorted(leftovers)))
+    return list(_there(*(folder / name for name in _ARCHIVE), *rooms, *sorted(leftovers)))
 
 
 def purge(folder: Path) -> list[str]:
