@@ -1,11 +1,16 @@
 """Runs `sususbot` as a user does: a process of its own, in an empty folder, with no settings but those given."""
 
 import asyncio
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack, chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
+
+from sususbot.cli.main import main
 
 # What a process needs to start on Linux and on Windows.
 _KEPT = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "HOME", "USERPROFILE", "LANG")
@@ -29,6 +34,24 @@ def run(*arguments: str, folder: Path, typed: str | None = None, **settings: str
         timeout=120,
         check=False,
     )
+
+
+def run_here(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """The same within this process: what `run` spends on starting Python a test of many commands need not."""
+    out, err = io.StringIO(), io.StringIO()
+    with ExitStack() as stack:
+        stack.enter_context(chdir(folder))
+        stack.enter_context(patch.dict(os.environ, environment(settings), clear=True))
+        stack.enter_context(patch.object(sys, "argv", ["sususbot", *arguments]))
+        stack.enter_context(patch.object(sys, "stdin", io.StringIO()))
+        stack.enter_context(redirect_stdout(out))
+        stack.enter_context(redirect_stderr(err))
+        try:
+            main()
+        except SystemExit as exit_:
+            code = exit_.code
+    assert isinstance(code, int)
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
 async def run_against(
