@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from sususbot.archive.consents import Consents
-from sususbot.artifacts import MANIFEST, RUNS, authors_of
+from sususbot.artifacts import RUNS, authors_of
 
 # How far above an adapter's file its run's manifest may stand: runs/NAME/checkpoints/step-100/adapter/….
 _DEPTH: Final = 5
@@ -52,11 +52,14 @@ def stale(data: Path, consents: Consents) -> Iterator[tuple[Run, frozenset[int] 
 
 
 def run_of(adapter: Path, data: Path) -> Run | None:
-    """The run that an adapter's file belongs to: the nearest manifest above it. None for one from elsewhere."""
+    """The run that an adapter's file belongs to: the nearest manifest above it that names authors.
+
+    None for one from elsewhere. One that lies among our runs without such a manifest is a run that does not say.
+    """
     path = adapter.resolve()
     for folder in [path, *path.parents][:_DEPTH]:
-        if (folder / MANIFEST).is_file():
-            return Run(folder, authors_of(folder))
+        if (authors := authors_of(folder)) is not None:
+            return Run(folder, authors)
     home = (data / RUNS).resolve()
     if path.is_relative_to(home) and path != home:
         return Run(home / path.relative_to(home).parts[0], None)
