@@ -8,7 +8,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from sususbot.archive.archive import FILE_NAME, Added, Archive
+from sususbot.archive.archive import FILE_NAME, Archive
+from sususbot.archive.upsert import Added
 from sususbot.messages import Author, Channel, Guild, Message
 
 GUILD = Guild(10, "Tea house")

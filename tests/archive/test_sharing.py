@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from sususbot.archive import database
-from sususbot.archive.archive import Added, Archive
+from sususbot.archive.archive import Archive
+from sususbot.archive.upsert import Added
 from sususbot.errors import ArchiveError, ArchiveLocked
 from tests.archive.making import NOON, TOM, filled, found, message, python, snapshot
 

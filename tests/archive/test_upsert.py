@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sususbot.archive.archive import Added, Archive, Counts
+from sususbot.archive.archive import Archive, Counts
+from sususbot.archive.upsert import Added
 from sususbot.errors import ArchiveError
 from sususbot.messages import Attachment, Author, Channel, Guild, Message, Reaction
 from tests.archive.making import GARDEN, GUILD, KITCHEN, NOON, TOM, filled, found, message, raw, snapshot
