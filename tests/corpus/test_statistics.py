@@ -15,15 +15,19 @@ import pytest
 
 from sususbot.archive.archive import Archive
 from sususbot.chat_format import one_line, speaker
+from sususbot.cli.demo import sample_exports
 from sususbot.corpus.activity import Clock
 from sususbot.corpus.analysis import Analysis
+from sususbot.corpus.build import build
 from sususbot.corpus.clean import Cleaned, People, clean
 from sususbot.corpus.consent import consented
 from sususbot.corpus.keywords import log_odds
+from sususbot.corpus.recipe import Recipe
 from sususbot.corpus.segment import segment
-from sususbot.corpus.statistics import analyze
+from sususbot.corpus.statistics import Samples, analyze
 from sususbot.corpus.tokens import Estimate
 from sususbot.errors import ArchiveEmpty, SettingsError
+from sususbot.sources.ingest import ingest
 from tests.archive.making import raw
 from tests.corpus import teahouse
 from tests.corpus.teahouse import DOLLAR, GARDEN, KIM, KITCHEN, MIA, NUR, SCRIPT, START, TOM, TURNED, ZED
@@ -360,8 +364,28 @@ def test_tokens_of_an_epoch(folder: Path, analysis: Analysis) -> None:
     answered = [lines for lines in learned(folder, analysis) if len({line.message.author.id for line in lines}) > 1]
     messages, tokens = sum(map(len, answered)), sum(line_tokens(line) for lines in answered for line in lines)
     assert analysis.training.messages == messages == analysis.conversations.messages - 1
+    header = Estimate().count(["\n\n"])[0] * len(answered)
+    tokens += header
     assert analysis.training.tokens_per_epoch == tokens
     assert analysis.training.tokens_per_message == pytest.approx(tokens / messages, abs=0.05)
+
+
+def test_an_epoch_is_what_a_corpus_then_has(tmp_path: Path) -> None:
+    """Names are exact here and a flat five tokens there; a run of one member is one turn there."""
+    recipe = Recipe(own_name="susu", persona_text="This is the tea house.", valid_share=0)
+    with Archive(tmp_path) as archive:
+        for path in sample_exports():
+            ingest(archive, path)
+        files = build(archive, tmp_path / "corpora" / "x", recipe, Estimate(), lambda _: None).corpus.manifest["files"]
+        seen = analyze(archive, Clock("UTC"), Estimate(), header=recipe.persona_text)
+    assert seen.training.tokens_per_epoch == pytest.approx(sum(one["tokens"] for one in files.values()), rel=0.1)
+
+
+def test_a_long_conversation_is_several_samples_each_with_its_header() -> None:
+    samples = Samples(tokens=1000, header=100)
+    assert samples.of(900) == 1000
+    assert samples.of(901) == 901 + 2 * 100
+    assert samples.of(6750) == 6750 + 10 * 100
 
 
 def test_conversations_of_channels_do_not_touch(folder: Path, analysis: Analysis) -> None:

@@ -33,7 +33,7 @@ def analyze(place: Place, timezone: str | None, html: Path | None, as_json: bool
 
 
 def _analysis(place: Place, timezone: str | None, *, quiet: bool) -> "Analysis":
-    from sususbot.cli.build import load_settings, open_archive
+    from sususbot.cli.build import load_settings, open_archive, persona_text
     from sususbot.corpus import cost, statistics
     from sususbot.corpus.activity import Clock
     from sususbot.corpus.clean import rules_without
@@ -51,6 +51,7 @@ def _analysis(place: Place, timezone: str | None, *, quiet: bool) -> "Analysis":
             rules=rules_without(settings.clean_off),
             linking=Linking(run_ms=settings.run_seconds * 1000, silence_ms=settings.silence_minutes * 60_000),
             sample_tokens=settings.sample_tokens,
+            header=persona_text(settings, archive),
             progress=progress.messages,
         )
 

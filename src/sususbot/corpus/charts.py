@@ -98,8 +98,10 @@ def _volume_alt(analysis: Analysis) -> str:
         _period(start, volume.unit)
         for start in (volume.periods[0].start, volume.periods[-1].start, volume.busiest.start)
     )
-    most = f"the week of {busiest}" if volume.unit == "week" else busiest
-    return f"Messages by {volume.unit}, from {first} to {last}; most in {most}: {number(volume.busiest.messages)}."
+    most = {"day": "on", "week": "in the week of", "month": "in"}[volume.unit]
+    return (
+        f"Messages by {volume.unit}, from {first} to {last}; most {most} {busiest}: {number(volume.busiest.messages)}."
+    )
 
 
 def _volume(analysis: Analysis, *, wide: bool) -> str:

@@ -9,7 +9,7 @@ the conversations still open.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from itertools import dropwhile, islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from sususbot.archive.archive import Archive
 from sususbot.chat_format import one_line, speaker
@@ -49,6 +49,8 @@ CONVERSATION_RULE: Final = (
 
 _STEP: Final = 1000
 _BATCH: Final = 256
+# How full the samples of a conversation are that is too long for one: it is divided at silences.
+_FILLED: Final = 0.75
 _TOKEN_BINS: Final = (1, 5, 9, 17, 33, 65, 129, 257)
 _MESSAGE_BINS: Final = (1, 2, 3, 5, 9, 17, 33, 65)
 
@@ -62,16 +64,33 @@ def analyze(
     rules: Set[str] = ALL,
     linking: Linking | None = None,
     sample_tokens: int = SAMPLE_TOKENS,
+    header: str = "",
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Analysis:
-    """All that can be said. `progress` is told (messages done, messages in all). Raises ArchiveEmpty."""
-    counting = _Pass(archive, clock, tokens, sample_tokens)
+    """All that can be said. Raises ArchiveEmpty.
+
+    Samples have at most `sample_tokens` and begin with `header`; `progress` is told (messages done, messages in all).
+    """
+    counting = _Pass(archive, clock, tokens, Samples(sample_tokens, tokens.count([f"{header.strip()}\n\n"])[0]))
     counting.run(rules, linking, progress)
     return counting.result(cards)
 
 
+class Samples(NamedTuple):
+    """What samples are: at most so many tokens, so many of them for the header."""
+
+    tokens: int
+    header: int
+
+    def of(self, conversation: int) -> int:
+        """Tokens of the samples that a conversation of this size becomes."""
+        room = max(self.tokens - self.header, 1)
+        number = 1 if conversation <= room else -(-conversation // max(round(room * _FILLED), 1))
+        return conversation + number * self.header
+
+
 class _Pass:
-    def __init__(self, archive: Archive, clock: Clock, tokens: TokenCounter, sample_tokens: int) -> None:
+    def __init__(self, archive: Archive, clock: Clock, tokens: TokenCounter, samples: Samples) -> None:
         self._archive = archive
         self._clock = clock
         self._tokens = tokens
@@ -93,7 +112,8 @@ class _Pass:
         # Tokens of the messages in conversations that are still open.
         self._open: dict[int, int] = {}
         self._names = NameTokens(tokens)
-        self._talk = ConversationCount(sample_tokens)
+        self._talk = ConversationCount(samples.tokens)
+        self._samples = samples
         self._learned_messages = 0
         self._learned_tokens = 0
 
@@ -162,7 +182,7 @@ class _Pass:
         self._talk.add(conversation, said + names)
         if has_answer(conversation):
             self._learned_messages += len(lines)
-            self._learned_tokens += said + names
+            self._learned_tokens += self._samples.of(said + names)
 
     # -- results
 
