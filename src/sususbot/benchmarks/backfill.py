@@ -117,7 +117,7 @@ def archived_rows(archive: Archive) -> set[Row]:
             message.id,
             message.channel_id,
             message.content,
-            None if message.edited_at is None else f"{message.edited_at / 1000:.3f}",
+            message.edited_at,
             tuple((reaction.emoji, reaction.count) for reaction in message.reactions),
         )
         for message in archive.history()
@@ -125,10 +125,12 @@ def archived_rows(archive: Archive) -> set[Row]:
 
 
 def limit_seconds(asked: Asked, recipe: Recipe) -> float:
-    """The fastest that the limits allow for the pages there are: without faults those of the history and an empty one
-    a channel; with faults also those that went wrong, since each of them took its place in the window."""
+    """The fastest that the limits allow for the pages there are, and an empty one a channel to see its end.
+
+    With faults, also for those requests that went wrong after they had taken their place in the window.
+    """
     needed = math.ceil(recipe.messages / _PAGE) + 1
-    pages = [max(needed, count) if recipe.share else needed for count in asked.pages.values()]
+    pages = [max(needed, count) if recipe.share else needed for count in asked.counted.values()]
     window = recipe.rate.history
     alone = [math.floor((count - 1) / window.limit) * window.per for count in pages]
     return max(*alone, (sum(pages) - 1) / _PER_SECOND) if len(alone) > 1 else alone[0]

@@ -5,6 +5,7 @@ requested of it.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,12 +13,13 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Final
 
+from sususbot.messages import iso_ms
 from sususbot.standin import faults
 from sususbot.standin.faults import Fault, Weather
 from sususbot.standin.objects import Channel, User
 from sususbot.standin.ratelimit import RateLimits
 from sususbot.standin.server import StandIn
-from sususbot.standin.snowflake import TickingClock
+from sususbot.standin.snowflake import TickingClock, iso
 from sususbot.standin.world import World
 
 HISTORY: Final = "/channels/{channel_id}/messages"
@@ -26,8 +28,8 @@ _BEGUN: Final = 1_700_000_000.0
 _SECONDS: Final = 7.0
 _WORDS: Final = "tea kettle garden printer who broke it again nobody knows the release is late as ever maybe".split()
 
-Row = tuple[int, int, str, str | None, tuple[tuple[str, int], ...]]
-"""Of a message: id, channel, content, time of the edit, reactions."""
+Row = tuple[int, int, str, int | None, tuple[tuple[str, int], ...]]
+"""Of a message: id, channel, content, time of the edit (ms), reactions."""
 
 
 def weather(share: float) -> dict[Fault, float]:
@@ -59,10 +61,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was requested: all, pages of history by channel, and how often 429 was the answer."""
+    """What was requested: all, pages of history by channel that counted for its window, and how often 429 was told."""
 
     requests: int
-    pages: dict[int, int]
+    counted: dict[int, int]
     too_many: int
 
 
@@ -134,7 +136,7 @@ def rows_of(world: World) -> set[Row]:
             message.id,
             message.channel_id,
             message.content,
-            None if message.edited is None else f"{message.edited:.3f}",
+            None if message.edited is None else iso_ms(iso(message.edited)),
             tuple((emoji, len(who)) for emoji, who in message.reactions.items()),
         )
         for channel in world.channels.values()
@@ -158,9 +160,8 @@ async def _answer(recipe: Recipe, pipe: Connection) -> None:
 
 
 def _asked(server: StandIn) -> Asked:
-    pages: dict[int, int] = {}
+    counted: Counter[int] = Counter()
     for request in server.ledger.requests:
-        if request.route == HISTORY:
-            channel_id = int(request.path.split("/")[2])
-            pages[channel_id] = pages.get(channel_id, 0) + 1
-    return Asked(len(server.ledger.requests), pages, server.ledger.count(status=429))
+        if request.route == HISTORY and request.status == 200 and request.fault in (None, str(faults.truncated())):
+            counted[int(request.path.split("/")[2])] += 1
+    return Asked(len(server.ledger.requests), dict(counted), server.ledger.count(status=429))

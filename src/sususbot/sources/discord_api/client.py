@@ -19,7 +19,7 @@ import orjson
 from sususbot import __version__
 from sususbot.errors import ConnectionLost, DiscordError, RateLimited, TokenRefused
 from sususbot.sources.discord_api import address
-from sususbot.sources.discord_api.limits import Limiter, Turn
+from sususbot.sources.discord_api.limits import FIRST, Limiter, Turn
 
 _AGENT: Final = f"DiscordBot (https://github.com/sususbot/sususbot, {__version__})"
 # Seconds for a whole answer; doubled with each time-out of the same request, for lines that need it.
@@ -90,18 +90,18 @@ class Client:
         await self._session.close()
 
     async def get(
-        self, route: str, query: Mapping[str, str] | None = None, *, patient: bool = False, **places: int
+        self, route: str, query: Mapping[str, str] | None = None, *, rank: float = FIRST, **places: int
     ) -> Answer:
         """`route` as Discord's documents write it; its first placeholder is the resource that has a window of its own.
 
-        A `patient` request goes when no other waits. Raises Refused and DiscordError.
+        Of the requests that wait, the lowest rank goes first. Raises Refused and DiscordError.
         """
         path = route.format_map(places)
         resource = str(next(iter(places.values()), ""))
         failures = time_outs = 0
         failing_since = 0.0
         while True:
-            async with self._limiter.turn(route, resource, patient=patient) as turn:
+            async with self._limiter.turn(route, resource, rank=rank) as turn:
                 try:
                     timeout = min(self._timeout * 2**time_outs, _LAST_TIMEOUT)
                     answer = await self._once(path, query, turn, timeout)

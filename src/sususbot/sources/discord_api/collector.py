@@ -24,6 +24,7 @@ from sususbot.sources.discord_api.channels import (
 )
 from sususbot.sources.discord_api.client import Client, Refused
 from sususbot.sources.discord_api.history import History
+from sususbot.sources.discord_api.limits import LAST
 from sususbot.sources.discord_api.pages import NEWEST, OLDEST, Pages
 from sususbot.sources.discord_api.preflight import UNKNOWN_CHANNEL, Unreadable, check_intent, own_id
 from sususbot.sources.discord_api.progress import Progress, Tracks
@@ -131,10 +132,11 @@ class _Run:
             if self._writer.enough:
                 return
             track = self._tracks.track(place.id)
-            history = History(place, self._pages, self._writer, track, floor=self._floor, bound=self._bound)
+            history = History(place, self._pages, self._writer, self._tracks, floor=self._floor, bound=self._bound)
             try:
                 stretch = await self._writer.begin(place)
                 if place.total is not None:
+                    track.counted_before = True
                     await self._expect(place, place.total)
                 if place.spoken:
                     await (history.verify(stretch) if self._wanted.verify else history.collect(stretch))
@@ -156,7 +158,7 @@ class _Run:
         """None where Discord's search index is not ready, or not for us."""
         query = {"channel_id": str(place.id), "limit": "1"}
         try:
-            answer = await self._client.get(_SEARCH, query, patient=True, guild_id=place.guild.id)
+            answer = await self._client.get(_SEARCH, query, rank=LAST, guild_id=place.guild.id)
         except (Refused, DiscordError):
             return None
         total = answer.json.get("total_results") if answer.status == 200 else None

@@ -9,7 +9,7 @@ from sususbot.archive.checkpoints import Stretch
 from sususbot.sources.discord_api.channels import Place
 from sususbot.sources.discord_api.pages import NEWEST, OLDEST, Page, Pages
 from sususbot.sources.discord_api.preflight import Unreadable, no_history
-from sususbot.sources.discord_api.progress import Track
+from sususbot.sources.discord_api.progress import Tracks
 from sususbot.sources.discord_api.writer import Writer
 
 
@@ -19,11 +19,12 @@ class History:
     Both ways of reading raise Unreadable for what concerns this channel alone, and SususError for the rest.
     """
 
-    def __init__(self, place: Place, pages: Pages, writer: Writer, track: Track, *, floor: int, bound: int) -> None:
+    def __init__(self, place: Place, pages: Pages, writer: Writer, tracks: Tracks, *, floor: int, bound: int) -> None:
         self._place = place
         self._pages = pages
         self._writer = writer
-        self._track = track
+        self._track = tracks.track(place.id)
+        self._rank = tracks.rank
         self._floor = floor
         self._bound = bound
 
@@ -67,7 +68,7 @@ class History:
             if not page or page.oldest <= self._floor or self._writer.enough:
                 return
             cursor, short = low, page.short
-            page = await self._pages.page(self._place, before=low)
+            page = await self._page(before=low)
 
     @property
     def _end(self) -> int:
@@ -76,20 +77,23 @@ class History:
 
     async def _first(self) -> Page:
         """The newest page, which fixes where this run begins. Empty only where the channel was proven to be."""
-        page = await self._pages.page(self._place)
+        page = await self._page()
         last = self._place.last_message_id
         if page or last is None or not await self._pages.there(self._place, last):
             return page
         # Perhaps it was said in between.
-        page = await self._pages.page(self._place)
+        page = await self._page()
         if not page:
             raise Unreadable(no_history(self._place.name))
         return page
 
+    async def _page(self, *, before: int = NEWEST, after: int = OLDEST) -> Page:
+        return await self._pages.page(self._place, rank=self._rank(self._track), before=before, after=after)
+
     async def _forward(self, stretch: Stretch) -> Stretch:
         self._track.aim(stretch.high, self._bound)
         while not self._writer.enough and stretch.high < self._bound:
-            page = await self._pages.page(self._place, after=stretch.high)
+            page = await self._page(after=stretch.high)
             if not page:
                 break
             kept = await self._writer.keep(self._place, page, stretch, touch=stretch.high, end=page.newest)
@@ -102,7 +106,7 @@ class History:
         if not stretch.complete:
             self._track.aim(stretch.low, self._end)
         while not self._writer.enough and not stretch.complete and stretch.low > self._floor:
-            page = await self._pages.page(self._place, before=stretch.low)
+            page = await self._page(before=stretch.low)
             if not page:
                 await self._prove_end(stretch.low, [], short=short)
                 await self._keep_end(page, stretch)

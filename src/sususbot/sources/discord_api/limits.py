@@ -8,17 +8,23 @@ its answer came. Requests that share a window go one after another.
 """
 
 import asyncio
+import itertools
 import random
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import Final
 
 from sususbot.errors import RateLimited
 
 Clock = Callable[[], float]
+
+# Ranks of requests: before all others, and after them.
+FIRST: Final = float("-inf")
+LAST: Final = float("inf")
 
 # Discord bans an address for 10,000 answers of 401, 403 and 429 in 10 minutes.
 _REFUSALS_ALLOWED: Final = 500
@@ -91,17 +97,21 @@ class Window:
         if self._told is not None:
             at = self._ends if self._left <= 0 else at
         elif len(self._answered) >= self.limit:
-            at = max(at, self._answered[-self.limit] + self._per)
+            at = max(at, self._answered[-self.limit] + self._per + _MARGIN)
         return max(at, now)
 
     def answered(self, told: Told | None, now: float) -> None:
         """An answer that is no refusal, with what it told."""
         self._count(now)
-        self._told = told if told is not None and told.limit <= self.limit else None
-        if self._told is not None:
-            self._left, self._ends = self._told.remaining, now + self._told.wait
-            if self._told.remaining == self._told.limit - 1:
-                self._per = self._told.wait
+        before, self._told = self._told, told if told is not None and told.limit <= self.limit else None
+        if self._told is None:
+            return
+        # Each answer is late by its way here: of all that tell the end of one window, the first is nearest the truth.
+        same = before is not None and self._told.remaining < self._left and now < self._ends
+        ends = now + self._told.wait
+        self._left, self._ends = self._told.remaining, min(ends, self._ends) if same else ends
+        if self._told.remaining == self._told.limit - 1:
+            self._per = self._told.wait
 
     def lost(self, now: float) -> None:
         """A request without an answer: the server may have counted it all the same."""
@@ -148,12 +158,11 @@ class Pace:
         # At full pace the credit comes on top, within one second.
         self._credit = max(0.0, min(_CREDIT_SECONDS, _OVERALL / per_second - 1))
         self._next = 0.0
-        self._blocked_until = 0.0
         self._slow_until = 0.0
 
     def opens_at(self, now: float) -> float:
         """The time from which the next request may go: `now` when that is at once."""
-        return max(self._next, self._blocked_until, now)
+        return max(self._next, now)
 
     def sent(self, now: float) -> None:
         step = self._step * (2 if now < self._slow_until else 1)
@@ -161,8 +170,8 @@ class Pace:
 
     def refused(self, wait: float, now: float) -> None:
         """A 429 for everything: silence for as long as it says, then half the pace for a while."""
-        self._blocked_until = max(self._blocked_until, now + wait)
-        self._slow_until = self._blocked_until + _SLOW_SECONDS
+        self._next = max(self._next, now + wait)
+        self._slow_until = self._next + _SLOW_SECONDS
 
 
 class Refusals:
@@ -195,40 +204,47 @@ class Limiter:
         self.refusals = Refusals()
         self.now = now
         self._pace = Pace(per_second)
-        self._at_pace = asyncio.Lock()
-        self._waiting = 0
-        self._quiet = asyncio.Event()
-        self._quiet.set()
+        self._queue: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._numbers = itertools.count()
+        self._timer: asyncio.TimerHandle | None = None
         self._limit = limit
         self._per = per
         self._windows: dict[tuple[str, str], tuple[Window, asyncio.Lock]] = {}
         self._buckets: dict[str, str] = {}
 
     @asynccontextmanager
-    async def turn(self, route: str, resource: str, *, patient: bool = False) -> AsyncIterator["Turn"]:
+    async def turn(self, route: str, resource: str, *, rank: float = FIRST) -> AsyncIterator["Turn"]:
         """Wait for the window of this route and resource (channel, guild) and for the pace, then hold the window.
 
-        A `patient` turn lets all others go first.
+        Of all that wait for the pace, the lowest rank goes first.
         """
         window, lock = self._window(route, resource)
         async with lock:
             await self._until(window.opens_at)
-            while patient and self._waiting:
-                await self._quiet.wait()
-            await self._keep_pace()
+            await self._place(rank)
             yield Turn(self, route, window)
 
-    async def _keep_pace(self) -> None:
-        self._waiting += 1
-        self._quiet.clear()
-        try:
-            async with self._at_pace:
-                await self._until(self._pace.opens_at)
-                self._pace.sent(self.now())
-        finally:
-            self._waiting -= 1
-            if not self._waiting:
-                self._quiet.set()
+    async def _place(self, rank: float) -> None:
+        """Wait for a place in the pace over all."""
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heappush(self._queue, (rank, next(self._numbers), place))
+        if self._timer is None:
+            self._give_places()
+        await place
+
+    def _give_places(self) -> None:
+        """To the first in the queue, as soon as the pace allows, and so on until nobody waits."""
+        self._timer = None
+        while self._queue:
+            now = self.now()
+            at = self._pace.opens_at(now)
+            if at > now:
+                self._timer = asyncio.get_running_loop().call_later(at - now, self._give_places)
+                return
+            place = heappop(self._queue)[2]
+            if not place.done():
+                self._pace.sent(now)
+                place.set_result(None)
 
     async def _until(self, opens_at: Callable[[float], float]) -> None:
         """Until that time has come; it may be put off meanwhile."""

@@ -59,8 +59,11 @@ class Pages:
         self._own_id = own_id
         self._intent_seen_at = float("-inf")
 
-    async def page(self, place: Place, *, before: int = NEWEST, after: int = OLDEST) -> Page:
-        """The page next to an id, or the newest. Raises Unreadable, IntentMissing and other errors of Discord's."""
+    async def page(self, place: Place, *, rank: float, before: int = NEWEST, after: int = OLDEST) -> Page:
+        """The page next to an id, or the newest; lower ranks go first.
+
+        Raises Unreadable, IntentMissing and other errors of Discord's.
+        """
         query = {"limit": str(FULL)}
         if before != NEWEST:
             query["before"] = str(before)
@@ -68,7 +71,7 @@ class Pages:
             query["after"] = str(after)
         fetched_at = time.time_ns() // 1_000_000
         try:
-            answer = (await self._client.get(_ROUTE, query, channel_id=place.id)).json
+            answer = (await self._client.get(_ROUTE, query, rank=rank, channel_id=place.id)).json
         except Refused as refused:
             raise Unreadable(refusal(place.name, refused)) from refused
         # What lies on the wrong side of the id was not asked for, and a reading would never come to its end.

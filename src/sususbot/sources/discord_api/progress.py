@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 _PAGE: Final = 100
+# More messages than a channel holds.
+_UNCOUNTED: Final = 1e12
 # What one channel gives, whatever the pace over all: 5 pages in 5 seconds.
 _PAGES_PER_SECOND: Final = 1.0
 
@@ -38,6 +40,7 @@ class Track:
     expected: int | None = None
     read: int = 0
     done: bool = False
+    counted_before: bool = False
     _begin: int = 0
     _end: int = 0
     _at: int = 0
@@ -94,6 +97,16 @@ class Tracks:
         if channel_id not in self._tracks:
             self._tracks[channel_id] = Track(self.report)
         return self._tracks[channel_id]
+
+    def rank(self, track: Track) -> float:
+        """The longer the rest of a channel, the lower: it decides when the run ends.
+
+        While some are not counted yet, those that Discord counts beforehand (threads) come after all others, and these
+        keep step: a wrong guess would leave one behind.
+        """
+        if all(other.expected is not None for other in self._tracks.values()) or track.counted_before:
+            return -(track.left or 0)
+        return track.read - _UNCOUNTED
 
     @property
     def messages(self) -> int:
