@@ -21,10 +21,12 @@ from sususbot.corpus.analysis import Analysis
 from sususbot.corpus.build import build
 from sususbot.corpus.clean import Cleaned, People, clean
 from sususbot.corpus.consent import consented
-from sususbot.corpus.keywords import log_odds
+from sususbot.corpus.emoji import EmojiCount
+from sususbot.corpus.keywords import WordCount, log_odds
+from sususbot.corpus.lengths import Samples
 from sususbot.corpus.recipe import Recipe
 from sususbot.corpus.segment import segment
-from sususbot.corpus.statistics import Samples, analyze
+from sususbot.corpus.statistics import analyze
 from sususbot.corpus.tokens import Estimate
 from sususbot.errors import ArchiveEmpty, SettingsError
 from sususbot.sources.ingest import ingest
@@ -239,6 +241,35 @@ def test_emoji(folder: Path, analysis: Analysis) -> None:
     assert (analysis.emoji.total, analysis.emoji.messages) == (63, 31)
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("👩‍👩‍👧 one family, 🇩🇪🇫🇷 two flags, 1️⃣ a key", ["👩\u200d👩\u200d👧", "🇩🇪", "🇫🇷", "1\u20e3"]),
+        ("❤️ and ❤ are one, 👍🏽 is another than 👍", ["❤", "❤", "👍🏽", "👍"]),
+        ("signs are none: ⏎ ➤ ✔ ➁ → ™ ▪ 12:30:45 std::vector::iterator", []),
+        ("a:b:c http://x:80:tea", []),
+        (":tea: <a:pot:1234> <:pot:1234>:+1:", ["tea", "pot", "pot", "+1"]),
+    ],
+)
+def test_what_an_emoji_is(text: str, found: list[str]) -> None:
+    count = EmojiCount()
+    count.add(text)
+    seen = count.result()
+    assert sorted(one.name for one in (*seen.unicode, *seen.custom) for _ in range(one.count)) == sorted(found)
+    assert (seen.total, seen.messages) == (len(found), int(bool(found)))
+
+
+def test_counting_words_lets_rare_ones_go_rather_than_grow() -> None:
+    count = WordCount(most=40)
+    for number in range(200):
+        letters = "".join(chr(ord("a") + int(digit)) for digit in f"{number:03}")
+        count.add(number % 2, f"teapot kettle {letters}")
+    seen = count.result({0: "Mia", 1: "Tom"})
+    assert seen.dropped > 100
+    assert {row.author: row.words for row in seen.rows} == {"Mia": 300, "Tom": 300}
+    assert all(row.vocabulary < 60 for row in seen.rows)
+
+
 def test_words(folder: Path, analysis: Analysis) -> None:
     assert analysis.words.dropped == 0
     with Archive(folder) as archive:
@@ -331,6 +362,18 @@ def learned(folder: Path, analysis: Analysis) -> list[list[Cleaned]]:
     learnable = {int(row.id) for row in analysis.authors.rows if row.learn}
     with Archive(folder) as archive:
         return [list(one.lines) for one in segment(consented(cleaned_as_a_corpus(archive), learnable))]
+
+
+def test_examples_show_the_place_that_changes(tmp_path: Path) -> None:
+    house = teahouse.Teahouse()
+    house.say(0, MIA, f"{'tea ' * 100}and then https://example.org/{'x' * 300} again")
+    with Archive(tmp_path) as archive:
+        archive.add_channel(teahouse.GUILD, KITCHEN, origin="export", seen_at=START)
+        archive.add(house.messages, source=archive.add_source("export", "x.json"), fetched_at=START)
+        rules = {rule.name: rule for rule in analyze(archive, Clock("UTC"), Estimate()).cleaning.rules}
+    (example,) = rules["links"].examples
+    assert "and then https://example.org/xxx" in example.before
+    assert example.after.endswith("and then [link] again")
 
 
 def test_conversations(folder: Path, analysis: Analysis) -> None:

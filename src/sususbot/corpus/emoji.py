@@ -11,13 +11,16 @@ SHOWN: Final = 40
 
 # A server's own as Discord writes it, or by its name as exporters do.
 _CUSTOM: Final = re.compile(r"<a?:(\w{2,32}):\d+>|(?<![\w:]):([a-zA-Z_+-][\w+-]{1,31}):(?![\w:])")
-_BASE: Final = r"[\u203c\u2049\u231a-\u23ff\u25aa-\u27bf\u2b00-\u2bff\u3030\u303d\U0001f004-\U0001faff]"
+# Those of the emoji below U+10000 that are pictures: not arrows, ticks, letters and bullets.
+_BASE: Final = (
+    r"[‼⁉⌚⌛⏏⏩-⏳⏸-⏺☀-☄☎☔☕☘☝☠☢☣☦☪☮☯☸-☺♀♂♈-♓♟♠♣♥♦♨♻♾♿⚒-⚗⚙⚛⚜⚠⚡⚧⚪⚫⚰⚱⚽⚾⛄⛅⛈⛎⛏⛑⛓⛔⛩⛪⛰-⛵⛷-⛺⛽"
+    r"✂✅✈-✍✏✒✝✡✨✳✴❄❇❌❎❓-❕❗❣❤➕-➗➰➿⬛⬜⭐⭕〽㊗㊙\U0001f004\U0001f0cf\U0001f18e\U0001f191-\U0001f19a"
+    r"\U0001f201-\U0001f251\U0001f300-\U0001f64f\U0001f680-\U0001f6ff\U0001f7e0-\U0001f7f0\U0001f90c-\U0001faff]"
+)
 _UNICODE: Final = re.compile(
     rf"[\U0001f1e6-\U0001f1ff]{{2}}|[0-9#*]\ufe0f?\u20e3|{_BASE}(?:\ufe0f|[\U0001f3fb-\U0001f3ff])*"
     rf"(?:\u200d{_BASE}(?:\ufe0f|[\U0001f3fb-\U0001f3ff])*)*"
 )
-# Signs that are written as text more often than as emoji.
-_TEXT: Final = frozenset("▪▫▶◀◻◼◽◾☐☑✓✔✕✖✗✘➔➜➡⟶")
 
 
 class EmojiCount:
@@ -36,10 +39,8 @@ class EmojiCount:
                 found += 1
         if not text.isascii():
             for sign in _UNICODE.findall(text):
-                sign = sign.replace("\ufe0f", "")
-                if sign not in _TEXT:
-                    self._unicode[sign] += 1
-                    found += 1
+                self._unicode[sign.replace("\ufe0f", "")] += 1
+                found += 1
         self._messages += found > 0
 
     def result(self) -> Emoji:

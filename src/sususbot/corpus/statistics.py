@@ -8,20 +8,17 @@ the conversations still open.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from itertools import dropwhile, islice
-from typing import Final, NamedTuple
+from itertools import islice
+from typing import Final
 
 from sususbot.archive.archive import Archive
-from sususbot.chat_format import one_line, speaker
+from sususbot.chat_format import one_line
 from sususbot.corpus import cost
 from sususbot.corpus.activity import Activity, Clock
 from sususbot.corpus.analysis import (
     Analysis,
-    Bin,
     Cleaning,
-    Conversations,
     Duplicates,
-    Lengths,
     Overview,
     Quoted,
     RuleExample,
@@ -32,27 +29,21 @@ from sususbot.corpus.consent import consented
 from sususbot.corpus.emoji import EmojiCount
 from sususbot.corpus.keywords import WordCount
 from sususbot.corpus.languages import ENOUGH, LanguageCount
+from sususbot.corpus.lengths import ConversationCount, NameTokens, Samples, has_answer, length
 from sususbot.corpus.members import Members, Permits, Veil, quoted, share
 from sususbot.corpus.repetition import DuplicateCount, SpamCount
 from sususbot.corpus.samples import line_tokens
 from sususbot.corpus.segment import Conversation, Linking, segment
 from sususbot.corpus.tally import Tally
-from sususbot.corpus.tokens import ESTIMATE, TokenCounter
+from sususbot.corpus.tokens import TokenCounter
 from sususbot.errors import ArchiveEmpty
-from sususbot.messages import WRITTEN_TYPES, Author, Message
+from sususbot.messages import WRITTEN_TYPES, Message
 
 SHOWN_TEXTS: Final = 8
 SAMPLE_TOKENS: Final = 1024
-CONVERSATION_RULE: Final = (
-    "messages hang together by reply, mention, an answer in turn or few speakers; 30 minutes of silence end it"
-)
 
 _STEP: Final = 1000
 _BATCH: Final = 256
-# How full the samples of a conversation are that is too long for one: it is divided at silences.
-_FILLED: Final = 0.75
-_TOKEN_BINS: Final = (1, 5, 9, 17, 33, 65, 129, 257)
-_MESSAGE_BINS: Final = (1, 2, 3, 5, 9, 17, 33, 65)
 
 
 def analyze(
@@ -71,26 +62,17 @@ def analyze(
 
     Samples have at most `sample_tokens` and begin with `header`; `progress` is told (messages done, messages in all).
     """
-    counting = _Pass(archive, clock, tokens, Samples(sample_tokens, tokens.count([f"{header.strip()}\n\n"])[0]))
-    counting.run(rules, linking, progress)
+    counting = _Pass(
+        archive, clock, tokens, Samples(sample_tokens, tokens.count([f"{header.strip()}\n\n"])[0]), linking or Linking()
+    )
+    counting.run(rules, progress)
     return counting.result(cards)
 
 
-class Samples(NamedTuple):
-    """What samples are: at most so many tokens, so many of them for the header."""
-
-    tokens: int
-    header: int
-
-    def of(self, conversation: int) -> int:
-        """Tokens of the samples that a conversation of this size becomes."""
-        room = max(self.tokens - self.header, 1)
-        number = 1 if conversation <= room else -(-conversation // max(round(room * _FILLED), 1))
-        return conversation + number * self.header
-
-
 class _Pass:
-    def __init__(self, archive: Archive, clock: Clock, tokens: TokenCounter, samples: Samples) -> None:
+    def __init__(
+        self, archive: Archive, clock: Clock, tokens: TokenCounter, samples: Samples, linking: Linking
+    ) -> None:
         self._archive = archive
         self._clock = clock
         self._tokens = tokens
@@ -112,15 +94,16 @@ class _Pass:
         # Tokens of the messages in conversations that are still open.
         self._open: dict[int, int] = {}
         self._names = NameTokens(tokens)
-        self._talk = ConversationCount(samples.tokens)
+        self._linking = linking
+        self._talk = ConversationCount(samples.tokens, linking)
         self._samples = samples
         self._learned_messages = 0
         self._learned_tokens = 0
 
-    def run(self, rules: Set[str], linking: Linking | None, progress: Callable[[int, int], None]) -> None:
+    def run(self, rules: Set[str], progress: Callable[[int, int], None]) -> None:
         messages = self._watched(self._archive.history(), progress)
         stream = self._tally.count(clean(messages, rules, self._permits.people))
-        for conversation in segment(consented(self._kept(stream), self._permits.learnable), linking):
+        for conversation in segment(consented(self._kept(stream), self._permits.learnable), self._linking):
             self._converse(conversation)
 
     # -- counting
@@ -199,7 +182,7 @@ class _Pass:
                 {channel.id: channel for channel in self._archive.channels()}, self._talk.by_channel
             ),
             authors=self._members.authors(self._clock),
-            lengths=self._length(),
+            lengths=length(self._lengths, self._tokens.name),
             reactions=self._members.reactions(reacted),
             answers=self._members.answers(),
             emoji=self._emoji.result(),
@@ -244,22 +227,6 @@ class _Pass:
             origins={str(origin): count for origin, count in self._archive.origins().items()},
         )
 
-    def _length(self) -> Lengths:
-        lengths = self._lengths
-        messages, tokens = lengths.total(), sum(length * count for length, count in lengths.items())
-        return Lengths(
-            tokenizer=self._tokens.name,
-            exact=self._tokens.name != ESTIMATE,
-            messages=messages,
-            tokens=tokens,
-            mean=round(tokens / messages, 1) if messages else 0.0,
-            median=percentile(lengths, 0.5),
-            p90=percentile(lengths, 0.9),
-            p99=percentile(lengths, 0.99),
-            longest=max(lengths, default=0),
-            bins=bins(lengths, _TOKEN_BINS),
-        )
-
     def _cleaning(self, veil: Veil) -> Cleaning:
         tally = self._tally
         rules = tuple(
@@ -292,91 +259,8 @@ class _Pass:
         )
 
 
-class NameTokens:
-    """What the name before a line takes."""
-
-    def __init__(self, tokens: TokenCounter) -> None:
-        self._tokens = tokens
-        self._known: dict[int, int] = {}
-
-    def of(self, author: Author) -> int:
-        if author.id not in self._known:
-            self._known[author.id] = self._tokens.count([f"{speaker(author.display_name)}:"])[0]
-        return self._known[author.id]
-
-
-def has_answer(conversation: Conversation) -> bool:
-    """Whether anybody says something to learn after another spoke."""
-    first = conversation.lines[0].message.author.id
-    answers = dropwhile(lambda line: line.message.author.id == first, conversation.lines)
-    return any(not line.marked for line in answers)
-
-
-class ConversationCount:
-    """Counts conversations as they end."""
-
-    def __init__(self, sample_tokens: int) -> None:
-        self._sample_tokens = sample_tokens
-        self.by_channel: Counter[int] = Counter()
-        self._messages: Counter[int] = Counter()
-        self._minutes: Counter[int] = Counter()
-        self._tokens: Counter[int] = Counter()
-        self._speakers = 0
-        self._alone = 0
-
-    def add(self, conversation: Conversation, tokens: int) -> None:
-        lines = conversation.lines
-        speakers = len({cleaned.message.author.id for cleaned in lines})
-        self.by_channel[conversation.channel_id] += 1
-        self._messages[len(lines)] += 1
-        self._minutes[(lines[-1].message.created_at - lines[0].message.created_at) // 60_000] += 1
-        self._tokens[tokens] += 1
-        self._speakers += speakers
-        self._alone += speakers == 1
-
-    def result(self) -> Conversations:
-        sizes = self._messages
-        number, messages = sizes.total(), sum(size * count for size, count in sizes.items())
-        return Conversations(
-            rule=CONVERSATION_RULE,
-            conversations=number,
-            messages=messages,
-            alone=self._alone,
-            mean_messages=round(messages / number, 1) if number else 0.0,
-            median_messages=percentile(sizes, 0.5),
-            p90_messages=percentile(sizes, 0.9),
-            longest_messages=max(sizes, default=0),
-            median_minutes=percentile(self._minutes, 0.5),
-            mean_speakers=round(self._speakers / number, 1) if number else 0.0,
-            bins=bins(sizes, _MESSAGE_BINS),
-            median_tokens=percentile(self._tokens, 0.5),
-            sample_tokens=self._sample_tokens,
-            longer_than_sample=sum(count for size, count in self._tokens.items() if size > self._sample_tokens),
-        )
-
-
 def batched(stream: Iterable[Cleaned], size: int) -> Iterator[list[Cleaned]]:
     """So many at a time (itertools has it from Python 3.12)."""
     iterator = iter(stream)
     while batch := list(islice(iterator, size)):
         yield batch
-
-
-def percentile(counts: Counter[int], part: float) -> int:
-    """The smallest size that this part of all do not exceed."""
-    needed, seen = part * counts.total(), 0
-    for size in sorted(counts):
-        seen += counts[size]
-        if seen >= needed:
-            return size
-    return 0
-
-
-def bins(counts: Counter[int], starts: Sequence[int]) -> tuple[Bin, ...]:
-    """Counts in classes that begin at these sizes; the last is open, the first takes what is smaller, too."""
-    ends = [start - 1 for start in starts[1:]]
-    return tuple(
-        Bin(low, high, sum(count for size, count in counts.items() if (size >= low or low == starts[0])
-                           and (high is None or size <= high)))
-        for low, high in zip(starts, [*ends, None], strict=True)
-    )  # fmt: skip

@@ -15,6 +15,7 @@ from sususbot.corpus.privacy import redact
 
 EXAMPLES: Final = 5
 _SHOWN: Final = 160
+_LEAD: Final = 60
 # Of these only the result is shown.
 _HIDDEN: Final = frozenset({SECRETS, PERSONAL})
 
@@ -44,7 +45,7 @@ class RuleCount:
         key = -zlib.crc32(cleaned.message.id.to_bytes(8, "little", signed=True))
         if len(self._examples) < EXAMPLES or key > self._examples[0][0]:
             # A rule may drop a message before the rules for secrets see it.
-            entry = (key, cleaned.message.id, _clip(redact(before).text), _clip(cleaned.text))
+            entry = (key, cleaned.message.id, *_shown(redact(before).text, cleaned.text))
             (heapq.heappush if len(self._examples) < EXAMPLES else heapq.heapreplace)(self._examples, entry)
 
     def _merge(self, other: "RuleCount") -> None:
@@ -97,6 +98,15 @@ class Tally:
             self.verdicts[verdict] += number
         for name, count in other.rules.items():
             self.rules.setdefault(name, RuleCount())._merge(count)
+
+
+def _shown(before: str, after: str) -> tuple[str, str]:
+    """Both, and of long ones the place where they begin to differ."""
+    pairs = enumerate(zip(before, after, strict=False))
+    same = next((place for place, (one, other) in pairs if one != other), 0)
+    start = same - _LEAD if same > _SHOWN - _LEAD else 0
+    cut = "…" if start else ""
+    return _clip(cut + before[start:]), _clip(cut + after[start:])
 
 
 def _clip(text: str) -> str:
