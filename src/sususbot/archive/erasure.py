@@ -19,6 +19,7 @@ import orjson
 from sususbot.archive.database import Database, Row
 from sususbot.archive.vectors import Vectors
 from sususbot.archive.words import Words
+from sususbot.messages import DISCORD_EPOCH_MS
 
 # What stands where an erased member's name stood.
 NOBODY: Final = "someone"
@@ -172,10 +173,15 @@ class Erasure:
         if self._database.rows("SELECT 1 FROM facts WHERE name = 'expiring'"):
             # An earlier call was ended between.
             self._settle_expired()
+        # Ids go up with time, so the newer messages are not even looked at.
+        newer = (before - DISCORD_EPOCH_MS) << 22
+        last = -1 << 63
         while rows := self._database.rows(
-            "SELECT id, rendered, ? FROM messages WHERE created_at < ? AND deleted_at IS NULL LIMIT ?",
-            [before, before, _CHUNK],
+            """SELECT id, rendered, ? FROM messages
+            WHERE id > ? AND id < ? AND created_at < ? AND deleted_at IS NULL ORDER BY id LIMIT ?""",
+            [before, last, newer, before, _CHUNK],
         ):
+            last = rows[-1][0]
             with self._database.transaction():
                 self._database.execute("INSERT OR REPLACE INTO facts (name, value) VALUES ('expiring', '')")
                 self.bury(rows)

@@ -241,8 +241,8 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     from sususbot.messages import day
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("member", "id", "learn", "remember", "quote", "said by", "on", "how"):
-        table.add_column(heading, no_wrap=heading in ("id", "learn", "remember", "quote", "on"))
+    for heading in ("member", "id", "learn", "remember", "quote", "by", "on", "how"):
+        table.add_column(heading, no_wrap=heading not in ("member", "how"), overflow="fold")
     for row in rows:
         last = max((one for one in row["said"].values() if one), key=lambda one: one["at_ms"], default=None)
         by, on, how = (last["by"], day(last["at_ms"]), last["way"]) if last else ("", "", "")

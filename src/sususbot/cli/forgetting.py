@@ -26,6 +26,7 @@ def forget(place: Place, author: str, yes: bool, as_json: bool) -> None:
     keep your own files elsewhere. Later imports leave them out. Adapters that learned from them are named, and refused.
     """
     from sususbot.archive.archive import now_ms
+    from sususbot.artifacts import CHROMA
     from sususbot.cli.build import forgetting, load_settings, open_archive
     from sususbot.cli.people import People
     from sususbot.forgetting import told
@@ -57,6 +58,8 @@ def forget(place: Place, author: str, yes: bool, as_json: bool) -> None:
     say_stale(adapters)
     if server:
         say(server)
+    if CHROMA in gone.files:
+        say("start a running bot again: its Chroma folder was deleted, and until then it searches by words")
     say(f"{author_id} is forgotten: nothing of theirs is left in {place.data}, and later imports leave them out")
 
 
@@ -69,6 +72,7 @@ def confirmed(question: str, *, yes: bool) -> None:
     if not sys.stdin.isatty():
         raise click.UsageError("this deletes words: say --yes where nobody can be asked")
     if not click.confirm(question, err=True):
+        say("nothing was changed")
         raise click.exceptions.Exit(1)
 
 
