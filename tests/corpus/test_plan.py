@@ -71,6 +71,15 @@ def test_all_of_train_is_before_all_of_valid(spans: list[tuple[int, int, int]], 
         assert max(sizes[place].end for place in parts.train) < min(sizes[place].start for place in parts.valid)
 
 
+def test_the_split_goes_through_the_quietest_moment_near() -> None:
+    # Every talk goes on into the next three, but for one pause shortly after where the split was wanted.
+    starts = [n * 10 + (1000 if n >= 905 else 0) for n in range(1000)]
+    sizes = [Size(start, start + 35, 100, ()) for start in starts]
+    parts = split(sizes, 0.1)
+    assert (parts.at, parts.across) == (starts[905], ())
+    assert len(parts.valid) == 95
+
+
 def test_the_split_is_where_it_was_wanted_and_goes_through_little() -> None:
     sizes = [Size(n * 10, n * 10 + 5, 100, ()) for n in range(1000)]
     parts = split(sizes, 0.05)

@@ -8,9 +8,11 @@ most the cap; with fewer members than the cap allows for, all who are above it h
 """
 
 import math
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 
 # Candidates for the moment of the split lie within this share of all conversations around the one wanted.
@@ -45,9 +47,11 @@ def split(conversations: Sequence[Size], valid_share: float) -> Split:
     wanted = _place_at(conversations, total * (1 - valid_share))
     reach = max(1, round(len(conversations) * _SEARCHED))
     places = range(max(1, wanted - reach), min(len(conversations), wanted + reach + 1))
+    begun = _Passed((one.start, one.tokens) for one in conversations)
+    over = _Passed((one.end, one.tokens) for one in conversations)
     at = min(
         (conversations[place].start for place in places),
-        key=lambda moment: (_across(conversations, moment), abs(moment - conversations[wanted].start)),
+        key=lambda moment: (begun.before(moment) - over.before(moment), abs(moment - conversations[wanted].start)),
     )
     train = tuple(place for place, one in enumerate(conversations) if one.end < at)
     valid = tuple(place for place, one in enumerate(conversations) if one.start >= at)
@@ -63,9 +67,16 @@ def _place_at(conversations: Sequence[Size], tokens: float) -> int:
     return len(conversations) - 1
 
 
-def _across(conversations: Sequence[Size], moment: int) -> int:
-    """Tokens of those that go on over a moment."""
-    return sum(one.tokens for one in conversations if one.start < moment <= one.end)
+class _Passed:
+    """How many tokens have a time before a moment."""
+
+    def __init__(self, timed: Iterable[tuple[int, int]]) -> None:
+        ordered = sorted(timed)
+        self._times = [time for time, _ in ordered]
+        self._sums = [0, *accumulate(tokens for _, tokens in ordered)]
+
+    def before(self, moment: int) -> int:
+        return self._sums[bisect_left(self._times, moment)]
 
 
 def choose(conversations: Sequence[Size], persona: Container[int] | None) -> list[int]:
