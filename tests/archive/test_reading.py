@@ -1,11 +1,12 @@
-"""Reading: the window of a channel, what stands around a message, and who answered it."""
+"""Reading: the window of a channel, what stands around a message, and how messages stand."""
 
 from pathlib import Path
 
 import pytest
 
 from sususbot.archive.archive import Archive
-from sususbot.messages import Message
+from sususbot.archive.standing import Standing
+from sususbot.messages import Message, Reaction
 from tests.archive.making import GARDEN, KITCHEN, MIA, NOON, OTHER_BOT, SUSU, TOM, filled, message
 from tests.support.consents import refuse
 
@@ -78,11 +79,22 @@ def test_messages_are_given_by_id_without_those_that_are_gone(chat: Archive) -> 
     assert chat.messages([]) == {}
 
 
-def test_answers_are_counted_without_those_that_are_gone(chat: Archive) -> None:
-    assert chat.replies([1, 2, 7]) == {2: 2}
-    chat.delete([10], at=NOON)
-    assert chat.replies([1, 2, 7]) == {2: 1}
-    assert chat.replies([]) == {}
+def test_standing_is_age_and_what_a_message_drew(archive: Archive) -> None:
+    filled(
+        archive,
+        message(1, "one", reactions=(Reaction("👍", 2), Reaction("🫖", 1))),
+        message(2, "two", pinned=True),
+        message(3, "three", type=19, reply_to=2),
+        message(4, "four", type=19, reply_to=2),
+    )
+    assert archive.standings.of([1, 2, 3, 777]) == {
+        1: Standing(NOON + 1000, 3),
+        2: Standing(NOON + 2000, 4),
+        3: Standing(NOON + 3000, 0),
+    }
+    archive.delete([1, 4], at=NOON)
+    assert archive.standings.of([1, 2]) == {2: Standing(NOON + 2000, 3)}
+    assert archive.standings.of([]) == {}
 
 
 def test_an_opt_out_holds_in_every_program(chat: Archive, tmp_path: Path) -> None:

@@ -1,14 +1,29 @@
 """Long-term memory: what a score is made of, what comes first, and what is shown around a hit."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from sususbot.archive.archive import Archive
+from sususbot.archive.vectors import Matrix
 from sususbot.memory.embedding import Embedder, MiniLM
 from sususbot.memory.indexing import index
 from sususbot.memory.long_term import Found, Hit, LongTerm, Weights
 from sususbot.memory.vector_index import ExactIndex
 from sususbot.messages import Message
 from tests.memory.chat import DAY, EVE, HOUR, MIA, MINUTE, TOM, Chat, WordEmbedder
+
+
+class CountingEmbedder(WordEmbedder):
+    """Remembers what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    def embed(self, texts: Sequence[str]) -> Matrix:
+        self.asked.extend(texts)
+        return super().embed(texts)
 
 
 def memory_of(
@@ -133,6 +148,25 @@ def test_equal_lines_are_one_memory(archive: Archive, chat: Chat) -> None:
     assert other.id in [hit.message.id for hit in hits]
 
 
+def test_it_reads_on_while_the_best_say_the_same(archive: Archive, chat: Chat) -> None:
+    small_talk(chat)
+    other = chat.say(TOM, "an old pear tree", after=HOUR)
+    for _ in range(10):
+        same = chat.say(MIA, "pear tree", after=HOUR)
+    memory = memory_of(archive, weights=Weights(engagement=1.0))
+    assert ids(memory.search("mia: pear tree", limit=2)) == [same.id, other.id]
+
+
+def test_the_vector_of_a_question_is_made_once(archive: Archive, chat: Chat) -> None:
+    small_talk(chat)
+    embedder = CountingEmbedder()
+    memory = memory_of(archive, embedder)
+    embedder.asked.clear()
+    first = memory.search("moon river", limit=5, now=chat.now).hits
+    assert memory.search("moon river", limit=5, now=chat.now).hits == first
+    assert embedder.asked == ["moon river"]
+
+
 def test_what_the_reader_sees_anyway_is_left_out_also_as_a_neighbour(archive: Archive, chat: Chat) -> None:
     before = chat.say(TOM, "hello all")
     hit = chat.say(MIA, "the pear tree fell")
@@ -170,5 +204,5 @@ def test_the_limit_holds_and_each_stage_is_timed(archive: Archive, chat: Chat) -
     small_talk(chat, 40)
     found = memory_of(archive).search("moon river glass tea", limit=7)
     assert len(found.hits) == 7
-    assert list(found.seconds) == ["embed", "words", "vectors", "rank", "neighbours"]
+    assert list(found.seconds) == ["embed", "vectors", "words", "rank", "read"]
     assert LongTerm(archive, None, None).search("moon", limit=0).hits == []

@@ -10,7 +10,7 @@ judged by the same measure. Score = weighted sum of four parts, each from 0 to 1
 
 Recency and engagement are tie-breaks: as equal partners they bury old lore (measured; see docs/memory.md).
 Only what may be remembered, only from channels that all readers of the answer may see: filtered before ranking.
-Words are searched while the question is embedded and its nearest vectors are found; messages are read once they won.
+Words and vectors are searched side by side, each on one core; messages are read once they have won.
 Not here: what of it fits into a prompt (`context`).
 """
 
@@ -89,7 +89,7 @@ class _Scored(NamedTuple):
 
 @dataclass(slots=True)
 class Found:
-    """What a search gave, and the seconds that each stage added; words are searched beside meaning and add the wait."""
+    """What a search gave, and the seconds of its stages. `words` is what it took longer than `vectors` beside it."""
 
     hits: list[Hit] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -139,11 +139,11 @@ class LongTerm:
     ) -> Found:
         """The messages that matter to a question, best first. `exclude` are ids that the reader sees anyway."""
         clock = _Clock()
+        vector = self._vector(question) if self.by_meaning and question.strip() else None
+        clock.lap("embed")
         by_words = self._beside.submit(
             self._archive.words.search, question_words(question), limit=_CANDIDATES, audience=audience
         )
-        vector = self._vector(question) if self.by_meaning and question.strip() else None
-        clock.lap("embed")
         cosines = self._asked(vector, lambda index, of: dict(index.search(of, limit=_CANDIDATES, audience=audience)))
         clock.lap("vectors")
         words = dict(by_words.result())

@@ -1,6 +1,6 @@
 """Searching vectors: one protocol, and exact search in memory as the default.
 
-At the size of a server (67k messages, 384 numbers) one matrix product takes 2 ms and is complete; there is nothing to
+At the size of a server (67k messages, 384 numbers) the cosines of all take 3 ms and are complete; there is nothing to
 build, and what is removed is gone. The vectors' home is the archive: an index is filled from it at the start and told
 of every change (`memory/long_term`). To add another: a file, and a line in `INDEXES`.
 """
@@ -108,10 +108,11 @@ class ExactIndex:
         count = len(self._rows)
         if audience is None or self._all_channels <= audience:
             rows = None
-            scores = self._matrix[:count] @ query
+            scores = _dots(self._matrix[:count], query)
         else:
             rows = np.flatnonzero(np.isin(self._channels[:count], list(audience)))
-            scores = self._matrix[rows] @ query if len(rows) < count // 4 else (self._matrix[:count] @ query)[rows]
+            few = len(rows) < count // 4
+            scores = _dots(self._matrix[rows], query) if few else _dots(self._matrix[:count], query)[rows]
         best = np.argpartition(-scores, limit)[:limit] if limit < len(scores) else np.arange(len(scores))
         best = best[np.argsort(-scores[best], kind="stable")]
         ids = self._ids[best if rows is None else rows[best]]
@@ -119,7 +120,7 @@ class ExactIndex:
 
     def cosines(self, query: Vector, ids: Sequence[int]) -> dict[int, float]:
         known = [id_ for id_ in ids if id_ in self._rows]
-        scores = self._matrix[[self._rows[id_] for id_ in known]] @ query
+        scores = _dots(self._matrix[[self._rows[id_] for id_ in known]], query)
         return dict(zip(known, scores.tolist(), strict=True))
 
     def __len__(self) -> int:
@@ -139,3 +140,13 @@ class ExactIndex:
         self._matrix = matrix
         self._ids = np.resize(self._ids, room) if held else np.zeros(room, np.int64)
         self._channels = np.resize(self._channels, room) if held else np.zeros(room, np.int64)
+
+
+def _dots(matrix: Matrix, query: Vector) -> Vector:
+    """The dot product of each row, on this thread alone.
+
+    `matrix @ query` would use all cores, and after each product OpenBLAS keeps its threads spinning for some 20 ms, in
+    which the rest of a reply waits for a core: alone the product is as fast, beside others it is three times slower.
+    """
+    dots: Vector = np.vecdot(matrix, query)
+    return dots
