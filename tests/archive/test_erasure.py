@@ -144,6 +144,16 @@ def test_a_full_no_takes_the_words_and_a_yes_lets_them_come_back(archive: Archiv
     assert messages == clean["messages"]
 
 
+def test_who_says_no_before_they_are_known_can_be_found_by_name(archive: Archive) -> None:
+    refuse(archive, MIA)
+    archive.erasure.begin(MIA.id, at=AT, may_return=True)
+    assert filled(archive, message(1, "kettle"), mention(2)).withheld == 1
+    assert archive.names()[MIA.id] == {"mia", "Mia"}
+    assert archive.messages([1, 2])[2].rendered == "hi @Mia"
+    assert found(archive, "kettle") == []
+    assert archive.check() == []
+
+
 def test_what_was_deleted_on_discord_does_not_come_back_with_a_yes(archive: Archive) -> None:
     history = [message(1, "kettle"), message(2, "samovar"), message(3, "teapot")]
     filled(archive, *history)

@@ -94,7 +94,8 @@ def test_a_full_no_asks_first_takes_the_words_and_names_stale_adapters(folder: P
     assert not [text for text in left_of_her(folder / "data") if text.startswith("qx")]
     assert members(folder)[HER_NICKNAME]["state"] == "refused"
     assert "words taken away" in run("consent", "list", folder=folder).stdout
-    assert run("consent", "set", HER_NAME, "yes", "--by", "member", folder=folder).returncode == 0
+    back = run("consent", "set", HER_NAME, "yes", "--by", "member", folder=folder)
+    assert f"back again: {HER_NICKNAME} ({HER_ID}); import the history once more" in back.stderr
     again = json.loads(run("import", "--json", str(write_export(folder)), folder=folder).stdout)
     assert again["new"] == 80
     with Archive(folder / "data") as archive:

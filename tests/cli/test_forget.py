@@ -158,7 +158,7 @@ def test_killed_at_any_instant_the_next_command_finishes_it(
         assert erased(folder / "data") == expected, number
         files = {path.relative_to(folder) for path in folder.rglob("*") if not path.name.endswith(("-wal", "-shm"))}
         assert sorted(files) == there, number
-    assert killed > KILLS // 4
+    assert killed >= 3
 
 
 def test_a_kill_before_the_first_line_leaves_all_or_nothing_begun(filled: Path, tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ class Upsert:
         with self._database.transaction():
             look = Look.of(self._origin(source), fetched_at, state_at)
             erased = self._erasure.withheld(message.author.id for message in messages)
-            self._add_authors(messages, look, erased)
+            self._add_authors(messages, look, self._erasure.forgotten(erased))
             batch = self._distinct(self._nameless(_wordless(messages, erased)), look.fidelity)
             known = self.known(batch)
             fresh = [message for message in batch.values() if message.id not in known]
@@ -150,7 +150,7 @@ class Upsert:
         )
         return {row[0]: row for row in rows}
 
-    def _add_authors(self, messages: Iterable[Message], look: Look, erased: Iterable[int]) -> None:
+    def _add_authors(self, messages: Iterable[Message], look: Look, forgotten: Iterable[int]) -> None:
         """Names are as they were when Discord showed them, however old the messages under which they stand.
 
         Sources that know no server (packages) or only account names (CSV) name nobody whom others name.
@@ -159,7 +159,7 @@ class Upsert:
         spans: dict[int, tuple[Author, list[int]]] = {}
         for message in messages:
             spans.setdefault(id(message.author), (message.author, []))[1].append(message.created_at)
-        gone = set(erased)
+        gone = set(forgotten)
         named = [(author, times) for author, times in spans.values() if author.id not in gone and author.name]
         self._database.execute_many(
             "INSERT OR IGNORE INTO authors (id, name, display_name, is_bot, named_at) VALUES (?, '', ?, ?, -1)",

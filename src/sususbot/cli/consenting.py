@@ -125,7 +125,7 @@ def _write_down(place: Place, read: "Callable[[People], list[Statement]]", *, ye
     with open_archive(place) as archive:
         people = People(archive)
         statements = read(people)
-        before = archive.consents.all_answers()
+        before, away = archive.consents.all_answers(), archive.erasure.erased()
         _ask_about_words(archive, people, statements, yes=yes)
         new = archive.consents.add(statements)
         work = forgetting(place, settings, archive)
@@ -136,6 +136,7 @@ def _write_down(place: Place, read: "Callable[[People], list[Statement]]", *, ye
         rows = [row for row in _rows(archive) if int(row["id"]) in set(ids)]
         adapters = stale_adapters(place, archive)
         notes = _notes(archive, people, statements)
+        back = [people.called(id_) for id_ in sorted(away.keys() - archive.erasure.erased().keys())]
     if as_json:
         print_json(
             {"new": new, "members": rows, "messages_erased": gone.messages, "deleted": list(gone.files),
@@ -145,6 +146,8 @@ def _write_down(place: Place, read: "Callable[[People], list[Statement]]", *, ye
     for line in [*notes, *told(gone)]:
         say(line)
     say_stale(adapters)
+    if back:
+        say(f"back again: {', '.join(back)}; import the history once more to have their words")
     if len(rows) > 1:
         say(f"{new} new answers of {len(rows)} members")
     for row in rows[:1] if len(rows) == 1 else []:
