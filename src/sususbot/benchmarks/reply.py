@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sususbot.archive.archive import Archive
 from sususbot.benchmarks.haystack import copied, haystack, questions
@@ -37,16 +37,25 @@ _PAUSE_SECONDS: Final = 0.5
 _WARM_UP: Final = 5
 
 
+class _Taken(NamedTuple):
+    """Seconds from a mention to its reply: the encoder's, and all that is neither the encoder's nor the model's."""
+
+    embedding: float
+    rest: float
+
+
 class _Recorded(Responder):
     """Keeps what embedding and model took of each reply."""
 
     def __init__(self, **parts: Any) -> None:
         super().__init__(**parts)
-        self.not_counted: list[float] = []
+        self.embedding: list[float] = []
+        self.model: list[float] = []
 
     async def reply(self, asked: Turn, **how: Any) -> Reply:
         reply = await super().reply(asked, **how)
-        self.not_counted.append(reply.trace.seconds["embed"] + reply.trace.seconds["model"])
+        self.embedding.append(reply.trace.seconds["embed"])
+        self.model.append(reply.trace.seconds["model"])
         return reply
 
 
@@ -54,7 +63,8 @@ class _Thoughtless(_Recorded):
     """Answers with a constant."""
 
     async def reply(self, asked: Turn, **_how: Any) -> Reply:
-        self.not_counted.append(0.0)
+        self.embedding.append(0.0)
+        self.model.append(0.0)
         generation = Generation("ok", "bare", Usage())
         return Reply("ok", Trace(asked.text, Context("", (), (), (), ()), generation, {"total": 0.0}, False))
 
@@ -68,10 +78,12 @@ def bench_reply(
         asked = questions(archive, _QUESTIONS + _WARM_UP)
         index = make_index("exact", dimensions=embedder.dimensions, folder="", url=None)
         memory = LongTerm(archive, embedder, index)
-        seconds = asyncio.run(_talk(archive, memory, _Recorded, asked, _PAUSE_SECONDS))[_WARM_UP:]
-        bare = asyncio.run(_talk(archive, memory, _Thoughtless, asked, 0.0))[_WARM_UP:]
+        taken = asyncio.run(_talk(archive, memory, _Recorded, asked, _PAUSE_SECONDS))[_WARM_UP:]
+        bare = [one.rest for one in asyncio.run(_talk(archive, memory, _Thoughtless, asked, 0.0))[_WARM_UP:]]
         memory.close()
         count = archive.counts().messages
+    seconds = [one.rest for one in taken]
+    embedded = [one.embedding + one.rest for one in taken]
     return Result(
         "reply",
         {
@@ -79,6 +91,8 @@ def bench_reply(
             "mentions": len(seconds),
             "p50_ms": percentile_ms(seconds, 50),
             "p95_ms": percentile_ms(seconds, 95),
+            "with_embedding_p50_ms": percentile_ms(embedded, 50),
+            "with_embedding_p95_ms": percentile_ms(embedded, 95),
             "share_of_bare": percentile_ms(bare, 50) / percentile_ms(seconds, 50),
             "peak_rss_mb": peak_rss_mb(),
             "startup_s": startup_s(),
@@ -91,8 +105,8 @@ def bench_reply(
 
 async def _talk(
     archive: Archive, memory: LongTerm, kind: type[_Recorded], asked: Sequence[str], pause: float
-) -> list[float]:
-    """Seconds from each mention to its reply, less embedding and model."""
+) -> list[_Taken]:
+    """What each mention took."""
     world = World()
     channel, member = world.add_channel("general"), world.add_user("mia")
     for archived in archive.channels():
@@ -112,7 +126,7 @@ async def _talk(
         own_name="sususbot",
         memories=10,
     )
-    seconds: list[float] = []
+    taken: list[_Taken] = []
     async with StandIn(world, rate=RateLimits.none()) as discord:
         with discord_at(discord.http_url, discord.gateway_url):
             bot = asyncio.create_task(
@@ -130,9 +144,11 @@ async def _talk(
                 begun = time.perf_counter()
                 discord.say(channel, member, f"{world.bot.mention} {text}")
                 await discord.wait_for(lambda number=number: len(discord.sent(channel)) > number)  # type: ignore[misc]
-                seconds.append(time.perf_counter() - begun - responder.not_counted[number])
+                whole = time.perf_counter() - begun
+                embedding = responder.embedding[number]
+                taken.append(_Taken(embedding, whole - embedding - responder.model[number]))
                 await asyncio.sleep(pause)
             bot.cancel()
             await asyncio.gather(bot, return_exceptions=True)
     inference.close()
-    return seconds
+    return taken
