@@ -164,7 +164,9 @@ class Members:
         # Those whose words were taken away wrote nothing that is here; their answer is.
         gone = {id_ for id_ in self.permits.said if id_ in self.permits.refused and id_ not in self._members}
         refused = Refused(
-            len(unnamed) + len(gone), sum(member.stretch.messages for member in unnamed), sum(member.tokens for member in unnamed)
+            len(unnamed) + len(gone),
+            sum(member.stretch.messages for member in unnamed),
+            sum(member.tokens for member in unnamed),
         )
         may = [self.permits.answers[id_] for id_ in self._members]
         learnable = sum(
