@@ -20,6 +20,8 @@ class History(Generic[T]):
         self._keep = keep
         self._ids: list[int] = []
         self._by_id: dict[int, T] = {}
+        self.last_id: int | None = None
+        """The newest ever added, there or not any more: as Discord has it."""
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -31,16 +33,13 @@ class History(Generic[T]):
     def get(self, id_: int) -> T | None:
         return self._by_id.get(id_)
 
-    @property
-    def last_id(self) -> int | None:
-        return self._ids[-1] if self._ids else None
-
     def add(self, item: T) -> None:
         if self._ids and item.id <= self._ids[-1]:
             self._ids.insert(bisect_left(self._ids, item.id), item.id)
         else:
             self._ids.append(item.id)
         self._by_id[item.id] = item
+        self.last_id = max(item.id, self.last_id or 0)
         # Trimming in bulk keeps the cost of an addition constant.
         if self._keep is not None and len(self._ids) >= 2 * self._keep:
             self._forget(len(self._ids) - self._keep)
