@@ -19,7 +19,7 @@ from sususbot.corpus.consent import persona
 from sususbot.corpus.recipe import Recipe
 from sususbot.corpus.samples import Sample
 from sususbot.corpus.tokens import Estimate
-from sususbot.errors import CorpusChanged, CorpusEmpty, CorpusMissing, SettingsError
+from sususbot.errors import CorpusChanged, CorpusEmpty, CorpusMissing, CorpusNotWritten, SettingsError
 from sususbot.messages import Author, Message
 from tests.corpus.talk import ANA, GARDEN, HOUR, KITCHEN, LEO, MIA, MINUTE, NOON, SUSU, TOM, archive_of, message, talk
 from tests.support.consents import agree, refuse
@@ -263,14 +263,16 @@ def test_a_corpus_is_loaded_only_as_it_was_built(make: Callable[..., Built]) -> 
 def test_a_build_that_fails_leaves_the_old_corpus_and_nothing_else(tmp_path: Path) -> None:
     folder = tmp_path / "corpora" / "c"
 
-    class Broken(Estimate):
-        def count(self, texts: Sequence[str]) -> list[int]:  # noqa: ARG002
-            raise OSError("no space left")
+    class Full(Estimate):
+        def count(self, texts: Sequence[str]) -> list[int]:
+            if len(texts) > 1:
+                raise OSError("no space left")
+            return super().count(texts)
 
     with archive_of(tmp_path, small_talk()) as archive:
         before = build(archive, folder, RECIPE, Estimate()).corpus.manifest
-        with pytest.raises(OSError, match="no space"):
-            build(archive, folder, RECIPE, Broken())
+        with pytest.raises(CorpusNotWritten, match="no space left"):
+            build(archive, folder, RECIPE, Full())
         with pytest.raises(CorpusEmpty):
             build(archive, folder, replace(RECIPE, persona=frozenset({77})), Estimate())
         with manifests.Writer(folder) as writer:

@@ -48,7 +48,6 @@ def build(place: Place, name: str, persona: str | None, show: int, as_json: bool
         raise click.UsageError(f"NAME is the name of a folder, not a path: {name}")
     settings = load_settings(place)
     with open_archive(place, filled=True) as archive:
-        archive.consents.set_mode(settings.consent)
         recipe = _recipe(settings, archive, persona)
         total = archive.counts().messages - archive.counts().deleted
         with bar("building", total=total, quiet=as_json) as progress:

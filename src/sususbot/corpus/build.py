@@ -22,7 +22,7 @@ from sususbot.corpus.recipe import Recipe
 from sususbot.corpus.samples import Names, Play, Shape, sample
 from sususbot.corpus.tally import Tally
 from sususbot.corpus.tokens import TokenCounter
-from sususbot.errors import CorpusEmpty
+from sususbot.errors import CorpusEmpty, CorpusNotWritten
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,19 @@ class Built:
 def build(
     archive: Archive, folder: Path, recipe: Recipe, counter: TokenCounter, progress: Progress = lambda _done: None
 ) -> Built:
-    """Make the corpus in `folder` anew. Raises CorpusEmpty, and then leaves the old one as it is."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder.parent) as scratch, _collector_at_rest():
-        persona_tokens = counter.count([f"{recipe.persona_text.strip()}\n\n"])[0]
-        shape = Shape(recipe.sample_tokens, recipe.others_weight, recipe.linking.run_ms, persona_tokens)
-        gathering = Gathering(archive, recipe, counter, shape, scratch)
-        return _Building(archive, folder, recipe, counter, shape, gathering).build(gathering.gather(progress))
+    """Make the corpus in `folder` anew. Raises CorpusEmpty or CorpusNotWritten; the old one stays then."""
+    persona_tokens = counter.count([f"{recipe.persona_text.strip()}\n\n"])[0]
+    shape = Shape(recipe.sample_tokens, recipe.others_weight, recipe.linking.run_ms, persona_tokens)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder.parent) as scratch, _collector_at_rest():
+            gathering = Gathering(archive, recipe, counter, shape, scratch)
+            return _Building(archive, folder, recipe, counter, shape, gathering).build(gathering.gather(progress))
+    except OSError as error:
+        raise CorpusNotWritten(
+            f"the corpus could not be written to {folder} ({error.strerror or error}): free some space there, and let "
+            f"only one build of it run at a time"
+        ) from error
 
 
 class _Building:
