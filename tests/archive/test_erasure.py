@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from sususbot.archive.archive import Archive
 from sususbot.archive.consents import Permissions, Statement
-from sususbot.archive.erasure import NOBODY, without_names
+from sususbot.archive.nameless import NOBODY, without_names, without_quotes
 from sususbot.errors import ArchiveLocked
 from sususbot.messages import Attachment, Author, Channel, Message, Origin, Reaction
 from tests.archive.making import GUILD, KITCHEN, MIA, NOON, TOM, filled, found, message, raw, snapshot
@@ -104,6 +104,44 @@ def test_every_name_they_ever_had_goes(archive: Archive, tmp_path: Path) -> None
         assert name.encode() not in left
 
 
+def quoting(id_: int, text: str = "> my kettle\n<@1> is it?", *, reply_to: int | None = None) -> Message:
+    mentions = (MIA.id,) if "<@1>" in text else ()
+    one = message(id_, text, TOM, type=19, reply_to=reply_to, mentions=mentions)
+    return replace(one, rendered=text.replace("<@1>", "@Mia"))
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (1, 0, 2, 3), (0, 2, 1, 3), (2, 3, 1, 0), (2, 1, 0, 3), (1, 2, 3, 0)])
+def test_what_others_quoted_of_them_goes_in_any_order(archive: Archive, tmp_path: Path, order: tuple[int, ...]) -> None:
+    """Old ways of answering repeat what is answered, with a mention or as a reply."""
+    events: list[Callable[[], object]] = [
+        lambda: archive.erase(MIA.id, at=AT),
+        lambda: filled(archive, message(1, "my kettle\nand samovar")),
+        lambda: filled(archive, quoting(2), quoting(3, ">>> and samovar\nto the end", reply_to=1)),
+        lambda: filled(archive, quoting(4, "> my kettle\nyours?", reply_to=1), quoting(5, "> tea\nmine", reply_to=9)),
+    ]
+    for event in order:
+        events[event]()
+    texts = {id_: one.rendered for id_, one in archive.messages(range(10)).items()}
+    assert texts == {2: f"> …\n@{NOBODY} is it?", 3: "> …", 4: "> …\nyours?", 5: "> tea\nmine"}
+    assert found(archive, "kettle", "samovar") == []
+    assert archive.check() == []
+    archive.erasure.finish([MIA.id], at=AT)
+    assert re.search(rb"ettle|amovar", everything(tmp_path)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "without"),
+    [
+        ("> a\n> b\nc", "> …\n> …\nc"),
+        ("a > b\n>no quote", "a > b\n>no quote"),
+        ("x\n>>> a\nb\n> c", "x\n> …"),
+        ("", ""),
+    ],
+)
+def test_quoted_lines(text: str, without: str) -> None:
+    assert without_quotes(text) == without
+
+
 def test_names_go_from_files_and_talks_that_are_called_after_them(archive: Archive, tmp_path: Path) -> None:
     talk = Channel(30, GUILD.id, "Direct Messages - Zanzibaria", type="DirectTextChat")
     archive.add_channel(GUILD, talk, origin="export", seen_at=1)
@@ -142,6 +180,17 @@ def test_a_full_no_takes_the_words_and_a_yes_lets_them_come_back(archive: Archiv
     assert archive.check() == []
     messages = [row for row in snapshot(tmp_path)["messages"] if row[0] != 5]
     assert messages == clean["messages"]
+
+
+def test_what_others_quoted_goes_with_a_full_no_but_no_name(archive: Archive) -> None:
+    filled(archive, message(1, "my kettle"), quoting(2), quoting(3, "> my kettle\nmine", reply_to=1))
+    refuse(archive, MIA)
+    archive.erasure.begin(MIA.id, at=AT, may_return=True)
+    archive.erasure.carry_out(MIA.id)
+    filled(archive, quoting(4), quoting(5, "> my kettle\nno", reply_to=1))
+    texts = {id_: one.rendered for id_, one in archive.messages(range(10)).items()}
+    assert texts == {2: "> …\n@Mia is it?", 3: "> …\nmine", 4: "> …\n@Mia is it?", 5: "> …\nno"}
+    assert archive.check() == []
 
 
 def test_who_says_no_before_they_are_known_can_be_found_by_name(archive: Archive) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.sources.exports import Json, item, root, user, written
+from tests.sources.exports import Json, item, root, time, user, written
 from tests.support.commands import environment
 
 HER_ID = 348_486_555_679_065_097
@@ -48,8 +48,10 @@ def export() -> Json:
                 one |= {"content": f"@{HER_NICKNAME} {text}", "mentions": [HER]}
             if number % 11 == 0:
                 one |= {"type": "Reply", "reference": {"messageId": item(number - 1)["id"]}, "mentions": [HER]}
-        from tests.sources.exports import time
-
+            if number % 15 == 1:
+                # She said it just before, and is quoted without being told.
+                quote = f"> well {WORDS[number // 3]} is what I say to that\n"
+                one |= {"type": "Reply", "reference": {"messageId": item(number - 1)["id"]}, "content": quote + text}
         messages.append({**one, "timestamp": time(minute)})
     return root(messages)
 

@@ -21,7 +21,8 @@ from sususbot.archive.checkpoints import Checkpoints
 from sususbot.archive.consents import Consents
 from sususbot.archive.database import Database, Migration, Row
 from sususbot.archive.dump import Dump
-from sususbot.archive.erasure import NOBODY, Erasure
+from sususbot.archive.erasure import Erasure
+from sususbot.archive.nameless import NOBODY
 from sususbot.archive.standing import Standings
 from sususbot.archive.upsert import FIDELITY, Added, Upsert, json_list
 from sususbot.archive.vectors import Vectors

@@ -2,7 +2,8 @@
 
 Two kinds. Of the **forgotten** nothing is left but the bare id (else a later import could not know whom to leave out)
 and tombstones that keep the order of the channel; their names go too, also where others mentioned them. Of those who
-**said no to everything** the words go in the same way, name and answers stay, and with a yes they may come back.
+**said no to everything** the words go in the same way, name and answers stay, and with a yes they may come back. Of
+both also what answers to them quote.
 
 A wish has three steps, so that a kill at any instant can be made up for: `begin` puts it on record, and from then on
 nothing of theirs is used or taken in; `carry_out` takes the words away; `finish` is called when nothing is left outside
@@ -10,25 +11,17 @@ the archive either, and until then `unfinished` names them. `erase` is the first
 Not here: corpora, reports and other files (`sususbot.forgetting`).
 """
 
-import re
 from collections.abc import Iterable
 from typing import Final
 
 import orjson
 
 from sususbot.archive.database import Database, Row
+from sususbot.archive.nameless import NOBODY, SOMEONE, named, without_names, without_quotes
 from sususbot.archive.vectors import Vectors
 from sususbot.archive.words import Words
 from sususbot.messages import DISCORD_EPOCH_MS
 
-# What stands where an erased member's name stood.
-NOBODY: Final = "someone"
-_TAG: Final = re.compile(r"(<[^<>\s]+>)")
-_MENTION: Final = re.compile(r"<@!?(-?\d+)>")
-_EMOJI: Final = re.compile(r"<a?(:\w+:)\d+>")
-_SOMEONE: Final = f"@{NOBODY}"
-_OPEN: Final = ".+?"
-_OPEN_PLACES: Final = 6
 _CHUNK: Final = 5000
 _ERASED_AMONG: Final = "SELECT author_id, at FROM erased WHERE author_id IN (SELECT value FROM json_each(?))"
 
@@ -88,6 +81,7 @@ class Erasure:
                     [author_id],
                 )
             )
+            self.unquote(self.tombstones(author_id), author_id)
             if self.forgotten([author_id]):
                 self._unname(author_id, names)
                 self._unsign(author_id, names)
@@ -134,6 +128,14 @@ class Erasure:
     def withheld(self, author_ids: Iterable[int]) -> dict[int, int]:
         """Those of these authors whose words are not taken in, and since when."""
         return dict(self._database.rows(_ERASED_AMONG, [_json(author_ids)]))
+
+    def of_erased(self, ids: Iterable[int]) -> set[int]:
+        """Those of these messages that erased members wrote."""
+        rows = self._database.rows(
+            "SELECT id FROM messages JOIN erased USING (author_id) WHERE id IN (SELECT value FROM json_each(?))",
+            [_json(ids)],
+        )
+        return {row[0] for row in rows}
 
     def may_return(self, ids: Iterable[int]) -> set[int]:
         """Those of these messages whose members said no to everything, and may say yes again."""
@@ -199,8 +201,9 @@ class Erasure:
 
     def _unname(self, author_id: int, names: list[str]) -> None:
         """Take a member's names out of what others said to them."""
-        named = _named(names)
-        alone = _named([name for name in names if not self._shared(author_id, name)])
+        theirs = named(names)
+        # "@alex" without an id may be another Alex.
+        alone = named([name for name in names if not self._shared(author_id, name)])
         rows = self._database.rows(
             """SELECT id, content, rendered, EXISTS (SELECT 1 FROM json_each(mentions) WHERE value = ?1) AS mentioned
             FROM messages WHERE deleted_at IS NULL AND (mentioned OR EXISTS
@@ -208,10 +211,20 @@ class Erasure:
             [author_id, orjson.dumps(names).decode()],
         )
         for id_, content, rendered, mentioned in rows:
-            # "@alex" without an id may be another Alex.
-            pattern = named if mentioned else alone
             nameless = without_names(content, rendered, [author_id]) if mentioned else rendered
-            self._replace(id_, (content, rendered), (pattern.sub(_SOMEONE, content), pattern.sub(_SOMEONE, nameless)))
+            pattern = theirs if mentioned else alone
+            self._replace(id_, (content, rendered), (pattern.sub(SOMEONE, content), pattern.sub(SOMEONE, nameless)))
+
+    def unquote(self, ids: Iterable[int], author_id: int | None = None) -> None:
+        """Take quotes out of the answers to these messages, and to a member; the caller is inside a transaction."""
+        rows = self._database.rows(
+            """SELECT id, content, rendered FROM messages WHERE deleted_at IS NULL AND instr(content, '> ')
+            AND (reply_to IN (SELECT value FROM json_each(?))
+                OR EXISTS (SELECT 1 FROM json_each(mentions) WHERE value = ?))""",
+            [_json(ids), author_id],
+        )
+        for id_, content, rendered in rows:
+            self._replace(id_, (content, rendered), (without_quotes(content), without_quotes(rendered)))
 
     def _replace(self, id_: int, before: tuple[str, str], after: tuple[str, str]) -> None:
         if after == before:
@@ -244,55 +257,5 @@ class Erasure:
         self._database.execute(f"UPDATE sources SET name = '' WHERE {bears_name.format('name')}", bearers)
 
 
-def without_names(content: str, rendered: str, erased: Iterable[int]) -> str:
-    """`rendered` with nobody's name where the raw text has the id of an erased member.
-
-    The two texts are laid side by side: what is no `<…>` tag is the same in both, so a name is what stands between.
-    Where they do not fit (a source that renders otherwise), or fit in several ways, the raw text is taken, its other
-    tags as they are.
-    """
-    gone = {str(id_) for id_ in erased}
-    parts = _TAG.split(content)
-    hers = [bool((tag := _MENTION.fullmatch(part)) and tag[1] in gone) for part in parts]
-    if not any(hers):
-        return rendered
-    shapes = [
-        "(@.+?)" if mentioned else _shape(part) if place % 2 else re.escape(part)
-        for place, (part, mentioned) in enumerate(zip(parts, hers, strict=True))
-    ]
-    # Each open place multiplies the ways to lay the texts side by side.
-    few = sum(_OPEN in shape for shape in shapes) <= _OPEN_PLACES
-    names = _only_fit("".join(shapes), rendered) if few else None
-    if names is None:
-        return "".join(_SOMEONE if mentioned else part for part, mentioned in zip(parts, hers, strict=True))
-    nameless, at = "", 0
-    for start, end in names:
-        nameless += rendered[at:start] + _SOMEONE
-        at = end
-    return nameless + rendered[at:]
-
-
-def _only_fit(shape: str, text: str) -> list[tuple[int, int]] | None:
-    """Where the groups of a pattern lie in a text, taken as short and as long as they can be; None if that differs."""
-    short = re.fullmatch(shape, text, re.DOTALL)
-    long = re.fullmatch(shape.replace(_OPEN, ".+"), text, re.DOTALL)
-    if short is None or long is None or short.regs[1:] != long.regs[1:]:
-        return None
-    return list(short.regs[1:])
-
-
-def _named(names: Iterable[str]) -> re.Pattern[str]:
-    """What names these, or matches nothing."""
-    return re.compile("@(?:" + "|".join(map(re.escape, names)) + r")(?!\w)" if names else r"(?!)")
-
-
 def _json(ids: Iterable[int]) -> str:
     return orjson.dumps(sorted(set(ids))).decode()
-
-
-def _shape(tag: str) -> str:
-    """What a tag that is no mention of an erased member may look like when it is rendered."""
-    if emoji := _EMOJI.fullmatch(tag):
-        return f"(?:{re.escape(tag)}|{re.escape(emoji[1])})"
-    begin = {"<@": "@", "<#": "#"}.get(tag[:2], "")
-    return f"(?:{re.escape(tag)}|{begin}{_OPEN})"

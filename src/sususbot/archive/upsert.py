@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 import orjson
 
 from sususbot.archive.database import Database, Row
-from sususbot.archive.erasure import NOBODY, Erasure, without_names
+from sususbot.archive.erasure import Erasure
+from sususbot.archive.nameless import NOBODY, without_names, without_quotes
 from sususbot.archive.vectors import Vectors
 from sususbot.archive.words import Words
 from sususbot.messages import DISCORD_EPOCH_MS, Author, Message, Origin
@@ -207,24 +208,26 @@ class Upsert:
 
     def _withhold(self, messages: Iterable[Message], erased: dict[int, int]) -> int:
         """Make tombstones of what erased members said; gives how many there were."""
+        if not erased:
+            return 0
         theirs = [(erased[message.author.id], message.id) for message in messages if message.author.id in erased]
         self._database.execute_many(
             "UPDATE messages SET deleted_at = ?, words_at = 0, fetched_at = 0 WHERE id = ? AND deleted_at IS NULL",
             theirs,
         )
+        self._erasure.unquote(id_ for _, id_ in theirs)
         return len(theirs)
 
     def _nameless(self, messages: Sequence[Message]) -> Sequence[Message]:
-        """The names of erased members taken out of what others said to them."""
-        gone = self._erasure.forgotten(id_ for message in messages for id_ in message.mentions)
-        if not gone:
+        """What others said to erased members, without what it quotes of them, nor the names of the forgotten."""
+        erased = self._erasure.withheld(id_ for message in messages for id_ in (message.author.id, *message.mentions))
+        quoting = {message.reply_to for message in messages if message.reply_to and "> " in message.content}
+        answered = self._erasure.of_erased(quoting) if quoting else set()
+        answered |= {message.id for message in messages if message.author.id in erased}
+        if not erased and not answered:
             return messages
-        return [
-            replace(message, rendered=without_names(message.content, message.rendered, gone))
-            if not gone.keys().isdisjoint(message.mentions)
-            else message
-            for message in messages
-        ]
+        forgotten = self._erasure.forgotten(erased)
+        return [_without(message, erased, forgotten, answered) for message in messages]
 
     def _reword(self, id_: int, old: str, new: str) -> None:
         """Other words in the same place: their full text follows, their vector is made anew."""
@@ -301,6 +304,19 @@ def _wordless(messages: Sequence[Message], erased: Collection[int]) -> Sequence[
         else message
         for message in messages
     ]
+
+
+def _without(
+    message: Message, erased: Collection[int], forgotten: Collection[int], answered: Collection[int]
+) -> Message:
+    """A message without quotes of erased members (or of these messages of theirs), and names of forgotten ones."""
+    mentioned = set(message.mentions)
+    if mentioned.isdisjoint(erased) and message.reply_to not in answered:
+        return message
+    content, rendered = message.content, message.rendered
+    if not mentioned.isdisjoint(forgotten):
+        rendered = without_names(content, rendered, forgotten)
+    return replace(message, content=without_quotes(content), rendered=without_quotes(rendered))
 
 
 def _version(message: Message) -> tuple[int, str, str]:
