@@ -46,9 +46,7 @@ def read(path: Path, people: People, complain: Callable[[str], None]) -> list[St
         lines = "1 line" if faults == 1 else f"{faults} lines"
         raise ConsentError(f"{lines} of {path} cannot be read; nothing was imported: mend this and import it again")
     if not statements:
-        raise ConsentError(
-            f"{path} holds no answers: write a heading,  author,answer,by,date,way  and a line each"
-        )
+        raise ConsentError(f"{path} holds no answers: write a heading,  author,answer,by,date,way  and a line each")
     return statements
 
 

@@ -12,6 +12,7 @@ from sususbot.cli.output import say
 from sususbot.errors import (
     AdapterStale,
     ArchiveEmpty,
+    ArchiveFull,
     ArchiveLocked,
     MissingExtra,
     ModelNotFound,
@@ -83,7 +84,7 @@ def _catch_up(forgetting: Forgetting, retention_days: int | None) -> None:
             if expired.messages:
                 say(f"{expired.messages:,} messages are older than RETENTION_DAYS={retention_days} and were erased")
                 gone += replace(expired + forgetting.drop_index(), messages=0)
-    except (ArchiveLocked, VectorStoreError) as error:
+    except (ArchiveFull, ArchiveLocked, VectorStoreError) as error:
         # What is on record is used by nobody; the next command tries again.
         say(f"not all is erased yet: {error}")
     for line in told(gone):
