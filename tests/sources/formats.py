@@ -227,8 +227,9 @@ def _dump_line(said: Said, deleted: int | None, erased: int | None, at: int) -> 
     return {"kind": "message", **place, **edit, "content": said.text, **seen}
 
 
-def lines(items: Any) -> bytes:
-    return b"".join(json.dumps(item, ensure_ascii=False, separators=(",", ":")).encode() + b"\n" for item in items)
+def lines(items: Any, *, ascii_only: bool = False) -> bytes:
+    texts = (json.dumps(item, ensure_ascii=ascii_only, separators=(",", ":")) for item in items)
+    return b"".join(text.encode() + b"\n" for text in texts)
 
 
 # -- samples

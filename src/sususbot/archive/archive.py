@@ -111,6 +111,10 @@ class Archive:
         """All that is written inside is one transaction; nothing else of this process is written meanwhile."""
         return self._database.transaction()
 
+    def bulk(self) -> AbstractContextManager[None]:
+        """For as long as much is written: faster, with more memory."""
+        return self._database.bulk()
+
     def add_source(self, origin: Origin, name: str) -> int:
         """Record where the next messages come from; its id goes with each of them."""
         return self._database.insert(

@@ -20,6 +20,8 @@ from sususbot.errors import ArchiveDamaged, ArchiveError, ArchiveFull, ArchiveLo
 # Says in the file's header that it is ours ("susu"), so that another program's database is refused, not migrated.
 APPLICATION_ID: Final = 0x73757375
 BUSY_SECONDS: Final = 5.0
+# Kibibytes, below zero as SQLite wants it. A million messages come in a fifth faster than with the usual 24 MB.
+_BULK_CACHE: Final = -131_072
 
 Row = tuple[Any, ...]
 
@@ -109,6 +111,18 @@ class Database:
                 raise
             if self._log_waits:
                 self.empty_log()
+
+    @contextmanager
+    def bulk(self) -> Iterator[None]:
+        """A larger page cache for as long as much is written: channels lie between each other in time, so that an
+        import of one after another writes all over the file."""
+        before = self._pragma("cache_size")
+        self.execute(f"PRAGMA cache_size={_BULK_CACHE}")
+        try:
+            yield
+        finally:
+            self.execute(f"PRAGMA cache_size={before}")
+            self.execute("PRAGMA shrink_memory")
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

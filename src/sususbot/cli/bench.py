@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from sususbot.cli.main import Place
-from sususbot.cli.output import bar, print_json, working
+from sususbot.cli.output import bar, print_json, say, working
 
 if TYPE_CHECKING:
     from sususbot.benchmarks.report import Result
@@ -17,7 +17,7 @@ _SAMPLE: Final = "the sample community"
 
 
 @click.command("bench", epilog="Example:  sususbot bench retrieval --export exports/*.json.gz")
-@click.argument("name", type=click.Choice(["import", "index", "retrieval", "reply", "segmentation"]))
+@click.argument("name", type=click.Choice(["import", "index", "retrieval", "reply", "scale", "segmentation"]))
 @click.argument("more_exports", nargs=-1, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option(
     "--export",
@@ -51,6 +51,7 @@ def bench(
     index         archive to vectors
     retrieval     a question to its memories
     reply         a mention to its reply, without the model
+    scale         import, analyze and build of a million messages
     segmentation  messages to conversations, against annotated logs
     """
     if name == "segmentation" and not irc:
@@ -104,11 +105,18 @@ def _segmentation(_place: Place, files: list[Path], _messages: int) -> "Result":
         return bench_segmentation(files)
 
 
+def _scale(_place: Place, files: list[Path], _messages: int) -> "Result":
+    from sususbot.benchmarks.scale import STAGES, bench_scale
+
+    return bench_scale(files, list(STAGES), say)
+
+
 _RUNS: Final[dict[str, Callable[[Place, list[Path], int], "Result"]]] = {
     "import": _import,
     "index": _index,
     "retrieval": _retrieval,
     "reply": _reply,
+    "scale": _scale,
     "segmentation": _segmentation,
 }
 

@@ -156,6 +156,8 @@ def _object(zip_: ZipFile, entry: Entry) -> dict[str, Any] | None:
     stream, text = zip_.read(entry), b""
     while (piece := stream.read()) and len(text) < _LARGEST_OBJECT:
         text += piece
+    if stream.fault:
+        return None
     try:
         found = orjson.loads(text.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError:

@@ -63,7 +63,7 @@ def ingest(archive: Archive, path: Path, progress: Progress = lambda _messages, 
     """
     source = open_source(path)
     writer = _Writer(archive, path.name)
-    with _collector_at_rest():
+    with _collector_at_rest(), archive.bulk():
         for group in _groups(_parts(source)):
             writer.write(group)
             progress(writer.messages, source.position)

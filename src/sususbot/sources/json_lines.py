@@ -45,6 +45,9 @@ VERSION: Final = 1
 _KINDS: Final = frozenset("header guild channel author consent message tombstone deleted erased".split())
 _ORIGINS: Final = frozenset({"api", "gateway", "export", "csv", "package", "jsonl"})
 _BOM: Final = b"\xef\xbb\xbf"
+_DECODER: Final = json.JSONDecoder()
+# How often to look for something whole in a line that is not.
+_TRIES: Final = 20
 
 
 class Seen(NamedTuple):
@@ -86,28 +89,32 @@ class JsonLines:
         return cls(path, int(path.stat().st_mtime * 1000))
 
     def parts(self) -> Iterator[Part]:
-        waiting = 0
+        waiting, number = 0, 0
         with ByteStream(self.path) as stream:
-            number = 0
             for number, (byte, line) in enumerate(_lines(stream), 1):
-                item = _parsed(line)
                 self.position = stream.position
-                if not isinstance(item, dict):
-                    if line.strip():
-                        self._fault(byte, number, "cut off or garbled")
-                    continue
-                try:
-                    yield from self._parts_of(item)
-                except MALFORMED as error:
-                    self._fault(byte, number, f"not what it should be ({type(error).__name__}: {error})")
-                waiting += 1
-                if waiting == limits.BATCH:
+                for item in self._items(byte, number, line):
+                    try:
+                        yield from self._parts_of(item)
+                    except MALFORMED as error:
+                        self._fault(byte, number, f"not what it should be ({type(error).__name__}: {error})")
+                    waiting += 1
+                if waiting >= limits.BATCH:
                     yield from self._settled()
                     waiting = 0
             yield from self._settled()
             if stream.fault:
                 self._fault(stream.length, max(1, number), stream.fault)
             self.position = stream.position
+
+    def _items(self, byte: int, number: int, line: bytes) -> Iterator[Json]:
+        """The object of a line; of one that is no object, those that stand whole in it."""
+        item = _parsed(line)
+        if isinstance(item, dict):
+            yield item
+        elif line.strip():
+            yield from _whole_objects(line)
+            self._fault(byte, number, "cut off or garbled")
 
     def _fault(self, byte: int, number: int, reason: str) -> None:
         self.faults.append(Fault(byte, number, reason, "line"))
@@ -232,8 +239,28 @@ def _parsed(line: bytes) -> Any:
         return None
 
 
+def _whole_objects(line: bytes) -> Iterator[Json]:
+    """What a lost line break, or something odd between two lines, left whole."""
+    text = line.decode(errors="surrogateescape")
+    at = -1
+    for _ in range(_TRIES):
+        if (at := text.find('{"', at + 1)) < 0:
+            return
+        try:
+            item, end = _DECODER.raw_decode(text, at)
+            item = storable(item)
+        except (ValueError, RecursionError):
+            continue
+        if _says_what_it_is(item):
+            yield item
+        at = end - 1
+
+
 def _is_ours(line: bytes) -> bool:
-    item = _parsed(line) if line.lstrip().startswith(b"{") else None
+    return line.lstrip().startswith(b"{") and _says_what_it_is(_parsed(line))
+
+
+def _says_what_it_is(item: object) -> bool:
     if not isinstance(item, dict):
         return False
     kind = item.get("kind")

@@ -1,0 +1,239 @@
+"""Does the time per message stay the same from a small server's history to a million messages?
+
+The large history is made of the given exports: each copy lies later in time, under other ids, and every text is new:
+half of one message and half of another, with some words changed into words of their own, so that the full text grows as
+it does with real chat and nothing is a duplicate. Both sizes are written the same way, and each command runs as a user
+runs it, in a process of its own whose children are counted too.
+"""
+
+import gzip
+import itertools
+import os
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any, Final, NamedTuple
+from zlib import crc32
+
+import orjson
+
+from sususbot.benchmarks.importing import import_bare
+from sususbot.benchmarks.report import Metrics, Result, in_new_process
+from sususbot.messages import iso_ms
+
+Json = dict[str, Any]
+
+STAGES: Final = {"import": ["import"], "analyze": ["analyze", "--json"], "build": ["build", "--json"]}
+_MILLION: Final = 1_000_000
+_SMALL_RUNS: Final = 3
+# So few messages of each file that what is measured is the start of the program.
+_FEW: Final = 20
+_SAMPLED_EVERY_S: Final = 0.05
+_MEGABYTE: Final = 1_000_000
+_WORD: Final = re.compile(r"[^\W\d_]{4,}")
+# One word in so many is another word in each copy: a tenfold history has about twice the vocabulary.
+_CHANGED: Final = 8
+# Copies begin on the same hour of the same weekday.
+_WEEK_MS: Final = 7 * 86_400_000
+
+
+class Run(NamedTuple):
+    """One command: seconds from start to end, and the most memory that it and its children held together."""
+
+    seconds: float
+    peak_rss_mb: float
+
+
+def bench_scale(exports: Sequence[Path], stages: Sequence[str], told: Callable[[str], None]) -> Result:
+    """Each stage on the exports as they are and on a million messages made of them."""
+    metrics: Metrics = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        sizes = {}
+        for name, count in (("few", None), ("67k", None), ("1m", _MILLION)):
+            told(f"writing {name}")
+            # In another process: what a child has on its account begins with its parent's memory.
+            sizes[name] = in_new_process(write_history, exports, folder / name, count, _FEW if name == "few" else None)
+        runs = {name: [_run_all(folder, name, stages, told)] for name in sizes}
+        for name in ("few", "67k"):
+            runs[name] += [_run_all(folder, name, stages, told) for _ in range(_SMALL_RUNS - 1)]
+        for stage in stages:
+            metrics |= _metrics(stage, runs, sizes)
+        bare = in_new_process(import_bare, sorted((folder / "67k").iterdir()))
+    return Result(
+        "scale",
+        {"messages_67k": sizes["67k"], "messages_1m": sizes["1m"], **metrics},
+        {"import_messages_per_s_67k": bare.messages / bare.seconds, "import_peak_rss_mb": bare.peak_rss_mb},
+        "the exports as they are, and a million messages made of them; growth of the time per message without start-up",
+        "orjson on the whole file, executemany into a table and its full text",
+    )
+
+
+def _metrics(stage: str, runs: dict[str, list[dict[str, Run]]], sizes: dict[str, int]) -> Metrics:
+    start, small, large = (
+        median(run[stage].seconds for run in runs[name]) if stage in runs[name][0] else 0.0
+        for name in ("few", "67k", "1m")
+    )
+    each_small, each_large = (small - start) / sizes["67k"], (large - start) / sizes["1m"]
+    return {
+        f"{stage}_messages_per_s_67k": sizes["67k"] / small,
+        f"{stage}_messages_per_s_1m": sizes["1m"] / large,
+        f"{stage}_seconds_1m": large,
+        f"{stage}_growth": each_large / each_small - 1,
+        f"{stage}_peak_rss_mb": max(run[stage].peak_rss_mb for run in runs["1m"]),
+    }
+
+
+def _run_all(folder: Path, name: str, stages: Sequence[str], told: Callable[[str], None]) -> dict[str, Run]:
+    """The stages one after another on one archive; import is always the first."""
+    done: dict[str, Run] = {}
+    with tempfile.TemporaryDirectory(dir=folder) as data:
+        for stage in ["import", *(stage for stage in stages if stage != "import")]:
+            told(f"{stage} of {name}")
+            files = [str(path) for path in sorted((folder / name).iterdir())] if stage == "import" else []
+            command = [sys.executable, "-m", "sususbot", "--data", data, *STAGES[stage], *files]
+            # So few messages give no corpus, and that is no failure here.
+            done[stage] = run_measured(command, must=name != "few")
+    return done
+
+
+def run_measured(command: Sequence[str], *, must: bool = True) -> Run:
+    """Run a program to its end. Raises CalledProcessError when it fails though it `must` not."""
+    begun = time.perf_counter()
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True)
+        watch = _Watch(process.pid)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - begun
+        process.returncode = os.waitstatus_to_exitcode(status)
+        peak = max(watch.stop(), _bytes_of(usage))
+        if must and process.returncode:
+            errors.seek(0)
+            raise subprocess.CalledProcessError(process.returncode, command, stderr=errors.read().decode())
+    return Run(seconds, peak / _MEGABYTE)
+
+
+class _Watch:
+    """Adds up the memory of a process and its children while they run, where the system tells it."""
+
+    def __init__(self, group: int) -> None:
+        self._group = group
+        self._peak = 0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> int:
+        self._over.set()
+        self._thread.join()
+        return self._peak
+
+    def _look(self) -> None:
+        while not self._over.wait(_SAMPLED_EVERY_S):
+            self._peak = max(self._peak, sum(_memory_of_group(self._group)))
+
+
+def _memory_of_group(group: int) -> Iterator[int]:
+    page = resource.getpagesize()
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            # The name, in brackets, may hold anything; what follows are numbers.
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == group:
+            yield int(fields[21]) * page
+
+
+def _bytes_of(usage: resource.struct_rusage) -> int:
+    # Kilobytes on Linux, bytes on macOS.
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def write_history(exports: Sequence[Path], folder: Path, count: int | None, few: int | None = None) -> int:
+    """The exports, repeated until they hold `count` messages, in files of the same channels. Gives how many it wrote.
+
+    `few`: no more than so many of each.
+    """
+    folder.mkdir()
+    roots = [orjson.loads(_text(path)) for path in exports]
+    for root in roots:
+        root["messages"] = root["messages"][:few]
+    given = sum(len(root["messages"]) for root in roots)
+    written = 0
+    for number, root in enumerate(roots):
+        share = len(root["messages"]) if count is None else round(count * len(root["messages"]) / given)
+        if number == len(roots) - 1 and count is not None:
+            share = count - written
+        _write(root, folder / f"{number}.json.gz", share)
+        written += share
+    return written
+
+
+def _text(path: Path) -> bytes:
+    content = path.read_bytes()
+    return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+
+
+def _write(root: Json, path: Path, share: int) -> None:
+    head, end = orjson.dumps({**root, "messages": [], "messageCount": share}, option=orjson.OPT_INDENT_2).split(
+        b"[]", 1
+    )
+    with gzip.open(path, "wb", compresslevel=1) as out:
+        out.write(head + b"[")
+        for number, item in enumerate(itertools.islice(_copies(root["messages"]), share)):
+            out.write((b",\n" if number else b"\n") + orjson.dumps(item, option=orjson.OPT_INDENT_2))
+        out.write(b"\n]" + end)
+
+
+def _copies(messages: list[Json]) -> Iterator[Json]:
+    """The messages, and then again and again others like them."""
+    yield from messages
+    first, last = iso_ms(messages[0]["timestamp"]), iso_ms(messages[-1]["timestamp"])
+    span = (last - first) // _WEEK_MS * _WEEK_MS + _WEEK_MS
+    for copy in itertools.count(1):
+        for place, item in enumerate(messages):
+            other = messages[(place * 31 + copy * 7919) % len(messages)]
+            yield _shifted(item, other, copy, copy * span)
+
+
+def _shifted(item: Json, other: Json, copy: int, shift: int) -> Json:
+    moment = iso_ms(item["timestamp"]) + shift
+    days, ms = divmod(moment, 86_400_000)
+    year_day = time.gmtime(days * 86_400)
+    stamp = (
+        f"{year_day.tm_year}-{year_day.tm_mon:02}-{year_day.tm_mday:02}"
+        f"T{ms // 3_600_000:02}:{ms // 60_000 % 60:02}:{ms // 1000 % 60:02}.{ms % 1000:03}+00:00"
+    )
+    shifted = {**item, "id": _later(item["id"], shift), "timestamp": stamp, "timestampEdited": None}
+    shifted["content"] = _other_words(_spliced(item["content"], other["content"]), copy)
+    if item.get("reference"):
+        shifted["reference"] = {**item["reference"], "messageId": _later(item["reference"]["messageId"], shift)}
+    return shifted
+
+
+def _later(id_: str, shift: int) -> str:
+    return str(int(id_) + (shift << 22))
+
+
+def _spliced(text: str, other: str) -> str:
+    words, others = text.split(" "), other.split(" ")
+    return " ".join(words[: (len(words) + 1) // 2] + others[len(others) // 2 :])
+
+
+def _other_words(text: str, copy: int) -> str:
+    def changed(found: re.Match[str]) -> str:
+        word = found[0]
+        if crc32(f"{copy}{word.lower()}".encode()) % _CHANGED:
+            return word
+        at = copy % len(word)
+        return word[at:] + word[:at] + chr(97 + copy % 26)
+
+    return _WORD.sub(changed, text)
