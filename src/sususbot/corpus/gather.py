@@ -179,4 +179,4 @@ def _columns(said: Iterable[Said]) -> list[_Columns]:
 
 
 def _said(rows: Iterable[_Columns]) -> tuple[Said, ...]:
-    return tuple(Said(tuple(ids), *rest) for ids, *rest in rows)
+    return tuple(Said(tuple(ids), author, at, text, tokens, marked) for ids, author, at, text, tokens, marked in rows)
