@@ -313,12 +313,6 @@ def test_a_stop_between_two_renames_leaves_no_corpus_rather_than_a_mixed_one(tmp
     assert [path.name for path in folder.parent.iterdir()] == ["c"]
 
 
-def test_only_what_came_through_the_api_needs_discords_permission() -> None:
-    assert {"api", "gateway", "export", "csv", "jsonl"} == manifests.FROM_API
-    corpus = manifests.Corpus(Path(), {"archive": {"origins": {"package": 5, "export": 2, "api": 1}}})
-    assert corpus.from_api == 3
-
-
 def test_a_member_of_the_bots_name_is_called_otherwise(make: Callable[..., Built]) -> None:
     namesake = Author(77, "the_real_susu", "Susu")
     said = [replace(one, author=namesake) if one.author.id == TOM.id else one for one in small_talk()]

@@ -49,7 +49,7 @@ def test_rule_21_is_said_for_what_came_through_the_api(folder: Path) -> None:
     assert "rule 21" not in run("build", folder=folder).stderr
     archive_of(folder / "other", small_talk(), origin="export").close()
     told = run("--data", "other", "build", folder=folder).stderr
-    assert "200 messages read through Discord's API" in told
+    assert "200 messages of this corpus came through Discord's API" in told
     assert "rule 21" in told
     allowed = run("--data", "other", "build", folder=folder, TRAINING_PERMISSION_CONFIRMED="true")
     assert "rule 21" not in allowed.stderr

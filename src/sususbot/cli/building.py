@@ -19,11 +19,6 @@ if TYPE_CHECKING:
     from sususbot.settings import Settings
 
 _DEFAULT: Final = "default"
-_RULE_21: Final = (
-    "messages read through Discord's API are in it, by an exporter or by the bot: Discord's Developer Policy (rule 21) "
-    "forbids to train on them without Discord's permission, so  sususbot train  asks for "
-    "TRAINING_PERMISSION_CONFIRMED=true; a bot without training (recall, retrieval) needs none"
-)
 # Weight from which a piece is shown so: learned in full, learned a little, only read.
 _COLOURS: Final = ((0.5, {"fg": "green", "bold": True}), (1e-9, {"fg": "cyan"}), (0.0, {"dim": True}))
 
@@ -59,7 +54,9 @@ def build(place: Place, name: str, persona: str | None, show: int, as_json: bool
                 lambda done: progress.messages(done, total),
             )
     if as_json:
-        print_json({**built.corpus.manifest, "from_api": built.corpus.from_api})
+        from sususbot.training.permission import from_api
+
+        print_json({**built.corpus.manifest, "from_api": from_api(built.corpus.origins)})
     else:
         click.echo("\n".join(_report(built)))
     _warn(built, settings)
@@ -133,11 +130,14 @@ def _kept(built: "Built") -> int:
 
 
 def _warn(built: "Built", settings: "Settings") -> None:
+    from sususbot.training.permission import objection
+
     off = sorted({"secrets", "personal"} & set(settings.clean_off))
     if off:
         say(f"careful: with CLEAN_OFF={','.join(off)} the bot may learn what is nobody's business")
-    if built.corpus.from_api and not settings.training_permission_confirmed:
-        say(f"{built.corpus.from_api:,} {_RULE_21}")
+    against = objection(built.corpus.origins, confirmed=settings.training_permission_confirmed)
+    if against is not None:
+        say(f"before you train: {against}")
     if not built.corpus.manifest["files"]["valid.jsonl"]["samples"]:
         say("nothing was kept apart to measure on: there are too few conversations, or VALID_SHARE is 0")
 

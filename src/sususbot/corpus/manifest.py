@@ -21,9 +21,6 @@ from sususbot.errors import CorpusChanged, CorpusMissing
 TRAIN: Final = "train.jsonl"
 VALID: Final = "valid.jsonl"
 FORMAT: Final = 1
-# What was read from Discord's API by whatever program, and so falls under its policy on training (rule 21). A member's
-# own data package does not.
-FROM_API: Final = frozenset({"api", "gateway", "export", "csv", "jsonl"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +36,9 @@ class Corpus:
         return str(self.manifest["persona_text"])
 
     @property
-    def from_api(self) -> int:
-        """How many messages of the archive it was built from came from Discord's API."""
-        return sum(count for origin, count in self.manifest["archive"]["origins"].items() if origin in FROM_API)
+    def origins(self) -> dict[str, int]:
+        """How many messages of the archive it was built from came in which way."""
+        return dict(self.manifest["archive"]["origins"])
 
     @property
     def authors(self) -> dict[int, float]:
