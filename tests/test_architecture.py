@@ -28,6 +28,7 @@ LAYERS: Final = (
 
 # Heavy libraries, and the only places that may import them.
 FENCES: Final = {
+    "aiohttp": ("sources.discord_api", "standin", "bot"),
     "discord": ("bot",),
     "sqlite3": ("archive", "benchmarks.importing"),
     "torch": ("memory.embedding",),

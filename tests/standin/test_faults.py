@@ -4,7 +4,7 @@ import aiohttp
 import pytest
 
 from sususbot.standin import faults
-from sususbot.standin.faults import Fault, Faults, GatewayFault
+from sususbot.standin.faults import Fault, Faults, GatewayFault, Weather
 from sususbot.standin.server import StandIn
 from tests.standin.clients import Recorder, Rest, connected, running
 from tests.standin.conftest import Place
@@ -27,6 +27,24 @@ def test_faults_are_used_up_in_order_and_matched_by_route_or_pattern() -> None:
     assert [script.take("GET", "/users/@me", "/users/@me") for _ in range(3)] == [first] * 3
     script.clear()
     assert script.take("GET", "/users/@me", None) is None
+
+
+def test_weather_strikes_each_fault_by_its_share_and_the_same_again_with_the_same_seed() -> None:
+    shares = {faults.failing(500): 0.1, faults.reset(): 0.05}
+
+    def struck(seed: int) -> list[Fault | None]:
+        script = Faults()
+        script.weather = Weather(shares, seed=seed, path="/channels/*")
+        assert all(script.take("GET", "/users/@me", None) is None for _ in range(50))
+        assert all(script.take("POST", "/channels/1", None) is None for _ in range(50))
+        taken = [script.take("GET", "/channels/1", None) for _ in range(2000)]
+        assert script.struck.total() == 2000 - taken.count(None)
+        return taken
+
+    first = struck(1)
+    assert first == struck(1) != struck(2)
+    assert 150 < first.count(faults.failing(500)) < 250
+    assert 70 < first.count(faults.reset()) < 130
 
 
 def test_gateway_faults_are_armed_by_kind() -> None:

@@ -229,7 +229,7 @@ def write_exports(folder: Path) -> list[Path]:
 
 
 def _write_export(folder: Path, world: World, channel: Channel) -> Path:
-    messages = [
+    messages: list[dict[str, Any]] = [
         {
             "id": str(message.id),
             "type": "Default",

@@ -61,10 +61,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was requested: all, pages of history by channel that counted for its window, and how often 429 was told."""
+    """What was requested: all, pages of history by channel but for those answered with 429, and how many those were."""
 
     requests: int
-    counted: dict[int, int]
+    pages: dict[int, int]
     too_many: int
 
 
@@ -160,8 +160,8 @@ async def _answer(recipe: Recipe, pipe: Connection) -> None:
 
 
 def _asked(server: StandIn) -> Asked:
-    counted: Counter[int] = Counter()
+    pages: Counter[int] = Counter()
     for request in server.ledger.requests:
-        if request.route == HISTORY and request.status == 200 and request.fault in (None, str(faults.truncated())):
-            counted[int(request.path.split("/")[2])] += 1
-    return Asked(len(server.ledger.requests), dict(counted), server.ledger.count(status=429))
+        if request.route == HISTORY and request.status != 429:
+            pages[int(request.path.split("/")[2])] += 1
+    return Asked(len(server.ledger.requests), dict(pages), server.ledger.count(status=429))

@@ -60,8 +60,8 @@ def backfill(
         max_messages=max_messages or settings.max_messages,
         verify=verify,
     )
-    # A service manager stops with SIGTERM: end as after Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A service manager stops with SIGTERM: end as after Ctrl-C, which asyncio turns into an orderly end.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     with open_archive(place) as archive:
         with bar("reading", total=1.0, quiet=as_json) as progress:
             client = Client(settings.discord_token, Limiter(settings.requests_per_second))
@@ -101,6 +101,10 @@ class _Teller:
         self._progress.update(now.share, 1.0, note)
 
 
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def _duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
@@ -134,8 +138,8 @@ def _report(collected: "Collected", wanted: "Wanted", held: int, *, as_json: boo
         )
     else:
         say(
-            f"{collected.channels:,} channels and {collected.threads:,} threads: {added.new:,} new messages, "
-            f"{added.changed:,} changed, {collected.deleted:,} deleted; the archive now holds {held:,}"
+            f"{_number(collected.channels, 'channel')} and {_number(collected.threads, 'thread')}: {added.new:,} new "
+            f"messages, {added.changed:,} changed, {collected.deleted:,} deleted; the archive now holds {held:,}"
         )
         if collected.malformed:
             say(f"{collected.malformed:,} messages could not be understood and were left out")

@@ -17,7 +17,9 @@ _SAMPLE: Final = "the sample community"
 
 
 @click.command("bench", epilog="Example:  sususbot bench retrieval --export exports/*.json.gz")
-@click.argument("name", type=click.Choice(["import", "index", "retrieval", "reply", "scale", "segmentation"]))
+@click.argument(
+    "name", type=click.Choice(["import", "index", "retrieval", "reply", "backfill", "kills", "scale", "segmentation"])
+)
 @click.argument("more_exports", nargs=-1, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option(
     "--export",
@@ -51,6 +53,8 @@ def bench(
     index         archive to vectors
     retrieval     a question to its memories
     reply         a mention to its reply, without the model
+    backfill      history through the API, beside what its limits allow (some 8 minutes)
+    kills         commands killed at any instant, 200 times (some 6 minutes)
     scale         import, analyze and build of a million messages
     segmentation  messages to conversations, against annotated logs
     """
@@ -111,11 +115,27 @@ def _scale(_place: Place, files: list[Path], _messages: int) -> "Result":
     return bench_scale(files, list(STAGES), say)
 
 
+def _backfill(_place: Place, _files: list[Path], _messages: int) -> "Result":
+    from sususbot.benchmarks.backfill import bench_backfill
+
+    with working("collecting, at Discord's pace"):
+        return bench_backfill()
+
+
+def _kills(_place: Place, _files: list[Path], _messages: int) -> "Result":
+    from sususbot.benchmarks.kills import bench_kills
+
+    with working("killing"):
+        return bench_kills()
+
+
 _RUNS: Final[dict[str, Callable[[Place, list[Path], int], "Result"]]] = {
     "import": _import,
     "index": _index,
     "retrieval": _retrieval,
     "reply": _reply,
+    "backfill": _backfill,
+    "kills": _kills,
     "scale": _scale,
     "segmentation": _segmentation,
 }

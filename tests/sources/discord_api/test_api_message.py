@@ -12,7 +12,7 @@ MIA = {"id": "1", "username": "mia", "global_name": "Mia"}
 
 
 def item(**more: Any) -> dict[str, Any]:
-    plain = {
+    plain: dict[str, Any] = {
         "id": "100", "channel_id": "20", "author": MIA, "content": "hi",
         "timestamp": "2024-01-02T03:04:05.678000+00:00",
         "edited_timestamp": None, "type": 0, "mentions": [], "attachments": [], "pinned": False,

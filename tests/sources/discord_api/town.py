@@ -116,7 +116,7 @@ async def gather(
     archive: Archive,
     wanted: Wanted,
     *,
-    timeout: float = 4.0,  # noqa: ASYNC109
+    timeout: float = 2.5,  # noqa: ASYNC109
     tell: Callable[[Progress], None] = lambda _progress: None,
 ) -> Collected:
     """A collection with waits as short as the stand-in's windows."""

@@ -23,8 +23,8 @@ from sususbot.sources.discord_api.limits import FIRST, Limiter, Turn
 
 _AGENT: Final = f"DiscordBot (https://github.com/sususbot/sususbot, {__version__})"
 # Seconds for a whole answer; doubled with each time-out of the same request, for lines that need it.
-_FIRST_TIMEOUT: Final = 4.0
-_LAST_TIMEOUT: Final = 64.0
+_FIRST_TIMEOUT: Final = 2.5
+_LAST_TIMEOUT: Final = 80.0
 _LONGEST_BACKOFF: Final = 30.0
 # How long one request is tried: until anything has been answered at all the fault is probably on this side.
 _PATIENCE_FIRST: Final = 10.0
