@@ -10,7 +10,9 @@ from typing import Final
 from sususbot.archive.archive import Archive
 from sususbot.memory.embedding import Embedder
 from sususbot.memory.indexing import index
-from sususbot.sources.discord_export import DiscordExport
+from sususbot.sources.formats import open_source
+from sususbot.sources.ingest import ingest
+from sususbot.sources.source import ChannelSeen, Messages
 
 _SEED: Final = 20_261_122
 _SHORTEST_QUESTION: Final = 20
@@ -18,15 +20,19 @@ _SHORTEST_QUESTION: Final = 20
 
 def fill(archive: Archive, exports: Sequence[Path], limit: int | None = None) -> None:
     """Import messages, at most `limit` of them."""
-    left = limit
+    if limit is None:
+        for path in exports:
+            ingest(archive, path)
+        return
     for path in exports:
-        export = DiscordExport.open(path)
-        archive.add_channel(export.guild, export.channel, origin="export", seen_at=export.exported_at)
         source = archive.add_source("export", path.name)
-        for batch in export.batches():
-            messages = batch.messages if left is None else batch.messages[:left]
-            archive.add(messages, source=source, fetched_at=export.exported_at)
-            left = None if left is None else left - len(messages)
+        for part in open_source(path).parts():
+            match part:
+                case ChannelSeen(guild, channel, origin, seen_at):
+                    archive.add_channel(guild, channel, origin=origin, seen_at=seen_at)
+                case Messages(messages, _, fetched_at):
+                    archive.add(messages[:limit], source=source, fetched_at=fetched_at)
+                    limit -= len(messages[:limit])
 
 
 def haystack(
