@@ -1,7 +1,10 @@
 """An import as a whole: killed at any moment, larger than memory, or a real community's chat."""
 
 import gzip
+import itertools
+import random
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -119,6 +122,62 @@ def test_a_killed_import_leaves_whole_batches_and_can_be_run_again(
         assert (done.added.new, done.added.known) == (1500 - known, known)
         assert archive.check() == []
     assert snapshot(tmp_path) == snapshot(clean)
+
+
+FILES, EACH, KILLS = 12, 150, 20
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A chat in parts, each of which is a transaction."""
+    folder = tmp_path_factory.mktemp("parts")
+    numbers = range(FILES * EACH)
+    texts = [
+        written(root([item(number, f"kettle number {number}") for number in numbers[start : start + EACH]]))
+        for start in numbers[::EACH]
+    ]
+    return [stored(folder, text, f"part {number:02}.json") for number, text in enumerate(texts)]
+
+
+def committed(folder: Path) -> int:
+    """How many messages another process has written so far."""
+    try:
+        return int(raw(folder, "SELECT count(*) FROM messages")[0][0])
+    except sqlite3.OperationalError:
+        # Not there yet, or just being made.
+        return -1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kills with a signal")
+def test_twenty_killed_imports_that_are_run_again_give_the_archive_of_a_clean_run(
+    tmp_path: Path, parts: list[Path]
+) -> None:
+    """The real command, killed wherever it is when so many messages are there; each time from the beginning."""
+    imported(tmp_path / "clean", *parts)
+    expected = snapshot(tmp_path / "clean")
+    chance = random.Random(7)
+    left: list[int] = []
+    tries = itertools.count()
+    while len(left) < KILLS:
+        data = tmp_path / str(next(tries))
+        target = chance.randrange(-1, (FILES - 3) * EACH)
+        command = [sys.executable, "-m", "sususbot", "--data", str(data), "import", *map(str, parts)]
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        while process.poll() is None and (not data.is_dir() or committed(data) <= target):
+            pass
+        process.kill()
+        if process.wait() == 0:
+            # On a busy machine it may be done before it is looked at again.
+            continue
+        assert process.returncode == -signal.SIGKILL
+        with Archive(data) as archive:
+            assert archive.check() == []
+            left.append(archive.counts().messages)
+        assert left[-1] % EACH == 0
+        assert left[-1] > target
+        imported(data, *parts)
+        assert snapshot(data) == expected
+    assert len(set(left)) > 5
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="the system does not tell a process's peak memory")

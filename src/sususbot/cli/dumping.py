@@ -4,7 +4,7 @@ import gzip
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -63,4 +63,5 @@ def _written(file: Path) -> Iterator[IO[bytes]]:
     except OSError as error:
         raise DumpFailed(f"{file} cannot be written ({error.strerror or error}): choose another place") from error
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
