@@ -183,6 +183,35 @@ def test_what_is_past_its_time_goes_from_what_was_made_of_it(archive: Archive, t
     assert [word.encode() in left for word in WORDS] == [False] * 30 + [True] * 30
 
 
+@pytest.mark.parametrize("room", ["words", "erasure"])
+def test_what_was_made_of_expired_words_goes_with_the_next_command_where_this_one_ends(
+    archive: Archive, tmp_path: Path, room: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus(tmp_path, "main", [TOM.id])
+    (tmp_path / "chroma").mkdir()
+
+    def end(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    work = Forgetting(archive, tmp_path)
+    with monkeypatch.context() as during:
+        if room == "words":
+            during.setattr(archive.words, "settle", end)
+        else:
+            during.setattr("sususbot.forgetting._delete", end)
+        with pytest.raises(KeyboardInterrupt):
+            work.expire(NOON + 31_000)
+    assert work.expire(NOON + 31_000) == Gone(0, ("corpora/main", "chroma"))
+    corpus(tmp_path, "main", [TOM.id])
+    assert work.expire(NOON + 31_000) == Gone()
+
+
+def test_what_a_running_bot_erased_goes_from_corpora_too(archive: Archive, tmp_path: Path) -> None:
+    corpus(tmp_path, "main", [TOM.id])
+    assert len(archive.erasure.expire(NOON + 31_000)) == 30
+    assert Forgetting(archive, tmp_path).expire(NOON + 31_000) == Gone(0, ("corpora/main",))
+
+
 # -- Chroma
 
 

@@ -98,11 +98,18 @@ class Forgetting:
 
     def expire(self, before: int) -> Gone:
         """Take away all that was said before this moment (ms), and what was made of it."""
-        messages = len(self._archive.erasure.expire(before))
-        if not messages:
+        gone = Gone(len(self._archive.erasure.expire(before)))
+        if self._archive.erasure.expired():
+            gone += self.drop_expired() + self.drop_index()
+            self._archive.erasure.finish_expired()
+        return gone
+
+    def drop_expired(self) -> Gone:
+        """Remove what may have been made of expired words, but for the Chroma folder, which a running bot has open."""
+        if not self._archive.erasure.expired():
             return Gone()
         made_of_them = [*self._corpora(), *_there(self._folder / REPORTS, self._folder / BENCH)]
-        return Gone(messages, tuple(self._remove(path) for path in made_of_them))
+        return Gone(0, tuple(self._remove(path) for path in made_of_them))
 
     def drop_corpora(self) -> Gone:
         """Remove corpora that hold words of members who may not be learned from (any more)."""

@@ -91,7 +91,8 @@ async def test_what_is_past_its_time_goes_while_the_bot_runs(tmp_path: Path, mon
         filled(archive, old, young)
         memory = LongTerm(archive, embedder, ExactIndex(embedder.dimensions))
         memory.learn()
-        keeper = Keeper(archive, memory, retention_days=1)
+        (tmp_path / "corpora" / "default").mkdir(parents=True)
+        keeper = Keeper(archive, memory, retention_days=1, forgetting=Forgetting(archive, tmp_path))
         task = asyncio.create_task(keeper.expire())
         async with asyncio.timeout(10):
             await gone(archive, old.id)
@@ -102,6 +103,7 @@ async def test_what_is_past_its_time_goes_while_the_bot_runs(tmp_path: Path, mon
         await asyncio.gather(task, return_exceptions=True)
         keeper.close()
         assert list(archive.messages([1, 2, young.id])) == [young.id]
+        assert not (tmp_path / "corpora" / "default").exists()
         assert [hit.message.id for hit in memory.search("old young words", limit=9).hits] == [young.id]
 
 

@@ -185,12 +185,23 @@ class Erasure:
         ):
             last = rows[-1][0]
             with self._database.transaction():
-                self._database.execute("INSERT OR REPLACE INTO facts (name, value) VALUES ('expiring', '')")
+                # What is still to be done: to this file, and to what was made of the words.
+                self._database.execute(
+                    "INSERT OR REPLACE INTO facts (name, value) VALUES ('expiring', ''), ('expired', '')"
+                )
                 self.bury(rows)
             gone += [row[0] for row in rows]
         if gone:
             self._settle_expired()
         return gone
+
+    def expired(self) -> bool:
+        """Whether words expired since `finish_expired`, so that what was made of them is still to be taken away."""
+        return bool(self._database.rows("SELECT 1 FROM facts WHERE name = 'expired'"))
+
+    def finish_expired(self) -> None:
+        """Nothing is left of what was made of expired words."""
+        self._database.execute("DELETE FROM facts WHERE name = 'expired'")
 
     def _settle_expired(self) -> None:
         with self._database.transaction():

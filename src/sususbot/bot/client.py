@@ -18,6 +18,7 @@ from sususbot.bot import incoming, policy
 from sususbot.bot.answering import Answering, Talk
 from sususbot.bot.keeper import Keeper
 from sususbot.errors import ChannelUnknown, ConnectionLost, DiscordError, IntentMissing, SususError, TokenRefused
+from sususbot.forgetting import Forgetting
 from sususbot.memory.long_term import LongTerm
 from sususbot.memory.short_term import ShortTerm
 from sususbot.responder import Responder
@@ -131,9 +132,10 @@ async def run_bot(
     long_term: LongTerm,
     responder: Responder,
     retention_days: int | None = None,
+    forgetting: Forgetting | None = None,
 ) -> None:
     """Run until it is stopped. Raises DiscordError when it cannot go on."""
-    keeper = Keeper(archive, long_term, retention_days=retention_days)
+    keeper = Keeper(archive, long_term, retention_days=retention_days, forgetting=forgetting)
     client = Client(channel_id, keeper, Answering(responder), short_term)
     # What is loaded by now stays loaded (the encoder alone brings a million objects): the collector need not stop the
     # replies to look at all of it again.

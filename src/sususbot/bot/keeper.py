@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from sususbot.archive.archive import Archive, now_ms
-from sususbot.errors import SususError, VectorStoreError
+from sususbot.errors import ArchiveLocked, SususError, VectorStoreError
+from sususbot.forgetting import Forgetting
 from sususbot.memory.long_term import LongTerm
 from sususbot.messages import Channel, Guild, Message
 
@@ -31,9 +32,17 @@ logger = logging.getLogger(__name__)
 class Keeper:
     """Writes for one running bot."""
 
-    def __init__(self, archive: Archive, long_term: LongTerm, *, retention_days: int | None = None) -> None:
+    def __init__(
+        self,
+        archive: Archive,
+        long_term: LongTerm,
+        *,
+        retention_days: int | None = None,
+        forgetting: Forgetting | None = None,
+    ) -> None:
         self._archive = archive
         self._long_term = long_term
+        self._forgetting = forgetting
         self._retention_days = retention_days
         self._writer = ThreadPoolExecutor(1, "archive")
         self._embedder = ThreadPoolExecutor(1, "embed")
@@ -117,6 +126,15 @@ class Keeper:
         if expired := self._archive.erasure.expire(now_ms() - self._retention_days * _DAY_MS):
             logger.info("%s messages were past their %s days and are erased", len(expired), self._retention_days)
             self._drop_stale(expired)
+        self._drop_made_of_expired()
+
+    def _drop_made_of_expired(self) -> None:
+        try:
+            for name in self._forgetting.drop_expired().files if self._forgetting is not None else ():
+                logger.info("%s was made of them, too, and is deleted", name)
+        except ArchiveLocked as error:
+            # It stays on record: the next command, or tomorrow, tries again.
+            logger.warning("%s", error)
 
     def _drop_stale(self, ids: Sequence[int]) -> None:
         try:

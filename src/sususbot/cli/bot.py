@@ -16,7 +16,7 @@ def bot(place: Place, allow_stale: bool) -> None:
 
     from sususbot.bot.client import run_bot
     from sususbot.bot.logs import configure
-    from sususbot.cli.build import build, load_settings, open_archive
+    from sususbot.cli.build import build, forgetting, load_settings, open_archive
     from sususbot.errors import SettingsError
 
     settings = load_settings(place)
@@ -41,6 +41,7 @@ def bot(place: Place, allow_stale: bool) -> None:
                     long_term=parts.long_term,
                     responder=parts.responder,
                     retention_days=settings.retention_days,
+                    forgetting=forgetting(place, settings, archive),
                 )
             )
         finally:

@@ -83,7 +83,7 @@ def _catch_up(forgetting: Forgetting, retention_days: int | None) -> None:
             expired = forgetting.expire(now_ms() - retention_days * DAY_MS)
             if expired.messages:
                 say(f"{expired.messages:,} messages are older than RETENTION_DAYS={retention_days} and were erased")
-                gone += replace(expired + forgetting.drop_index(), messages=0)
+            gone += replace(expired, messages=0)
     except (ArchiveFull, ArchiveLocked, VectorStoreError) as error:
         # What is on record is used by nobody; the next command tries again.
         say(f"not all is erased yet: {error}")
