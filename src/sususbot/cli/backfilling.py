@@ -1,5 +1,6 @@
 """`sususbot backfill`: channel history through Discord's API."""
 
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,9 @@ def backfill(
     with open_archive(place) as archive:
         with bar("reading", total=1.0, quiet=as_json) as progress:
             client = Client(settings.discord_token, Limiter(settings.requests_per_second))
-            collected = asyncio.run(collect(archive, client, wanted, tell=_Teller(progress, quiet=as_json)))
+            collected = asyncio.run(
+                collect(archive, client, wanted, tell=_Teller(progress, quiet=as_json or sys.stderr.isatty()))
+            )
         held = archive.counts().messages
     _report(collected, wanted, held, as_json=as_json)
 
@@ -89,6 +92,7 @@ class _Teller:
         self._estimated = False
 
     def __call__(self, now: "Progress") -> None:
+        # On a terminal the bar says it all the time.
         if now.total and now.seconds_left is not None and not self._estimated and not self._quiet:
             self._estimated = True
             say(f"about {now.total:,} messages to read: at least {_duration(now.seconds_left)} at Discord's pace")

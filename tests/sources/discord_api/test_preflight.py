@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sususbot.archive.archive import Archive
-from sususbot.errors import ChannelUnknown, GuildUnknown, IntentMissing, TokenRefused
+from sususbot.errors import ChannelUnknown, DiscordError, GuildUnknown, IntentMissing, TokenRefused
 from sususbot.sources.discord_api.collector import Wanted
 from sususbot.standin import faults, permissions
 from sususbot.standin.objects import ChannelType
@@ -189,3 +189,20 @@ async def test_a_server_that_does_not_exist(tmp_path: Path) -> None:
                 await gather(server, archive, Wanted(everything=True, guild_id=42))
             with pytest.raises(ChannelUnknown, match="GUILD_ID"):
                 await gather(server, archive, Wanted(everything=True))
+
+
+async def test_a_refusal_that_nothing_explains_is_a_sentence_too(tmp_path: Path) -> None:
+    made = town(pages=1)
+    async with StandIn(made.world, rate=RateLimits.none()) as server:
+        server.faults.add("GET", "/guilds/*/threads/active", faults.failing(403, code=50001))
+        with Archive(tmp_path) as archive, pytest.raises(DiscordError, match="goes on where it stopped"):
+            await gather(server, archive, Wanted(made.ids()))
+
+
+async def test_where_the_own_roles_cannot_be_found_out_answers_tell(tmp_path: Path) -> None:
+    made = town(pages=1)
+    async with StandIn(made.world, rate=RateLimits.none()) as server:
+        server.faults.add("GET", "/guilds/*/members/*", faults.failing(403, code=50001))
+        with Archive(tmp_path) as archive:
+            await gather(server, archive, Wanted(made.ids()))
+            assert list(archive.history()) == history(made.world, made.ids())

@@ -5,7 +5,6 @@ itself, and where roles tell it is not even asked for: refusals are counted agai
 any history is read, so that each mention of one has its name.
 """
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -23,6 +22,7 @@ from sususbot.sources.discord_api.permissions import (
     Standing,
 )
 from sususbot.sources.discord_api.preflight import UNKNOWN_CHANNEL, no_history, unreadable
+from sususbot.sources.discord_api.together import together
 
 Json = dict[str, Any]
 
@@ -126,7 +126,7 @@ async def add_threads(client: Client, found: Survey) -> list[Place]:
     guilds = {place.guild.id: place.guild for place in parents.values()}
     # Active ones first and again at the end: what is archived or woken meanwhile stands in one of the lists.
     items = [await _active(client, guild_id) for guild_id in guilds]
-    items += await asyncio.gather(*(_archived(client, parent) for parent in parents.values()))
+    items += await together(_archived(client, parent) for parent in parents.values())
     return _add_found(found, parents, (item for some in items for item in some))
 
 
@@ -213,7 +213,7 @@ class _Finder:
         self.found = Survey()
         self._client = client
         self._own_id = own_id
-        self._standings: dict[int, Standing] = {}
+        self._standings: dict[int, Standing | None] = {}
         self._guilds: dict[int, Guild] = {}
         self._listed: dict[int, tuple[Guild, Json]] = {}
 
@@ -222,17 +222,24 @@ class _Finder:
         try:
             guild = (await self._client.get("/guilds/{guild_id}", guild_id=guild_id)).json
             channels = (await self._client.get("/guilds/{guild_id}/channels", guild_id=guild_id)).json
-            member = (await self._client.get(_MEMBER, guild_id=guild_id, user_id=self._own_id)).json
-            self._standings[guild_id] = Standing.read(guild, member, self._own_id)
         except Refused as refused:
             raise GuildUnknown(
                 f"the server {guild_id} does not exist or the bot is not on it: check GUILD_ID, and invite the bot"
             ) from refused
         self._guilds[guild_id] = Guild(guild_id, storable(str(guild["name"])))
+        self._standings[guild_id] = await self._standing(guild_id, guild)
         self.found.roles |= {int64(role["id"]): storable(str(role["name"])) for role in _items(guild.get("roles"))}
         for item in _items(channels):
             self._listed[int64(item["id"])] = (self._guilds[guild_id], item)
             self.found.names[int64(item["id"])] = storable(str(item.get("name")))
+
+    async def _standing(self, guild_id: int, guild: Json) -> Standing | None:
+        """None where it cannot be found out: then answers tell what may be read."""
+        try:
+            member = (await self._client.get(_MEMBER, guild_id=guild_id, user_id=self._own_id)).json
+            return Standing.read(guild, member, self._own_id)
+        except (Refused, *MALFORMED):
+            return None
 
     def add_all(self, guild_id: int) -> None:
         """Every channel that can be seen and holds messages or threads."""
@@ -271,9 +278,9 @@ class _Finder:
     def _permissions(self, guild: Guild, item: Json) -> int | None:
         """Of a thread, those of its channel."""
         if int(item["type"]) in _THREADS:
-            parent = self._listed.get(int64(item.get("parent_id") or 0))
-            return None if parent is None else self._standings[guild.id].permissions(parent[1])
-        return self._standings[guild.id].permissions(item)
+            _, item = self._listed.get(int64(item.get("parent_id") or 0), (guild, {}))
+        standing = self._standings[guild.id]
+        return None if standing is None or not item else standing.permissions(item)
 
 
 def _closed(place: Place) -> str | None:

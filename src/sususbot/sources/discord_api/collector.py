@@ -5,9 +5,9 @@ network, a ban) ends the run with a sentence. What was written stays, and the ne
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from sususbot.archive.archive import Archive, now_ms
 from sususbot.archive.upsert import Added
@@ -28,6 +28,7 @@ from sususbot.sources.discord_api.limits import LAST
 from sususbot.sources.discord_api.pages import NEWEST, OLDEST, Pages
 from sususbot.sources.discord_api.preflight import UNKNOWN_CHANNEL, Unreadable, check_intent, own_id
 from sususbot.sources.discord_api.progress import Progress, Tracks
+from sususbot.sources.discord_api.together import together
 from sususbot.sources.discord_api.writer import Writer
 
 # Channels that are read at once: more than the pace over all can serve, since small ones wait for answers.
@@ -70,14 +71,19 @@ async def collect(
     tell: Callable[[Progress], None] = lambda _progress: None,
 ) -> Collected:
     """Collect what is missing. Raises DiscordError and ArchiveError; then, too, what was written stays."""
-    async with client:
-        own = await own_id(client)
-        await check_intent(client)
-        found = await _survey(client, own, wanted)
-        reader = MessageReader(found.roles, found.names)
-        with Writer(archive, reader, wanted.max_messages) as writer:
-            tracks = Tracks(client.per_second, lambda: (writer.added.new, client.requests), tell)
-            return await _Run(client, Pages(client, own), writer, wanted, found, tracks).run()
+    try:
+        async with client:
+            own = await own_id(client)
+            await check_intent(client)
+            found = await _survey(client, own, wanted)
+            with Writer(archive, MessageReader(found.roles, found.names), wanted.max_messages) as writer:
+                tracks = Tracks(client.per_second, lambda: (writer.added.new, client.requests), tell)
+                return await _Run(client, Pages(client, own), writer, wanted, found, tracks).run()
+    except Refused as refused:
+        raise DiscordError(
+            f"Discord refuses a request that every bot may make ({refused}): wait a while, then run the same command "
+            "again, it goes on where it stopped"
+        ) from refused
 
 
 async def _survey(client: Client, own: int, wanted: Wanted) -> Survey:
@@ -119,7 +125,7 @@ class _Run:
             if self._wanted.verify:
                 await self._bury_threads()
             while places and not self._writer.enough:
-                await _all(self._read(place) for place in _largest_first(places))
+                await together(self._read(place) for place in _largest_first(places))
                 places = await add_active_threads(self._client, self._found)
         finally:
             counting.cancel()
@@ -195,16 +201,6 @@ class _Run:
             stopped_early=self._writer.enough,
             refused=self._refused,
         )
-
-
-async def _all(work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """All of it at once; the first error ends the rest."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for one in work:
-                group.create_task(one)
-    except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from errors.exceptions[0].__cause__
 
 
 def _largest_first(places: Iterable[Place]) -> list[Place]:
