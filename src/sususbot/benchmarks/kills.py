@@ -138,17 +138,17 @@ async def _killed(server: StandIn, folder: Path, channels: Sequence[Channel], pa
     return process.returncode != 0
 
 
-def kill_imports(folder: Path, kills: int, chance: random.Random) -> Tally:
+def kill_imports(folder: Path, kills: int, chance: random.Random, *, messages: int = _IMPORTED) -> Tally:
     """Kill an import of several files, each archive a few times, and let it come to its end."""
     folder.mkdir(parents=True)
-    files = [str(path) for path in write_exports(folder)]
+    files = [str(path) for path in write_exports(folder, messages)]
     return _kill_again_and_again(folder, ["import", "--json", *files], kills, chance, lambda _place: None)
 
 
-def kill_forgets(folder: Path, kills: int, chance: random.Random) -> Tally:
+def kill_forgets(folder: Path, kills: int, chance: random.Random, *, messages: int = _IMPORTED) -> Tally:
     """Kill the erasing of a member, in copies of one archive."""
     folder.mkdir(parents=True)
-    files = [str(path) for path in write_exports(folder)]
+    files = [str(path) for path in write_exports(folder, messages)]
     _run(folder / "filled", ["import", "--json", *files])
     with Archive(folder / "filled") as archive:
         author = next(archive.history()).author.id
@@ -222,9 +222,9 @@ def contents(folder: Path) -> Contents:
     return found
 
 
-def write_exports(folder: Path) -> list[Path]:
+def write_exports(folder: Path, messages: int) -> list[Path]:
     """Export files of channels, as DiscordChatExporter writes them."""
-    world = make_world(Recipe(_FILES, _IMPORTED))
+    world = make_world(Recipe(_FILES, messages))
     return [_write_export(folder, world, channel) for channel in world.channels.values()]
 
 

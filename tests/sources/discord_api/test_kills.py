@@ -1,4 +1,4 @@
-"""SIGKILL in the middle of a real `sususbot backfill`, twenty times: the archive is that of a run nobody killed."""
+"""SIGKILL in the middle of real commands, twenty times: the archives are those of runs that nobody killed."""
 
 import random
 import sys
@@ -6,12 +6,35 @@ from pathlib import Path
 
 import pytest
 
-from sususbot.benchmarks.kills import kill_backfills
+from sususbot.benchmarks.kills import contents, kill_backfills, kill_forgets, kill_imports, write_exports
+from tests.support.commands import run
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-async def test_twenty_kills_cost_nothing(tmp_path: Path) -> None:
-    tally = await kill_backfills(tmp_path / "town", 20, random.Random(7), pages=14)
-    assert tally.kills == 20
-    assert tally.differences == 0
-    assert tally.archives < 20, "some archives were killed more than once"
+async def test_a_backfill_killed_by_its_progress(tmp_path: Path) -> None:
+    tally = await kill_backfills(tmp_path / "town", 12, random.Random(7), pages=10)
+    assert (tally.kills, tally.differences) == (12, 0)
+    assert tally.archives < 12, "some archives were killed more than once"
+
+
+def test_an_import_killed_at_chance_moments(tmp_path: Path) -> None:
+    tally = kill_imports(tmp_path / "import", 4, random.Random(7), messages=2000)
+    assert (tally.kills, tally.differences) == (4, 0)
+
+
+def test_a_forget_killed_at_chance_moments(tmp_path: Path) -> None:
+    tally = kill_forgets(tmp_path / "forget", 4, random.Random(7), messages=2000)
+    assert (tally.kills, tally.differences) == (4, 0)
+
+
+def test_a_missing_message_is_a_difference(tmp_path: Path) -> None:
+    """So that the tests above prove something."""
+    whole, *_ = write_exports(tmp_path, 30)
+    text = whole.read_text(encoding="utf-8")
+    (tmp_path / "other.json").write_text(text.replace("nobody", "somebody", 1), encoding="utf-8")
+    for name in ("whole", "again", "other"):
+        file = tmp_path / "other.json" if name == "other" else whole
+        done = run("--data", name, "import", str(file), folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert contents(tmp_path / "whole") == contents(tmp_path / "again") != contents(tmp_path / "other")
