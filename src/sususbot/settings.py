@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     # Privacy
     consent: Literal["opt-out", "opt-in", "all"] = Field(
         "opt-out",
-        description="What a member's silence means: opt-out (yes), opt-in (no), all (everybody agreed). A no always wins.",
+        description="What a member's silence means: opt-out (yes), opt-in (no), all (everybody agreed). A no wins.",
     )
     retention_days: int | None = Field(
         None, ge=1, description="Words older than so many days are erased from the archive; empty: kept."
@@ -120,7 +120,8 @@ class Settings(BaseSettings):
     @field_validator("persona")
     @classmethod
     def _is_persona(cls, value: str) -> str:
-        if value != "server" and not value.replace(",", " ").replace(" ", "").isdecimal():
+        ids = value.replace(",", " ").split()
+        if value != "server" and not (ids and all(re.fullmatch(r"\d{1,18}|[1-8]\d{18}", id_, re.ASCII) for id_ in ids)):
             raise ValueError("write server, or ids of members (what the bot is told about itself is BOT_DESCRIPTION)")
         return value
 
@@ -221,6 +222,7 @@ def _sentence(place: tuple[int | str, ...], kind: str, message: str) -> str:
     if kind == "extra_forbidden":
         near = difflib.get_close_matches(name, Settings.model_fields, n=1)
         return f"{name.upper()} is no setting" + (f" (did you mean {near[0].upper()}?)" if near else "")
+    message = message.removeprefix("Value error, ")
     return f"{name.upper()}: {message[0].lower()}{message[1:]}"
 
 

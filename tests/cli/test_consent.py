@@ -124,6 +124,11 @@ def test_who_is_meant_must_be_clear(folder: Path) -> None:
         "qqqq": "nobody in the archive is called qqqq:  sususbot consent list  shows all members",
         "": "nobody in the archive is called :  sususbot consent list  shows all members",
         "9999": "nobody in the archive is called 9999:  sususbot consent list  shows all members",
+        # More than an id can be.
+        **{
+            digits: f"nobody in the archive is called {digits}:  sususbot consent list  shows all members"
+            for digits in ("9" * 19, "9" * 20, "9" * 5000)
+        },
     }
     for text, sentence in sentences.items():
         done = run("consent", "set", text, "yes", folder=folder)
@@ -132,6 +137,11 @@ def test_who_is_meant_must_be_clear(folder: Path) -> None:
     for text, id_ in {"12": "105", "<@103>": "103", "234567890123456789": "234567890123456789", "EVE": "103"}.items():
         done = run("consent", "set", text, "--no-quote", "--json", folder=folder)
         assert [row["id"] for row in json.loads(done.stdout)["members"]] == [id_]
+
+
+def test_bytes_that_are_no_text_are_no_traceback(folder: Path) -> None:
+    assert run("consent", "set", "tom", "yes", "--way", "told \udcff me", folder=folder).returncode == 0
+    assert members(folder)["Tom"]["said"]["quote"]["way"] == "told ? me"
 
 
 @pytest.mark.parametrize(

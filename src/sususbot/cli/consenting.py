@@ -84,7 +84,9 @@ def set_(
 
     def read(people: "People") -> "list[Statement]":
         speaker = "member" if by == "member" else "owner"
-        return [Statement(people.find(author), speaker, way, now_ms(), **given)]  # type: ignore[arg-type]
+        # What a terminal sends that is no text cannot be kept.
+        how = way.encode(errors="replace").decode()
+        return [Statement(people.find(author), speaker, how, now_ms(), **given)]  # type: ignore[arg-type]
 
     _write_down(place, read, yes=yes, as_json=as_json)
 

@@ -8,9 +8,9 @@ from typing import Final
 from sususbot.archive.archive import Archive
 from sususbot.errors import ConsentError
 
-# An id that nobody in the archive has is believed when it looks like Discord's.
-_SNOWFLAKE: Final = re.compile(r"\d{15,20}")
-_MENTION: Final = re.compile(r"<@!?(\d+)>")
+# An id, alone or as a mention; one that nobody in the archive has is believed when it looks like Discord's.
+_ID: Final = re.compile(r"(?:<@!?)?(-?\d{1,19})>?", re.ASCII)
+_SNOWFLAKE: Final = range(10**14, 1 << 63)
 _SHOWN: Final = 5
 
 
@@ -25,19 +25,18 @@ class People:
     def find(self, text: str) -> int:
         """The id of who is meant. Raises ConsentError with the candidates where that is nobody, or several."""
         text = text.strip()
-        mention = _MENTION.fullmatch(text)
-        digits = mention[1] if mention else text
-        if digits.isdecimal() and int(digits) in self._names:
-            return int(digits)
+        id_ = int(found[1]) if (found := _ID.fullmatch(text)) else 0
+        if id_ in self._names:
+            return id_
         wanted = text.removeprefix("@")
         for key in (str, str.casefold):
-            found = sorted(id_ for id_, name in self._pairs() if key(name) == key(wanted))
-            if len(set(found)) == 1:
-                return found[0]
-            if found:
-                raise ConsentError(f"{wanted} may be {self._listed(set(found), 'or')}: give the id")
-        if _SNOWFLAKE.fullmatch(digits):
-            return int(digits)
+            called = {id_ for id_, name in self._pairs() if key(name) == key(wanted)}
+            if len(called) == 1:
+                return called.pop()
+            if called:
+                raise ConsentError(f"{wanted} may be {self._listed(called, 'or')}: give the id")
+        if id_ in _SNOWFLAKE:
+            return id_
         raise ConsentError(f"nobody in the archive is called {wanted}{self._near(wanted)}")
 
     def called(self, author_id: int) -> str:

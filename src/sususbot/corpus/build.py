@@ -22,7 +22,7 @@ from sususbot.corpus.recipe import Recipe
 from sususbot.corpus.samples import Names, Play, Shape, sample
 from sususbot.corpus.tally import Tally
 from sususbot.corpus.tokens import TokenCounter
-from sususbot.errors import CorpusEmpty, CorpusNotWritten
+from sususbot.errors import CorpusEmpty, CorpusNotWritten, SettingsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,13 @@ class Built:
 def build(
     archive: Archive, folder: Path, recipe: Recipe, counter: TokenCounter, progress: Progress = lambda _done: None
 ) -> Built:
-    """Make the corpus in `folder` anew. Raises CorpusEmpty or CorpusNotWritten; the old one stays then."""
+    """Make the corpus in `folder` anew; the old one stays where this raises CorpusEmpty, CorpusNotWritten or SettingsError."""
     persona_tokens = counter.count([f"{recipe.persona_text.strip()}\n\n"])[0]
+    if persona_tokens > recipe.sample_tokens // 2:
+        raise SettingsError(
+            f"BOT_DESCRIPTION takes {persona_tokens:,} of the {recipe.sample_tokens:,} tokens of a sample and leaves "
+            "too few for talk: shorten it, or raise SAMPLE_TOKENS"
+        )
     shape = Shape(recipe.sample_tokens, recipe.others_weight, recipe.linking.run_ms, persona_tokens)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
