@@ -212,6 +212,25 @@ def test_what_a_running_bot_erased_goes_from_corpora_too(archive: Archive, tmp_p
     assert Forgetting(archive, tmp_path).expire(NOON + 31_000) == Gone(0, ("corpora/main",))
 
 
+def test_rooms_that_lie_elsewhere_lose_what_is_in_them_and_stay_where_they_are(
+    archive: Archive, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    for room in ("models", "corpora", "reports", "logs"):
+        (elsewhere / room).mkdir()
+        (tmp_path / room).symlink_to(elsewhere / room, target_is_directory=True)
+    (elsewhere / "models" / "base.gguf").write_bytes(b"weights")
+    corpus(tmp_path, "main", [HER_ID])
+    (elsewhere / "reports" / "page.html").write_text(WORDS[1], encoding="utf-8")
+    (elsewhere / "logs" / "bot.log").write_text(f"answered {HER.display_name}: {WORDS[5]}", encoding="utf-8")
+    (elsewhere / "logs" / "again").symlink_to(elsewhere / "logs", target_is_directory=True)
+    gone = Forgetting(archive, tmp_path).forget(HER_ID, at=AT)
+    assert set(gone.files) == {"corpora/main", "reports", "logs/bot.log"}
+    assert all((tmp_path / room).is_symlink() for room in ("models", "corpora", "reports", "logs"))
+    assert [path.name for path in sorted(elsewhere.rglob("*")) if path.is_file()] == ["base.gguf"]
+    assert_nothing_left(tmp_path)
+
+
 # -- Chroma
 
 

@@ -8,6 +8,7 @@ words stays and is named (`training/runs`). Models are not looked at: nobody's w
 the program between, `resume` (every command begins with it) goes on from there.
 """
 
+import os
 import re
 import shutil
 import zipfile
@@ -216,8 +217,12 @@ def told(gone: Gone) -> Iterator[str]:
 
 
 def _delete(path: Path) -> None:
+    """A file or folder; of a folder that is a link elsewhere what is in it, and the link stays."""
     try:
-        if path.is_dir() and not path.is_symlink():
+        if path.is_dir() and path.is_symlink():
+            for inside in sorted(path.iterdir()):
+                _delete(inside)
+        elif path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
@@ -232,7 +237,17 @@ def _there(*paths: Path) -> Iterator[Path]:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
+    """Every file below a folder, also behind links to other folders, each of these once."""
+    found: list[Path] = []
+    been = {folder.resolve()}
+    for home, rooms, names in os.walk(folder, followlinks=True):
+        found += (Path(home, name) for name in names)
+        links = [room for room in rooms if Path(home, room).is_symlink()]
+        for room in links:
+            if (real := Path(home, room).resolve()) in been:
+                rooms.remove(room)
+            been.add(real)
+    return sorted(found)
 
 
 def _holds(path: Path, pattern: re.Pattern[bytes]) -> bool:

@@ -37,7 +37,7 @@ class Built:
 def build(
     archive: Archive, folder: Path, recipe: Recipe, counter: TokenCounter, progress: Progress = lambda _done: None
 ) -> Built:
-    """Make the corpus in `folder` anew; the old one stays where this raises CorpusEmpty, CorpusNotWritten or SettingsError."""
+    """Make the corpus in `folder` anew. Raises CorpusEmpty, CorpusNotWritten, SettingsError; the old one stays then."""
     persona_tokens = counter.count([f"{recipe.persona_text.strip()}\n\n"])[0]
     if persona_tokens > recipe.sample_tokens // 2:
         raise SettingsError(
