@@ -154,6 +154,34 @@ def test_names_go_from_files_and_talks_that_are_called_after_them(archive: Archi
     assert [channel.name for channel in archive.channels()] == ["kitchen", "garden", NOBODY]
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (1, 0, 2), (2, 1, 0), (0, 1, 2, 1, 2)])
+def test_what_channels_are_called_after_them_stays_away_in_any_order(
+    archive: Archive, tmp_path: Path, order: tuple[int, ...]
+) -> None:
+    """The title of a post in a forum is its writer's words; a direct talk is called after who is in it."""
+    post = Channel(1, GUILD.id, "my kettle whistles", type="PublicThread", topic="kettle")
+    talk = Channel(31, GUILD.id, "Mia", type="DirectTextChat")
+    seen = iter(range(1, 9))
+
+    def take_in() -> None:
+        at = next(seen)
+        for channel in (post, talk):
+            archive.add_channel(GUILD, channel, origin="export", seen_at=at)
+        source = archive.add_source("export", "Direct Messages - Mia.json")
+        archive.add([message(2, channel=talk)], source=source, fetched_at=NOON)
+
+    events: list[Callable[[], object]] = [
+        lambda: archive.erase(MIA.id, at=AT),
+        take_in,
+        lambda: filled(archive, message(1, "it does", channel=KITCHEN), message(3, "tea", TOM)),
+    ]
+    for event in order:
+        events[event]()
+    assert {channel.id: channel.name for channel in archive.channels()}[post.id] == NOBODY
+    archive.erasure.finish([MIA.id], at=AT)
+    assert re.search(rb"kettle|Mia", everything(tmp_path)) is None
+
+
 # -- who said no to everything
 
 

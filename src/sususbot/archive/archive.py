@@ -96,6 +96,7 @@ class Archive:
                         > (fidelity, seen_at, name, type, coalesce(parent_id, 0), coalesce(topic, ''))""",
                 [channel.id, guild.id, channel.name, channel.type, channel.parent_id, channel.topic, *look],
             )
+            self.erasure.unname_channels([channel.id])
 
     def add_guild(self, guild: Guild, *, origin: Origin, seen_at: int) -> None:
         """Know a guild as the most faithful, then newest look (ms) showed it."""

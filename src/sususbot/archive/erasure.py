@@ -82,6 +82,7 @@ class Erasure:
                 )
             )
             self.unquote(self.tombstones(author_id), author_id)
+            self.unname_channels([*self.tombstones(author_id), *self._talks(author_id)])
             if self.forgotten([author_id]):
                 self._unname(author_id, names)
                 self._unsign(author_id, names)
@@ -236,6 +237,30 @@ class Erasure:
         )
         for id_, content, rendered in rows:
             self._replace(id_, (content, rendered), (without_quotes(content), without_quotes(rendered)))
+
+    def unname_channels(self, ids: Iterable[int], *, source: int | None = None) -> None:
+        """Take from these channels what erased members called them; the caller is inside a transaction.
+
+        A post in a forum has the id of its first message, and its title is their words. A direct talk is called after
+        who is in it, as is, mostly, the file that it came from: `source`.
+        """
+        among = _json(ids)
+        self._database.execute(
+            f"""UPDATE channels SET name = '{NOBODY}', topic = NULL WHERE id IN (SELECT value FROM json_each(?))
+            AND (EXISTS (SELECT 1 FROM messages JOIN erased USING (author_id) WHERE messages.id = channels.id)
+                OR type LIKE 'Direct%' AND EXISTS (SELECT 1 FROM messages JOIN erased USING (author_id)
+                    WHERE messages.channel_id = channels.id AND NOT may_return))""",
+            [among],
+        )
+        self._database.execute(
+            f"""UPDATE sources SET name = '' WHERE id = ? AND EXISTS (SELECT 1 FROM channels
+            WHERE name = '{NOBODY}' AND type LIKE 'Direct%' AND id IN (SELECT value FROM json_each(?)))""",
+            [source, among],
+        )
+
+    def _talks(self, author_id: int) -> list[int]:
+        rows = self._database.rows("SELECT DISTINCT channel_id FROM messages WHERE author_id = ?", [author_id])
+        return [row[0] for row in rows]
 
     def _replace(self, id_: int, before: tuple[str, str], after: tuple[str, str]) -> None:
         if after == before:

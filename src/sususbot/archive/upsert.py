@@ -88,6 +88,10 @@ class Upsert:
             self._insert(fresh, source, look)
             self._bury_unseen(fresh)
             withheld = self._withhold(fresh, erased)
+            if erased:
+                theirs = [message for message in messages if message.author.id in erased]
+                named = {message.id for message in theirs} | {message.channel_id for message in theirs}
+                self._erasure.unname_channels(named, source=source)
             changed = sum(self._update(batch[row[0]], row, look, source) for row in known.values())
             if also is not None:
                 also()
