@@ -222,7 +222,12 @@ async def test_a_deletion_in_any_channel_reaches_the_archive(server: StandIn, pl
     other = server.world.add_channel("other")
     said = server.say(other, place.bob, "an old secret")
     with Archive(tmp_path) as archive:
-        archive.add_channel(Guild(server.world.guild_id, "x"), Known(other.id, server.world.guild_id, "other"), origin="export", seen_at=1)
+        archive.add_channel(
+            Guild(server.world.guild_id, "x"),
+            Known(other.id, server.world.guild_id, "other"),
+            origin="export",
+            seen_at=1,
+        )
         text, author = "an old secret", Author(place.bob.id, "bob", "bob")
         kept = [Kept(said.id, other.id, author, 0, text, text), Kept(5, other.id, author, 0, text, text)]
         archive.add(kept, source=archive.add_source("export", "x"), fetched_at=0)
