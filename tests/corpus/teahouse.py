@@ -132,13 +132,19 @@ def _oddities(house: Teahouse) -> None:
     house.say(at + 2 * DAY, MIA, "nobody answers here")
 
 
-def built(folder: Path) -> Archive:
-    """An archive that holds it, with everybody's answers."""
+def filled(folder: Path, said: list[Message]) -> Archive:
+    """An archive of these messages."""
     archive = Archive(folder)
     for channel in (KITCHEN, GARDEN):
         archive.add_channel(GUILD, channel, origin="export", seen_at=START)
-    said = messages()
     archive.add(said, source=archive.add_source("export", "teahouse.json"), fetched_at=START)
+    return archive
+
+
+def built(folder: Path) -> Archive:
+    """An archive that holds all of it, with everybody's answers."""
+    said = messages()
+    archive = filled(folder, said)
     archive.delete([message.id for message in said if message.rendered.startswith("this will be deleted")], at=START)
     consents = archive.consents
     consents.say(ZED.id, by="member", way="command", at=START, learn=False, remember=False, quote=False)

@@ -158,9 +158,14 @@ def test_whatever_is_written_can_be_cleaned_and_is_clean_then(text: str) -> None
 
 
 def test_names_of_those_not_to_be_learned_of_are_gone() -> None:
-    people = People({1: "Mia", 2: "Tom", 3: "Tom_K"}, unnamed={2})
-    said = message(0, MIA, "@Tom and @Tom_K, <@2>?", mentions=(2, 3))
-    assert next(clean([said], ALL, people)).text == "@someone and @Tom_K, @someone?"
+    people = People({1: "Mia", 2: "Tom", 3: "Tom_K", 4: "Alex"}, unnamed={2: {"Tom", "tommy", "Alex"}})
+    said = message(0, MIA, "@Tom and @Tom_K, once @tommy, <@2>?", mentions=(2, 3))
+    assert next(clean([said], ALL, people)).text == "@someone and @Tom_K, once @someone, @someone?"
+    # Without an id, and with the rule off; but another Alex is not him.
+    bare = message(0, MIA, "@Tom, @tommy and @Alex")
+    assert next(clean([bare], ALL - {"mentions"}, people)).text == "@someone, @someone and @Alex"
+    meant = message(0, MIA, "@Alex", mentions=(2,))
+    assert next(clean([meant], ALL, people)).text == "@someone"
 
 
 def test_a_marked_line_says_so() -> None:

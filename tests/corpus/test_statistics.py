@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from itertools import groupby, pairwise
 from math import log, sqrt
@@ -19,7 +20,7 @@ from sususbot.cli.demo import sample_exports
 from sususbot.corpus.activity import Clock
 from sususbot.corpus.analysis import Analysis
 from sususbot.corpus.build import build
-from sususbot.corpus.clean import Cleaned, People, clean
+from sususbot.corpus.clean import ALL, Cleaned, People, clean
 from sususbot.corpus.consent import consented
 from sususbot.corpus.emoji import EmojiCount
 from sususbot.corpus.keywords import WordCount, log_odds
@@ -33,6 +34,7 @@ from sususbot.sources.ingest import ingest
 from tests.archive.making import raw
 from tests.corpus import teahouse
 from tests.corpus.teahouse import DOLLAR, GARDEN, KIM, KITCHEN, MIA, NUR, SCRIPT, START, TOM, TURNED, ZED
+from tests.support.consents import refuse
 
 BERLIN = ZoneInfo("Europe/Berlin")
 WRITTEN = "type IN (0, 19) AND deleted_at IS NULL AND author_id IN (SELECT id FROM authors WHERE NOT is_bot)"
@@ -73,7 +75,7 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 def cleaned_as_a_corpus(archive: Archive) -> Iterator[Cleaned]:
     """With the name of who refused as `someone`."""
     names = {id_: author.display_name for id_, author in archive.authors().items()}
-    return clean(archive.history(), people=People(names, {ZED.id}))
+    return clean(archive.history(), people=People(names, {ZED.id: archive.names()[ZED.id]}))
 
 
 def local(ms: int) -> datetime:
@@ -367,9 +369,7 @@ def learned(folder: Path, analysis: Analysis) -> list[list[Cleaned]]:
 def test_examples_show_the_place_that_changes(tmp_path: Path) -> None:
     house = teahouse.Teahouse()
     house.say(0, MIA, f"{'tea ' * 100}and then https://example.org/{'x' * 300} again")
-    with Archive(tmp_path) as archive:
-        archive.add_channel(teahouse.GUILD, KITCHEN, origin="export", seen_at=START)
-        archive.add(house.messages, source=archive.add_source("export", "x.json"), fetched_at=START)
+    with teahouse.filled(tmp_path, house.messages) as archive:
         rules = {rule.name: rule for rule in analyze(archive, Clock("UTC"), Estimate()).cleaning.rules}
     (example,) = rules["links"].examples
     assert "and then https://example.org/xxx" in example.before
@@ -458,6 +458,34 @@ def test_nothing_of_who_refused_is_shown(tmp_path: Path, mode: Any) -> None:
         assert word not in text
     assert ("Kim" in text) is (mode == "opt-out")
     assert ("someone and someone won, who else" in text) is (mode == "opt-out")
+
+
+def test_names_of_who_refused_are_hidden_also_when_their_words_are_gone_and_the_names_of_old(tmp_path: Path) -> None:
+    before = replace(ZED, display_name="Zadok")
+    house = teahouse.Teahouse()
+    house.say(0, before, "zebra")
+    house.say(1, ZED, "zigzag")
+    for minute, text in ((2, "@Zadok and @Zed Zorro said https://example.org/ok"), (3, "!ask @Zadok"), (4, "@Zadok")):
+        house.say(minute, MIA, text, reactions=(("👍", 2),))
+    with teahouse.filled(tmp_path, house.messages) as archive:
+        refuse(archive, ZED)
+        archive.erasure.begin(ZED.id, at=START, may_return=True)
+        archive.erasure.carry_out(ZED.id)
+        text = orjson.dumps(analyze(archive, Clock("UTC"), Estimate())).decode()
+    assert "@someone and @someone said" in text
+    assert not [name for name in ("Zadok", "Zed", "Zorro") if name in text]
+
+
+@pytest.mark.parametrize("rules", [ALL, ALL - {"quotes"}])
+def test_what_members_quote_of_others_is_not_shown(tmp_path: Path, rules: Any) -> None:
+    house = teahouse.Teahouse()
+    for minute in range(3):
+        house.say(minute, TOM, "> kimono kimchi kiosk\nso it says here, does it not", reactions=(("👍", 2),))
+    house.say(5, TOM, "!say\n> kimono kimchi kiosk")
+    with teahouse.filled(tmp_path, house.messages) as archive:
+        text = orjson.dumps(analyze(archive, Clock("UTC"), Estimate(), rules=rules)).decode()
+    assert "[quote] ⏎ so it says here" in text
+    assert "kimono" not in text
 
 
 def test_silence_is_a_no_in_opt_in(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ Whose words may be learned is not decided here (`consent`).
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import chain, pairwise
@@ -90,10 +90,10 @@ class Cleaned:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """The names that mentions become. Those in `unnamed` are `someone`: they are not to be learned of."""
+    """The names that mentions become. Those in `unnamed`, by every name they were seen with, become `someone`."""
 
     names: Mapping[int, str] = field(default_factory=dict)
-    unnamed: Set[int] = frozenset()
+    unnamed: Mapping[int, Collection[str]] = field(default_factory=dict)
 
 
 def rules_without(off: Iterable[str]) -> frozenset[str]:
@@ -117,7 +117,11 @@ def clean(messages: Iterable[Message], rules: Set[str] = ALL, people: People | N
 class _Cleaner:
     def __init__(self, rules: Set[str], people: People) -> None:
         self._rules = rules
-        self._people = people
+        self._unnamed = people.unnamed
+        # "@alex" without an id may be another Alex.
+        others = {name for id_, name in people.names.items() if id_ not in people.unnamed}
+        alone = {name for names in people.unnamed.values() for name in names if name} - others
+        self._alone = rewriting.mentioning(alone) if alone else None
         self._repeats = _Repeats(0)
         shown = {id_: "someone" if id_ in people.unnamed else name for id_, name in people.names.items()}
         self._steps: tuple[tuple[str, Callable[[str], str]], ...] = tuple(
@@ -183,13 +187,14 @@ class _Cleaner:
         return Cleaned(message, parts, tuple(applied), Verdict.KEPT, marked)
 
     def _without_unnamed(self, message: Message) -> str:
-        """The text members read, without the names of those who are not to be learned of."""
+        """The text members read, without the names of those who are not to be learned of: no rule, but their right."""
         text = message.rendered
-        if not message.mentions or MENTIONS not in self._rules:
+        if "@" not in text:
             return text
-        for id_ in sorted(self._people.unnamed & set(message.mentions)):
-            text = rewriting.renamed(text, self._people.names.get(id_, ""), "someone")
-        return text
+        theirs = {name for id_ in message.mentions for name in self._unnamed.get(id_, ()) if name}
+        if theirs:
+            text = rewriting.mentioning(theirs).sub("@someone", text)
+        return self._alone.sub("@someone", text) if self._alone is not None else text
 
 
 # -- commands

@@ -66,8 +66,10 @@ class Gathering:
         self.accounts = archive.authors()
         members = [id_ for id_, author in self.accounts.items() if not author.is_bot]
         self.learnable = archive.consents.may_learn(members)
+        known_as = archive.names()
         self.people = People(
-            {id_: author.display_name for id_, author in self.accounts.items()}, set(members) - self.learnable
+            {id_: author.display_name for id_, author in self.accounts.items()},
+            {id_: known_as[id_] for id_ in members if id_ not in self.learnable},
         )
         self.tally = Tally(quotable=archive.consents.may_quote(members))
         self.left_out: Counter[str] = Counter({CONSENT: 0, UNANSWERED: 0, REPEATED: 0, ACROSS: 0})

@@ -8,7 +8,7 @@ import re
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from heapq import nsmallest
@@ -21,6 +21,7 @@ from sususbot.corpus.activity import Clock, Stretch
 from sususbot.corpus.analysis import Answers, AuthorRow, Authors, Counted, Pair, Quoted, Reactions, Refused
 from sususbot.corpus.clean import People
 from sususbot.corpus.privacy import redact
+from sususbot.corpus.rewriting import without_quotes
 from sususbot.messages import Author, Channel, Message
 
 PAIRS: Final = 200
@@ -34,7 +35,10 @@ SHOWN: Final = 240
 class Permits:
     """What may be shown of whom."""
 
-    def __init__(self, consents: Consents, authors: Mapping[int, Author]) -> None:
+    def __init__(
+        self, consents: Consents, authors: Mapping[int, Author], known_as: Mapping[int, Collection[str]]
+    ) -> None:
+        """`known_as`: author -> every name they were seen with."""
         self.mode = consents.mode
         self.answers: dict[int, Permissions] = consents.all_answers()
         self.said: dict[int, Statement] = {
@@ -44,15 +48,18 @@ class Permits:
         self.quotable = frozenset(id_ for id_, may in self.answers.items() if may.quote)
         self.refused = frozenset(id_ for id_, may in self.answers.items() if not any(may))
         self.learnable = frozenset(id_ for id_, may in self.answers.items() if may.learn)
-        # Names in examples: those who refused are `someone` there.
-        self.people = People({id_: author.display_name for id_, author in authors.items()}, self.refused)
+        # Those who refused are `someone` wherever others are shown, also when no word of their own is here any more.
+        self.people = People(
+            {id_: author.display_name for id_, author in authors.items()},
+            {id_: known_as[id_] for id_, author in authors.items() if id_ in self.refused and not author.is_bot},
+        )
 
 
 class Veil:
-    """Takes the names of those who refused, and everybody's secrets, out of a text that is shown."""
+    """Takes the names of those who refused, lines quoted of anybody, and secrets out of a text that is shown."""
 
-    def __init__(self, refused: Iterable[Author]) -> None:
-        names = {name for author in refused for name in (author.display_name, author.name) if name.strip()}
+    def __init__(self, refused: Iterable[str]) -> None:
+        names = {name for name in refused if name.strip()}
         self.words: frozenset[str] = frozenset(word for name in names for word in _WORD.findall(name.casefold()))
         longest_first = sorted(names, key=lambda name: (-len(name), name))
         self._names = (
@@ -60,7 +67,7 @@ class Veil:
         )
 
     def shown(self, text: str) -> str:
-        text = one_line(redact(text).text)
+        text = one_line(redact(without_quotes(text)).text)
         if self._names is not None:
             text = self._names.sub("someone", text)
         return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
@@ -154,7 +161,7 @@ class Members:
         return {id_: shown_name(member.author) for id_, member in ranked if id_ not in self.permits.refused}
 
     def veil(self) -> Veil:
-        return Veil(member.author for id_, member in self._members.items() if id_ in self.permits.refused)
+        return Veil(name for names in self.permits.people.unnamed.values() for name in names)
 
     def authors(self, clock: Clock) -> Authors:
         given, got = self._by_author()

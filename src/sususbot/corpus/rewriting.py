@@ -5,7 +5,7 @@ there, and a line with a mark is read by the model, never learned, so that it in
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from sususbot.corpus import privacy
@@ -109,10 +109,16 @@ def _named(found: re.Match[str], names: Mapping[int, str]) -> str:
 
 
 def renamed(text: str, name: str, new: str) -> str:
-    """Mentions of one name as another; `@mia` is not in `@mia_k`."""
+    """Mentions of one name as another."""
     if not name or f"@{name}" not in text:
         return text
-    return re.sub(rf"@{re.escape(name)}(?![\w-])", lambda _: f"@{new}", text)
+    return mentioning([name]).sub(lambda _: f"@{new}", text)
+
+
+def mentioning(names: Iterable[str]) -> re.Pattern[str]:
+    """What mentions one of these, the longest first; `@mia` is not in `@mia_k`."""
+    longest_first = sorted(names, key=lambda name: (-len(name), name))
+    return re.compile(rf"@(?:{'|'.join(map(re.escape, longest_first))})(?![\w-])")
 
 
 def with_emoji_names(text: str) -> str:

@@ -148,7 +148,7 @@ class Names:
         number = 2
         name = privacy.redact(account).text
         while chat_format.speaker(name).casefold() in taken:
-            name, number = f"{display[:24]} {number}", number + 1
+            name, number = f"{self._clean[author_id][:24]} {number}", number + 1
         return name
 
 

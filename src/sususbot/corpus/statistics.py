@@ -78,7 +78,7 @@ class _Pass:
         self._tokens = tokens
         self._counts = archive.counts()
         self._there = self._counts.messages - self._counts.deleted
-        self._permits = Permits(archive.consents, archive.authors())
+        self._permits = Permits(archive.consents, archive.authors(), archive.names())
         self._activity = Activity(clock)
         self._members = Members(self._permits)
         self._emoji = EmojiCount()

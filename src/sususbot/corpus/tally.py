@@ -1,7 +1,7 @@
 """Counting what cleaning did: messages changed and dropped by each rule, with a few examples of each.
 
 Examples are chosen by a hash of the message's id, so that they come from all over the archive and are the same on every
-run and in whatever pieces it is counted. What is secret is shown only as it looks afterwards.
+run and in whatever pieces it is counted. What is secret, or quoted of others, is shown only as it looks afterwards.
 """
 
 import heapq
@@ -10,14 +10,15 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from sususbot.corpus.clean import PERSONAL, RULES, SECRETS, Cleaned, Verdict
+from sususbot.corpus.clean import PERSONAL, QUOTES, RULES, SECRETS, Cleaned, Verdict
 from sususbot.corpus.privacy import redact
+from sususbot.corpus.rewriting import without_quotes
 
 EXAMPLES: Final = 5
 _SHOWN: Final = 160
 _LEAD: Final = 60
 # Of these only the result is shown.
-_HIDDEN: Final = frozenset({SECRETS, PERSONAL})
+_HIDDEN: Final = frozenset({SECRETS, PERSONAL, QUOTES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,9 @@ class RuleCount:
     def _see(self, cleaned: Cleaned, before: str) -> None:
         key = -zlib.crc32(cleaned.message.id.to_bytes(8, "little", signed=True))
         if len(self._examples) < EXAMPLES or key > self._examples[0][0]:
-            # A rule may drop a message before the rules for secrets see it.
-            entry = (key, cleaned.message.id, *_shown(redact(before).text, cleaned.text))
+            # A rule may drop a message before those for secrets and quotes see it, and these may be switched off.
+            texts = (redact(without_quotes(text)).text for text in (before, cleaned.text))
+            entry = (key, cleaned.message.id, *_shown(*texts))
             (heapq.heappush if len(self._examples) < EXAMPLES else heapq.heapreplace)(self._examples, entry)
 
     def _merge(self, other: "RuleCount") -> None:
