@@ -1,7 +1,7 @@
 """The data folder's rooms, and whose words an artifact in them was made of.
 
-An artifact (a corpus, a training run) is a folder with a manifest, written last, whose `authors` names each member by
-id. So it can be told whom it must be taken from when they change their mind.
+An artifact (a corpus, a training run, the reports) is a folder with a manifest whose `authors` names each member by id.
+So it can be told whom it must be taken from when they change their mind.
 """
 
 from pathlib import Path

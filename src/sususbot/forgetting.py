@@ -95,7 +95,7 @@ class Forgetting:
         gone = sum((self._take_away(author_id) for author_id in unfinished), Gone())
         if unfinished:
             self._archive.erasure.finish(unfinished, at=at)
-        return gone + self.drop_corpora()
+        return gone + self.drop_corpora() + self.drop_reports()
 
     def expire(self, before: int) -> Gone:
         """Take away all that was said before this moment (ms), and what was made of it."""
@@ -118,6 +118,12 @@ class Forgetting:
         everybody = {author for _, authors in held for author in authors or ()}
         may_learn = self._archive.consents.may_learn(everybody)
         return Gone(0, tuple(self._remove(folder) for folder, authors in held if authors and not authors <= may_learn))
+
+    def drop_reports(self) -> Gone:
+        """Remove reports if they may show words of members who may not be quoted (any more)."""
+        folder = self._folder / REPORTS
+        shown = authors_of(folder) or frozenset()
+        return Gone() if shown <= self._archive.consents.may_quote(shown) else Gone(0, (self._remove(folder),))
 
     def drop_index(self) -> Gone:
         """Remove the Chroma folder: it keeps vectors that were deleted from it. The next start fills it again."""

@@ -36,7 +36,22 @@ def test_terminal_and_page(folder: Path) -> None:
     page = folder / "data" / "reports" / "analysis.html"
     assert f"page:  {Path('data/reports/analysis.html')}" in done.stderr
     assert all(f'<section id="{section}">' in page.read_text(encoding="utf-8") for section, _ in SECTIONS)
-    assert [path.name for path in page.parent.iterdir()] == ["analysis.html"]
+    assert sorted(path.name for path in page.parent.iterdir()) == ["analysis.html", "manifest.json"]
+
+
+def test_a_page_goes_with_the_consent_of_anyone_it_may_quote(folder: Path) -> None:
+    pytest.importorskip("matplotlib", reason="the extra `analyze` is not installed")
+    page = folder / "data" / "reports" / "analysis.html"
+    run("analyze", folder=folder)
+    run("consent", "set", "kim", "--no-learn", folder=folder)
+    assert page.is_file()
+    done = run("consent", "set", "tom", "--no-quote", folder=folder)
+    assert not page.exists()
+    assert "deleted: reports" in done.stderr
+    assert "to make again what is needed:  sususbot analyze" in done.stderr
+    run("analyze", folder=folder)
+    run("consent", "list", folder=folder, CONSENT="opt-in")
+    assert not page.exists()
 
 
 def test_json_is_the_whole_and_alone_on_stdout(folder: Path) -> None:

@@ -91,6 +91,7 @@ def test_a_name_is_no_path(folder: Path) -> None:
 
 def test_switching_off_what_protects_is_said(folder: Path) -> None:
     assert "careful: with CLEAN_OFF=secrets" in run("build", folder=folder, CLEAN_OFF="secrets, links").stderr
+    assert "careful: with CLEAN_OFF=quotes" in run("build", folder=folder, CLEAN_OFF="quotes").stderr
 
 
 @pytest.mark.skipif(not (DATA / "gitter").is_dir(), reason=f"the real chat is not at {DATA}/gitter")

@@ -22,6 +22,8 @@ def analyze(place: Place, timezone: str | None, html: Path | None, as_json: bool
 
     The page goes to reports/analysis.html in the data folder. Words stand in it only of members who may be quoted.
     """
+    from sususbot.artifacts import REPORTS
+
     analysis = _analysis(place, timezone, quiet=as_json)
     if as_json:
         print_json(analysis)
@@ -29,7 +31,7 @@ def analyze(place: Place, timezone: str | None, html: Path | None, as_json: bool
         from sususbot.cli.analysis import show
 
         show(analysis)
-    _write_page(analysis, html or place.data / "reports" / "analysis.html")
+    _write_page(analysis, html or place.data / REPORTS / "analysis.html", tracked=html is None)
 
 
 def _analysis(place: Place, timezone: str | None, *, quiet: bool) -> "Analysis":
@@ -56,8 +58,14 @@ def _analysis(place: Place, timezone: str | None, *, quiet: bool) -> "Analysis":
         )
 
 
-def _write_page(analysis: "Analysis", path: Path) -> None:
-    """Write it aside and put it in its place, so that a page is whole or the old one."""
+def _write_page(analysis: "Analysis", path: Path, *, tracked: bool) -> None:
+    """Write it aside and put it in its place, so that a page is whole or the old one.
+
+    `tracked`: before it, whose words it may show, so that it goes when they say no.
+    """
+    import orjson
+
+    from sususbot.artifacts import MANIFEST
     from sususbot.corpus.page import page
     from sususbot.errors import MissingExtra, SettingsError
 
@@ -69,6 +77,9 @@ def _write_page(analysis: "Analysis", path: Path) -> None:
     aside = path.with_name(f"{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if tracked:
+            quotable = [row.id for row in analysis.authors.rows if row.quote]
+            path.with_name(MANIFEST).write_bytes(orjson.dumps({"authors": quotable}))
         aside.write_text(text, encoding="utf-8", newline="\n")
         aside.replace(path)
     except OSError as error:

@@ -138,6 +138,8 @@ def _warn(built: "Built", settings: "Settings") -> None:
     off = sorted({"secrets", "personal"} & set(settings.clean_off))
     if off:
         say(f"careful: with CLEAN_OFF={','.join(off)} the bot may learn what is nobody's business")
+    if "quotes" in settings.clean_off:
+        say("careful: with CLEAN_OFF=quotes the bot may learn lines of members who said no, as others quoted them")
     against = objection(built.corpus.origins, confirmed=settings.training_permission_confirmed)
     if against is not None:
         say(f"before you train: {against}")
