@@ -161,7 +161,8 @@ def test_a_package_without_messages_is_told_in_one_sentence(tmp_path: Path) -> N
 
 
 def test_a_package_without_an_account_is_told_in_one_sentence(tmp_path: Path) -> None:
-    for account in ({"id": "101"}, {"username": "mia"}, {"id": "x", "username": "mia"}, [], "{"):
+    accounts: list[Any] = [{"id": "101"}, {"username": "mia"}, {"id": "x", "username": "mia"}, [], "{"]
+    for account in accounts:
         with pytest.raises(NotAnExport, match=r"does not say whose messages it holds"):
             opened(tmp_path, package(account=account))
 

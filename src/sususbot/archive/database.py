@@ -122,7 +122,6 @@ class Database:
             yield
         finally:
             self.execute(f"PRAGMA cache_size={before}")
-            self.execute("PRAGMA shrink_memory")
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

@@ -45,19 +45,22 @@ _WEEK_MS: Final = 7 * 86_400_000
 
 
 class Run(NamedTuple):
-    """One command: seconds from start to end, and the most memory that it and its children held together."""
+    """One command: seconds from start to end, of them on a processor, and the most memory it and its children held."""
 
     seconds: float
+    cpu_seconds: float
     peak_rss_mb: float
 
 
-def bench_scale(exports: Sequence[Path], stages: Sequence[str], told: Callable[[str], None]) -> Result:
+def bench_scale(
+    exports: Sequence[Path], stages: Sequence[str], told: Callable[[str], None], *, large: int = _MILLION
+) -> Result:
     """Each stage on the exports as they are and on a million messages made of them."""
     metrics: Metrics = {}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         sizes = {}
-        for name, count in (("few", None), ("67k", None), ("1m", _MILLION)):
+        for name, count in (("few", None), ("67k", None), ("1m", large)):
             told(f"writing {name}")
             # In another process: what a child has on its account begins with its parent's memory.
             sizes[name] = in_new_process(write_history, exports, folder / name, count, _FEW if name == "few" else None)
@@ -77,16 +80,20 @@ def bench_scale(exports: Sequence[Path], stages: Sequence[str], told: Callable[[
 
 
 def _metrics(stage: str, runs: dict[str, list[dict[str, Run]]], sizes: dict[str, int]) -> Metrics:
-    start, small, large = (
-        median(run[stage].seconds for run in runs[name]) if stage in runs[name][0] else 0.0
-        for name in ("few", "67k", "1m")
-    )
-    each_small, each_large = (small - start) / sizes["67k"], (large - start) / sizes["1m"]
+    def middle(name: str, what: Callable[[Run], float]) -> float:
+        return median(what(run[stage]) for run in runs[name])
+
+    def growth(what: Callable[[Run], float]) -> float:
+        start, small, large = (middle(name, what) for name in ("few", "67k", "1m"))
+        return (large - start) / sizes["1m"] / ((small - start) / sizes["67k"]) - 1
+
     return {
-        f"{stage}_messages_per_s_67k": sizes["67k"] / small,
-        f"{stage}_messages_per_s_1m": sizes["1m"] / large,
-        f"{stage}_seconds_1m": large,
-        f"{stage}_growth": each_large / each_small - 1,
+        f"{stage}_messages_per_s_67k": sizes["67k"] / middle("67k", lambda run: run.seconds),
+        f"{stage}_messages_per_s_1m": sizes["1m"] / middle("1m", lambda run: run.seconds),
+        f"{stage}_seconds_1m": middle("1m", lambda run: run.seconds),
+        f"{stage}_growth": growth(lambda run: run.seconds),
+        # The same on a machine that has other things to do.
+        f"{stage}_cpu_growth": growth(lambda run: run.cpu_seconds),
         f"{stage}_peak_rss_mb": max(run[stage].peak_rss_mb for run in runs["1m"]),
     }
 
@@ -117,7 +124,7 @@ def run_measured(command: Sequence[str], *, must: bool = True) -> Run:
         if must and process.returncode:
             errors.seek(0)
             raise subprocess.CalledProcessError(process.returncode, command, stderr=errors.read().decode())
-    return Run(seconds, peak / _MEGABYTE)
+    return Run(seconds, usage.ru_utime + usage.ru_stime, peak / _MEGABYTE)
 
 
 class _Watch:

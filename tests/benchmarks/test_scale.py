@@ -1,0 +1,73 @@
+"""The history that is made for measuring: like the given one, larger, always the same; and the measuring itself."""
+
+import gzip
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from sususbot.archive.archive import Archive
+from sususbot.benchmarks.scale import bench_scale, run_measured, write_history
+from sususbot.cli.demo import sample_exports
+from sususbot.messages import DISCORD_EPOCH_MS, iso_ms
+from sususbot.sources.ingest import ingest
+
+
+def messages(folder: Path) -> list[list[dict[str, Any]]]:
+    roots = [orjson.loads(gzip.decompress(path.read_bytes())) for path in sorted(folder.iterdir())]
+    assert [root["messageCount"] for root in roots] == [len(root["messages"]) for root in roots]
+    return [root["messages"] for root in roots]
+
+
+def test_a_larger_history_is_new_everywhere_and_always_the_same(tmp_path: Path) -> None:
+    given = write_history(sample_exports(), tmp_path / "given", None)
+    for name in ("a", "b"):
+        assert write_history(sample_exports(), tmp_path / name, given * 5 + 3) == given * 5 + 3
+    made, first = messages(tmp_path / "a"), messages(tmp_path / "given")
+    assert made == messages(tmp_path / "b")
+    for copies, originals in zip(made, first, strict=True):
+        assert copies[: len(originals)] == originals
+        ids = [int(item["id"]) for item in copies]
+        assert len(set(ids)) == len(ids)
+        later = [(iso_ms(item["timestamp"]), int(item["id"])) for item in copies[len(originals) :]]
+        assert all(abs((id_ >> 22) + DISCORD_EPOCH_MS - at) < 1000 for at, id_ in later)
+        assert min(later)[0] > iso_ms(originals[-1]["timestamp"])
+    long = [item["content"] for copies in made for item in copies if len(item["content"].split()) > 8]
+    assert len(set(long)) > 0.99 * len(long)
+    with Archive(tmp_path / "data") as archive:
+        done = [ingest(archive, path) for path in sorted((tmp_path / "a").iterdir())]
+        assert sum(result.added.new for result in done) == given * 5 + 3
+        assert not any(result.faults for result in done)
+
+
+def test_memory_of_children_counts(tmp_path: Path) -> None:
+    hold = f"held = b'x' * {80 << 20}; open({str(tmp_path / 'ready')!r} + sys.argv[1], 'w').close()"
+    wait = "while len(list(pathlib.Path(sys.argv[2]).iterdir())) < 2: pass"
+    child = f"import pathlib, sys; {hold}\n{wait}\nsum(range(20_000_000))"
+    parent = (
+        "import subprocess, sys\n"
+        f"both = [subprocess.Popen([sys.executable, '-c', {child!r}, str(n), {str(tmp_path)!r}]) for n in (1, 2)]\n"
+        "sys.exit(sum(one.wait() for one in both))"
+    )
+    run = run_measured([sys.executable, "-c", parent])
+    assert run.cpu_seconds > 0
+    if Path("/proc/self/stat").is_file():
+        assert run.peak_rss_mb > 160
+
+
+def test_a_command_that_fails_is_no_measurement() -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        run_measured([sys.executable, "-c", "import sys; sys.exit(3)"])
+
+
+def test_the_benchmark_in_little() -> None:
+    told: list[str] = []
+    result = bench_scale(sample_exports(), ["import"], told.append, large=2000)
+    assert result.metrics["messages_1m"] == 2000
+    assert {"import_messages_per_s_67k", "import_messages_per_s_1m", "import_growth", "import_peak_rss_mb"} <= set(
+        result.metrics
+    )
+    assert "import of 1m" in told
