@@ -45,6 +45,12 @@ FOUND = {
     "Passwort=geheim99": "Passwort=[password]",
     "postgres://app:s3cr3tpw@db.example.org/x": "postgres://app:[password]@db.example.org/x",
     "my pin is 4711": "my pin is [password]",
+    "the door code: 8842#": "the door code: [password]#",
+    "Authorization: Bearer 9f8e7d6c5b4a39281706f5e4d3c2b1a0": "Authorization: Bearer [token]",
+    "or 0151-23456789, not 07911 123456": "or [phone], not [phone]",
+    "Unter den Linden 77, 10117 Berlin": "[address]",
+    "calle mayor 15, madrid": "[address], madrid",
+    "742 evergreen terrace, springfield": "[address], springfield",
 }  # fmt: skip
 
 LEFT = [
@@ -56,6 +62,9 @@ LEFT = [
     "it is 12:34:56 on 2024-01-15 or 15.01.2024",
     "from 2019-2024 and 1999 - 2003",
     "error 0x80070005, code 404, exit 137",
+    "my code is 4711 lines, zip code: 10117, error code: 4040",
+    "a bearer of good news in 2024",
+    "0123-456, 0800 12 and 00151 234567890123",
     "costs $1,299.00 or 1.299,00 €, was 1299.99",
     "we won 3-2 and 110-98 in 2015",
     "1,000,000 views, 10 000 000 in a year",

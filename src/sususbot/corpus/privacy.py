@@ -131,13 +131,17 @@ _ASSIGNED_PASSWORD: Final = re.compile(
 _SAID_PASSWORD: Final = re.compile(
     rf"\b{_PASSWORD_WORD}\s+(?:is|was|ist|war|es|est)\s*:?\s*[\"'`]?([^\s\"'`,;()<>]{{4,}})", re.IGNORECASE
 )
-_SAID_PIN: Final = re.compile(r"\bpin(?: code)?\s*(?:is|ist|[:=])\s*(\d{4,8})\b", re.IGNORECASE)
+_SAID_PIN: Final = re.compile(
+    r"\b(?:pin(?: code)?|(?:door|gate|alarm|entry|lock|safe|tür)[ -]?code)\s*(?:is|ist|[:=])\s*(\d{4,8})\b",
+    re.IGNORECASE,
+)
 _ASSIGNED_TOKEN: Final = re.compile(
     r"\b\w*(?:api[_-]?key|secret|token|access[_-]?key|auth[_-]?key|private[_-]?key)\w*[\"']?\s*(?::=|[:=]|is)\s*[\"'`]?"
     r"((?=[\w\-./+=]*\d)(?=[\w\-./+=]*[A-Za-z])[\w\-./+=]{16,})",
     re.IGNORECASE,
 )
-_PASSWORD_HINTS: Final = ("pass", "pwd", "pw", "contrase", "mdp", "mot de", "pin", "://")
+_BEARER: Final = re.compile(r"\bBearer\s+((?=[\w\-./+~]*\d)[\w\-./+~]{16,}=*)", re.IGNORECASE)
+_PASSWORD_HINTS: Final = ("pass", "pwd", "pw", "contrase", "mdp", "mot de", "pin", "code", "://")
 _IN_URL: Final = re.compile(r"\b[a-z][a-z0-9+.-]{0,20}://[^\s:/@]+:([^\s:/@]+)@", re.IGNORECASE)
 # What follows `password:` in questions and in code without being one.
 _NO_PASSWORD: Final = frozenset(
@@ -157,8 +161,9 @@ def _private_keys(text: str) -> Iterator[_Span]:
 def _tokens(text: str) -> Iterator[_Span]:
     for found in _TOKENS.finditer(text):
         yield _Span(*found.span(), TOKEN)
-    for found in _ASSIGNED_TOKEN.finditer(text):
-        yield _Span(*found.span(1), TOKEN)
+    for pattern in (_ASSIGNED_TOKEN, _BEARER):
+        for found in pattern.finditer(text):
+            yield _Span(*found.span(1), TOKEN)
 
 
 def _passwords(text: str) -> Iterator[_Span]:
@@ -273,6 +278,7 @@ _PHONE_WORD: Final = re.compile(
 _NO_PHONE: Final = re.compile(
     r"\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{2,4}(?!\d)|\d{4}\s*-\s*\d{4}$|.*\d [-/] ?\d|\d+\.\d+$"
 )
+_LONG_DISTANCE: Final = re.compile(r"0[1-9]\d{2,3}[ /-]\d{6,8}")
 # Where groups of digits are read as national numbers; + works for every country.
 _REGIONS: Final = ("US", "GB", "DE", "FR", "IN", "AU", "BR")
 
@@ -297,7 +303,8 @@ def _is_phone(text: str, *, told: bool) -> bool:
     if text.startswith("+"):
         return phonenumbers.PhoneNumberMatcher(text, None, leniency=Leniency.VALID).has_next()
     groups = len(re.findall(r"\d+", text))
-    if not told and groups < 3 and "(" not in text:
+    # Two groups are a number where the first begins with the 0 of a long-distance call: 0151 23456789.
+    if not told and groups < 3 and "(" not in text and not _LONG_DISTANCE.fullmatch(text):
         return False
     leniency = Leniency.VALID if told else Leniency.STRICT_GROUPING
     return any(phonenumbers.PhoneNumberMatcher(text, region, leniency=leniency).has_next() for region in _REGIONS)
@@ -315,8 +322,11 @@ _ADDRESSES: Final = (
     ),
     re.compile(
         r"(?<![\w.$€£:/-])\d{1,5}[a-z]?\s+(?!(?:min|mile|hour|day|week|year|meter|metre|km|lane|way|people|feet|of|on|in|"
-        r"a|the|more|other|different|new|separate)\w*\b)(?:[a-z]{3,}\s){1,2}(?:street|avenue|boulevard|blvd|road)\b",
+        r"a|the|more|other|different|new|separate)\w*\b)(?:[a-z]{3,}\s){1,2}(?:street|avenue|boulevard|blvd|road|terrace|crescent)\b",
     ),
+    # Unter den Linden 77, 10117 Berlin: with the town, any street.
+    re.compile(r"\b[A-ZÄÖÜ][\wäöüß-]+(?: [A-Za-zÄÖÜäöü][\wäöüß-]*){0,3} \d{1,4} ?[a-z]?, ?\d{5} [A-ZÄÖÜ][\wäöüß-]+"),
+    re.compile(r"\b(?:calle|avenida|avda\.|paseo de|rua)(?: [^\W\d]{2,}){1,4},? \d{1,4}\b", re.IGNORECASE),
     # Lindenstraße 12, 10969 Berlin
     re.compile(
         r"\b[A-ZÄÖÜ][\wäöüß-]*(?:stra(?:ß|ss)e|str\.|weg|platz|allee|gasse|ring|damm|ufer|chaussee)\s+\d{1,4}\s?[a-z]?\b"
