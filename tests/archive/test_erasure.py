@@ -91,6 +91,13 @@ def test_names_go_where_they_are_addressed_without_an_id_unless_others_have_them
     assert archive.check() == []
 
 
+def test_capitals_do_not_keep_a_name(archive: Archive) -> None:
+    quin = Author(6, "QuinCy", "QuinCÉ")
+    filled(archive, message(1, "x", quin), message(2, "@quincy and @QUINCÉ and @quincyx", TOM))
+    archive.erase(quin.id, at=AT)
+    assert archive.messages([2])[2].rendered == f"@{NOBODY} and @{NOBODY} and @quincyx"
+
+
 def test_every_name_they_ever_had_goes(archive: Archive, tmp_path: Path) -> None:
     names = ["Mia", "Mia the Elder", "M.(ia)*", "Mïa\\d"]
     for at, name in enumerate(names):

@@ -1,6 +1,7 @@
 """Lines of JSON: a dump in every detail, and messages of the API."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,33 @@ def filled(folder: Path) -> None:
         archive.delete([4242], at=NOON + 98)
         archive.consents.say(1, by="member", way="slash", at=3, learn=True, quote=False)
         archive.erase(66, at=NOON + 97)
+
+
+def said_no(folder: Path) -> None:
+    """Tom says no to everything; Mia has addressed him."""
+    with Archive(folder) as archive:
+        archive.add_channel(GUILD, KITCHEN, origin="api", seen_at=5)
+        archive.add(
+            [message(5, "kettle", TOM), replace(message(6, "hi <@2>", mentions=(TOM.id,)), rendered="hi @Tom")],
+            source=archive.add_source("api", "d"),
+            fetched_at=NOON,
+        )
+        archive.consents.say(TOM.id, by="member", way="slash", at=4, learn=False, remember=False)
+        archive.erasure.begin(TOM.id, at=NOON + 96, may_return=True)
+        archive.erasure.carry_out(TOM.id)
+
+
+def test_who_said_no_may_still_come_back_after_a_dump(tmp_path: Path) -> None:
+    said_no(tmp_path / "data")
+    first = dumped(tmp_path / "data")
+    assert b"kettle" not in first
+    imported(tmp_path / "copy", made(tmp_path, first, "dump"))
+    assert dumped(tmp_path / "copy") == first
+    with Archive(tmp_path / "copy") as archive:
+        assert archive.messages([6])[6].rendered == "hi @Tom"
+        archive.consents.say(TOM.id, by="member", way="slash", at=5, learn=True, remember=True)
+        archive.add([message(5, "kettle", TOM)], source=archive.add_source("api", "d"), fetched_at=NOON)
+        assert archive.messages([5])[5].content == "kettle"
 
 
 def dumped(folder: Path) -> bytes:

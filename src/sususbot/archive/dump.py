@@ -89,9 +89,9 @@ class Dump:
         return [(row[0], row[1]) for row in rows]
 
     def put_author(self, author: Author, named_at: int, names: Sequence[tuple[str, int, int]]) -> None:
-        """Know an author by all names ever carried. The names of an erased one stay away."""
+        """Know an author by all names ever carried. The names of a forgotten one stay away."""
         with self._database.transaction():
-            if self._database.rows("SELECT 1 FROM erased WHERE author_id = ?", [author.id]):
+            if self._database.rows("SELECT 1 FROM erased WHERE author_id = ? AND NOT may_return", [author.id]):
                 return
             self._database.execute(
                 """INSERT INTO authors (id, name, display_name, is_bot, named_at) VALUES (?, ?, ?, ?, ?)

@@ -215,12 +215,16 @@ class Erasure:
         """Take a member's names out of what others said to them."""
         theirs = named(names)
         # "@alex" without an id may be another Alex.
-        alone = named([name for name in names if not self._shared(author_id, name)])
+        alone = named(
+            [name for name in names if not self._shared(author_id, _lower(name), "lower")],
+            exactly=[name for name in names if not self._shared(author_id, name)],
+        )
         rows = self._database.rows(
             """SELECT id, content, rendered, EXISTS (SELECT 1 FROM json_each(mentions) WHERE value = ?1) AS mentioned
             FROM messages WHERE deleted_at IS NULL AND (mentioned OR EXISTS
-                (SELECT 1 FROM json_each(?2) WHERE instr(rendered, '@' || value) OR instr(content, '@' || value)))""",
-            [author_id, orjson.dumps(names).decode()],
+                (SELECT 1 FROM json_each(?2)
+                    WHERE instr(lower(rendered), '@' || value) OR instr(lower(content), '@' || value)))""",
+            [author_id, orjson.dumps([_lower(name) for name in names]).decode()],
         )
         for id_, content, rendered, mentioned in rows:
             nameless = without_names(content, rendered, [author_id]) if mentioned else rendered
@@ -270,11 +274,11 @@ class Erasure:
         self._vectors.drop([id_])
         self._database.execute("UPDATE messages SET content = ?, rendered = ? WHERE id = ?", [*after, id_])
 
-    def _shared(self, author_id: int, name: str) -> bool:
-        """Whether others have this name too."""
+    def _shared(self, author_id: int, name: str, as_: str = "") -> bool:
+        """Whether others have this name too; `as_` is a function of SQLite to compare names by."""
         rows = self._database.rows(
-            """SELECT 1 FROM author_names WHERE display_name = ?1 AND author_id <> ?2
-            UNION SELECT 1 FROM authors WHERE ?1 IN (name, display_name) AND id <> ?2""",
+            f"""SELECT 1 FROM author_names WHERE {as_}(display_name) = ?1 AND author_id <> ?2
+            UNION SELECT 1 FROM authors WHERE ?1 IN ({as_}(name), {as_}(display_name)) AND id <> ?2""",
             [name, author_id],
         )
         return bool(rows)
@@ -295,3 +299,8 @@ class Erasure:
 
 def _json(ids: Iterable[int]) -> str:
     return orjson.dumps(sorted(set(ids))).decode()
+
+
+def _lower(name: str) -> str:
+    """As SQLite's `lower` does it: letters beyond ASCII stay as they are."""
+    return "".join(letter.lower() if letter.isascii() else letter for letter in name)

@@ -61,9 +61,11 @@ def _only_fit(shape: str, text: str) -> list[tuple[int, int]] | None:
     return list(short.regs[1:])
 
 
-def named(names: Iterable[str]) -> re.Pattern[str]:
-    """What names these, or matches nothing."""
-    return re.compile("@(?:" + "|".join(map(re.escape, names)) + r")(?!\w)" if names else r"(?!)")
+def named(names: Iterable[str], exactly: Iterable[str] = ()) -> re.Pattern[str]:
+    """What names these, or matches nothing. People type names as they like, so capitals only count in `exactly`."""
+    loose = [f"(?i:{re.escape(name)})" for name in names]
+    either = [*loose, *map(re.escape, exactly)]
+    return re.compile("@(?:" + "|".join(either) + r")(?!\w)" if either else r"(?!)")
 
 
 def _shape(tag: str) -> str:

@@ -36,8 +36,11 @@ def _items(archive: Archive) -> Iterator[Json]:
         yield _message(row) if row.deleted_at is None else _tombstone(row)
     for id_, at in archive.dump.deleted_unseen():
         yield {"kind": "deleted", "id": str(id_), "deleted_at": at}
-    for author_id, at in sorted(archive.erasure.erased().items()):
-        yield {"kind": "erased", "author_id": str(author_id), "erased_at": at}
+    erased = archive.erasure.erased()
+    forgotten = archive.erasure.forgotten(erased)
+    for author_id, at in sorted(erased.items()):
+        back = None if author_id in forgotten else True
+        yield _filled("erased", author_id=str(author_id), erased_at=at, may_return=back)
 
 
 def _names(archive: Archive) -> Iterator[Json]:

@@ -126,9 +126,10 @@ class _Writer:
                 self._archive.delete_each(times)
             case Said(statements):
                 self._archive.consents.add(statements)
-            case Erased(author_id, at):
+            case Erased(author_id, at, may_return):
                 if author_id not in self._archive.erasure.erased():
-                    self._archive.erase(author_id, at=at)
+                    self._archive.erasure.begin(author_id, at=at, may_return=may_return)
+                    self._archive.erasure.carry_out(author_id)
 
     def _source(self, origin: Origin) -> int:
         if origin not in self._sources:

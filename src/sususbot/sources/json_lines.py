@@ -150,7 +150,7 @@ class JsonLines:
             case "erased":
                 # What an erased member left are tombstones, and those keep the time of their own deletion.
                 yield from self._settled()
-                yield Erased(int64(item["author_id"]), int64(item["erased_at"]))
+                yield Erased(int64(item["author_id"]), int64(item["erased_at"]), bool(item.get("may_return")))
             case "header":
                 pass
             case _:

@@ -99,10 +99,11 @@ class Deleted:
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """An author who is to be forgotten, and since when (ms)."""
+    """An author who is to be forgotten, and since when (ms); `may_return`: who said no to everything, and may say yes."""
 
     author_id: int
     at: int
+    may_return: bool = False
 
 
 @dataclass(frozen=True, slots=True)
