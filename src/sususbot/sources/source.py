@@ -99,7 +99,7 @@ class Deleted:
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """An author who is to be forgotten, and since when (ms); `may_return`: who said no to everything, and may say yes."""
+    """An author who is to be forgotten, and since when (ms); `may_return`: they said no, and may yet say yes."""
 
     author_id: int
     at: int
