@@ -26,6 +26,7 @@ from sususbot.corpus.emoji import EmojiCount
 from sususbot.corpus.keywords import WordCount, log_odds
 from sususbot.corpus.lengths import Samples
 from sususbot.corpus.recipe import Recipe
+from sususbot.corpus.repetition import SpamCount
 from sususbot.corpus.segment import segment
 from sususbot.corpus.statistics import analyze
 from sususbot.corpus.tokens import Estimate
@@ -565,6 +566,14 @@ def test_the_unit_follows_the_span(tmp_path: Path, days: int, unit: str) -> None
     assert sum(period.messages for period in volume.periods) == 2
     assert len({period.start for period in volume.periods}) == len(volume.periods)
     assert volume.periods[0].messages == volume.periods[-1].messages == 1
+
+
+def test_a_row_of_links_is_read_at_once() -> None:
+    spam = SpamCount()
+    texts = ("http://" * 500 + " x", "http://a.example <https://b.example/c>\n", "http://a.example x")
+    for number, text in enumerate(texts):
+        spam.add(replace(teahouse.messages()[0], id=number, rendered=text))
+    assert spam.result().only_links == 1
 
 
 def test_runs_of_one_author_are_floods_only_when_fast(tmp_path: Path) -> None:

@@ -137,10 +137,10 @@ _SAID_PIN: Final = re.compile(
 )
 _ASSIGNED_TOKEN: Final = re.compile(
     r"\b\w*(?:api[_-]?key|secret|token|access[_-]?key|auth[_-]?key|private[_-]?key)\w*[\"']?\s*(?::=|[:=]|is)\s*[\"'`]?"
-    r"((?=[\w\-./+=]*\d)(?=[\w\-./+=]*[A-Za-z])[\w\-./+=]{16,})",
+    r"((?=[\w\-./+=]{0,200}\d)(?=[\w\-./+=]{0,200}[A-Za-z])[\w\-./+=]{16,})",
     re.IGNORECASE,
 )
-_BEARER: Final = re.compile(r"\bBearer\s+((?=[\w\-./+~]*\d)[\w\-./+~]{16,}=*)", re.IGNORECASE)
+_BEARER: Final = re.compile(r"\bBearer\s+((?=[\w\-./+~]{0,200}\d)[\w\-./+~]{16,}=*)", re.IGNORECASE)
 _PASSWORD_HINTS: Final = ("pass", "pwd", "pw", "contrase", "mdp", "mot de", "pin", "code", "://")
 _IN_URL: Final = re.compile(r"\b[a-z][a-z0-9+.-]{0,20}://[^\s:/@]+:([^\s:/@]+)@", re.IGNORECASE)
 # What follows `password:` in questions and in code without being one.

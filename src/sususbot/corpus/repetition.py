@@ -18,7 +18,8 @@ MANY_MENTIONS: Final = 6
 SAME_AGAIN: Final = 3
 
 _EVERYONE: Final = re.compile(r"(?<!\w)@(?:everyone|here)\b")
-_ONLY_LINKS: Final = re.compile(r"\s*(?:<?https?://\S+>?\s*)+")
+# Links end at white space, so that a row of them is read in one way only.
+_ONLY_LINKS: Final = re.compile(r"\s*(?:<?https?://\S+(?:\s+|\Z))+")
 
 
 class DuplicateCount:
