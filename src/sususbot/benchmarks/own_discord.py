@@ -36,7 +36,7 @@ def weather(share: float) -> dict[Fault, float]:
     """Each kind of fault, with its share of the requests."""
     kinds = (
         faults.rate_limited(0.05), faults.failing(500), faults.failing(503), faults.reset(),
-        faults.slow(30.0), faults.truncated(), faults.html(),
+        faults.slow(6.0), faults.truncated(), faults.html(),
     )  # fmt: skip
     return dict.fromkeys(kinds, share)
 

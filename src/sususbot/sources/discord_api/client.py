@@ -22,7 +22,7 @@ from sususbot.sources.discord_api import address
 from sususbot.sources.discord_api.limits import FIRST, Limiter, Turn
 
 _AGENT: Final = f"DiscordBot (https://github.com/sususbot/sususbot, {__version__})"
-# Seconds for a whole answer; doubled with each time-out of the same request, for lines that need it.
+# Seconds for a whole answer; from the second time-out of the same request on doubled, for lines that need it.
 _FIRST_TIMEOUT: Final = 2.5
 _LAST_TIMEOUT: Final = 80.0
 _LONGEST_BACKOFF: Final = 30.0
@@ -103,7 +103,7 @@ class Client:
         while True:
             async with self._limiter.turn(route, resource, rank=rank) as turn:
                 try:
-                    timeout = min(self._timeout * 2**time_outs, _LAST_TIMEOUT)
+                    timeout = min(self._timeout * 2 ** max(0, time_outs - 1), _LAST_TIMEOUT)
                     answer = await self._once(path, query, turn, timeout)
                 except (aiohttp.ClientError, OSError, TimeoutError, _Broken) as error:
                     time_outs += isinstance(error, TimeoutError)

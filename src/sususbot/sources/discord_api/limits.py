@@ -34,10 +34,11 @@ _LONGEST_TOLD: Final = 60.0
 _LONGEST_WAIT: Final = 900.0
 # Added to each wait for a window, so that no clock's rounding ends it early.
 _MARGIN: Final = 0.002
-# Refusals in a row, each after the same number of requests, that together tell a limit no header does.
-_TELLING: Final = 3
-# Windows without a refusal until a pace that was lowered so is raised again; twice as many after each time.
-_CLEAN_WINDOWS: Final = 10
+# Refusals in a row, each after the same number of requests, that together tell a limit no header does: three may be
+# chance where one request in twenty is refused.
+_TELLING: Final = 4
+# Windows without a refusal until a pace that was lowered so is raised again, twice as many each time.
+_CLEAN_WINDOWS: Final = 5
 # What Discord allows per second over all, how far a late loop may catch up, and how long a refusal of everything slows.
 _OVERALL: Final = 50.0
 _CREDIT_SECONDS: Final = 0.125
