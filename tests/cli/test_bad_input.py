@@ -28,6 +28,16 @@ def test_a_bot_without_token_or_channel(tmp_path: Path, settings: dict[str, str]
     assert next_step in refusal(done.stderr)
 
 
+@pytest.mark.parametrize("strange", [".env", ".git", "pyproject.toml"])
+def test_a_data_folder_that_is_somebody_elses_too(tmp_path: Path, strange: str) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / strange).touch()
+    done = run("--data", "home", "forget", "1", "--yes", folder=tmp_path)
+    assert done.returncode == 1
+    assert "choose a folder of its own with --data" in refusal(done.stderr)
+    assert [path.name for path in (tmp_path / "home").iterdir()] == [strange]
+
+
 @pytest.mark.parametrize("command", [["index"], ["chat", "--once", "hi"]])
 def test_an_empty_archive(tmp_path: Path, command: list[str]) -> None:
     done = run(*command, folder=tmp_path)

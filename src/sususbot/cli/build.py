@@ -26,6 +26,7 @@ from sususbot.memory.lines import RememberedLines
 from sususbot.memory.long_term import LongTerm, Weights
 from sususbot.memory.short_term import ShortTerm
 from sususbot.memory.vector_index import VectorIndex, make_index
+from sususbot.messages import joined_names
 from sususbot.model.backend import Backend, Sampling
 from sususbot.model.estimate import SafeCount
 from sususbot.model.inference import Inference
@@ -35,6 +36,8 @@ from sususbot.settings import Settings
 from sususbot.training import runs
 
 DAY_MS: Final = 86_400_000
+# What tells a project or a home from a data folder.
+_NOT_OURS: Final = (".env", ".git", ".bashrc", ".ssh", "pyproject.toml", "Desktop")
 
 
 class Assembly(NamedTuple):
@@ -57,6 +60,7 @@ def open_archive(place: Place, *, filled: bool = False) -> Archive:
     With `filled`, raises ArchiveEmpty when nothing was imported yet.
     """
     settings = load_settings(place)
+    _check_own(place.data)
     archive = Archive(place.data)
     try:
         archive.consents.set_mode(settings.consent)
@@ -67,6 +71,16 @@ def open_archive(place: Place, *, filled: bool = False) -> Archive:
         archive.close()
         raise
     return archive
+
+
+def _check_own(folder: Path) -> None:
+    """Forgetting deletes whatever names a member in the data folder, so nothing else may live there."""
+    strange = [name for name in _NOT_OURS if (folder / name).exists()]
+    if strange:
+        raise SettingsError(
+            f"{folder.resolve()} holds other things, too ({joined_names(strange)}), and what is in a data folder may be "
+            "deleted when a member is forgotten: choose a folder of its own with --data"
+        )
 
 
 def forgetting(place: Place, settings: Settings, archive: Archive) -> Forgetting:
