@@ -78,8 +78,8 @@ def _check_own(folder: Path) -> None:
     strange = [name for name in _NOT_OURS if (folder / name).exists()]
     if strange:
         raise SettingsError(
-            f"{folder.resolve()} holds other things, too ({joined_names(strange)}), and what is in a data folder may be "
-            "deleted when a member is forgotten: choose a folder of its own with --data"
+            f"{folder.resolve()} holds other things, too ({joined_names(strange)}), and what is in a data folder may "
+            "be deleted when a member is forgotten: choose a folder of its own with --data"
         )
 
 
