@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sususbot.corpus.page import SECTIONS
-from tests.corpus import teahouse
+from sususbot.analysis.page import SECTIONS
+from tests.analysis import teahouse
 from tests.support.commands import environment, refusal, run
 
 

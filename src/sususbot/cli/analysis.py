@@ -9,10 +9,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from sususbot.corpus import report
-from sususbot.corpus.analysis import Analysis, AuthorRow, Bin, Counted, Quoted
-from sususbot.corpus.page import as_json
-from sususbot.corpus.report import hour, number, percent, size_of, span
+from sususbot.analysis import report
+from sususbot.analysis.analysis import Analysis, AuthorRow, Bin, Counted, Quoted
+from sususbot.analysis.page import as_json
+from sususbot.analysis.report import hour, number, percent, size_of, span
 from sususbot.messages import joined_names
 
 _BLOCKS: Final = " ▁▂▃▄▅▆▇█"

@@ -9,7 +9,7 @@ from sususbot.cli.main import Place
 from sususbot.cli.output import bar, print_json, say
 
 if TYPE_CHECKING:
-    from sususbot.corpus.analysis import Analysis
+    from sususbot.analysis.analysis import Analysis
 
 
 @click.command("analyze", epilog="Example:  sususbot analyze --timezone Europe/Berlin")
@@ -35,9 +35,9 @@ def analyze(place: Place, timezone: str | None, html: Path | None, as_json: bool
 
 
 def _analysis(place: Place, timezone: str | None, *, quiet: bool) -> "Analysis":
+    from sususbot.analysis import cost, statistics
+    from sususbot.analysis.activity import Clock
     from sususbot.cli.build import load_settings, open_archive, persona_text
-    from sususbot.corpus import cost, statistics
-    from sususbot.corpus.activity import Clock
     from sususbot.corpus.clean import rules_without
     from sususbot.corpus.segment import Linking
     from sususbot.corpus.tokens import token_counter
@@ -65,8 +65,8 @@ def _write_page(analysis: "Analysis", path: Path, *, tracked: bool) -> None:
     """
     import orjson
 
+    from sususbot.analysis.page import page
     from sususbot.artifacts import MANIFEST
-    from sususbot.corpus.page import page
     from sususbot.errors import MissingExtra, SettingsError
 
     try:

@@ -14,27 +14,27 @@ from zoneinfo import ZoneInfo
 import orjson
 import pytest
 
+from sususbot.analysis.activity import Clock
+from sususbot.analysis.analysis import Analysis
+from sususbot.analysis.emoji import EmojiCount
+from sususbot.analysis.keywords import WordCount, log_odds
+from sususbot.analysis.lengths import Samples
+from sususbot.analysis.repetition import SpamCount
+from sususbot.analysis.statistics import analyze
 from sususbot.archive.archive import Archive
 from sususbot.chat_format import one_line, speaker
 from sususbot.cli.demo import sample_exports
-from sususbot.corpus.activity import Clock
-from sususbot.corpus.analysis import Analysis
 from sususbot.corpus.build import build
 from sususbot.corpus.clean import ALL, Cleaned, People, clean
 from sususbot.corpus.consent import consented
-from sususbot.corpus.emoji import EmojiCount
-from sususbot.corpus.keywords import WordCount, log_odds
-from sususbot.corpus.lengths import Samples
 from sususbot.corpus.recipe import Recipe
-from sususbot.corpus.repetition import SpamCount
 from sususbot.corpus.segment import segment
-from sususbot.corpus.statistics import analyze
 from sususbot.corpus.tokens import Estimate
 from sususbot.errors import ArchiveEmpty, SettingsError
 from sususbot.sources.ingest import ingest
+from tests.analysis import teahouse
+from tests.analysis.teahouse import DOLLAR, GARDEN, KIM, KITCHEN, MIA, NUR, SCRIPT, START, TOM, TURNED, ZED
 from tests.archive.making import raw
-from tests.corpus import teahouse
-from tests.corpus.teahouse import DOLLAR, GARDEN, KIM, KITCHEN, MIA, NUR, SCRIPT, START, TOM, TURNED, ZED
 from tests.support.consents import refuse
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -11,11 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from itertools import islice
 from typing import Final
 
-from sususbot.archive.archive import Archive
-from sususbot.chat_format import one_line
-from sususbot.corpus import cost
-from sususbot.corpus.activity import Activity, Clock
-from sususbot.corpus.analysis import (
+from sususbot.analysis import cost
+from sususbot.analysis.activity import Activity, Clock
+from sususbot.analysis.analysis import (
     Analysis,
     Cleaning,
     Duplicates,
@@ -24,14 +22,16 @@ from sususbot.corpus.analysis import (
     RuleExample,
     RuleRow,
 )
+from sususbot.analysis.emoji import EmojiCount
+from sususbot.analysis.keywords import WordCount
+from sususbot.analysis.languages import ENOUGH, LanguageCount
+from sususbot.analysis.lengths import ConversationCount, NameTokens, Samples, has_answer, length
+from sususbot.analysis.members import Members, Permits, Veil, quoted, share
+from sususbot.analysis.repetition import DuplicateCount, SpamCount
+from sususbot.archive.archive import Archive
+from sususbot.chat_format import one_line
 from sususbot.corpus.clean import ALL, RULES, Cleaned, Verdict, clean
 from sususbot.corpus.consent import consented
-from sususbot.corpus.emoji import EmojiCount
-from sususbot.corpus.keywords import WordCount
-from sususbot.corpus.languages import ENOUGH, LanguageCount
-from sususbot.corpus.lengths import ConversationCount, NameTokens, Samples, has_answer, length
-from sususbot.corpus.members import Members, Permits, Veil, quoted, share
-from sususbot.corpus.repetition import DuplicateCount, SpamCount
 from sususbot.corpus.samples import line_tokens
 from sususbot.corpus.segment import Conversation, Linking, segment
 from sususbot.corpus.tally import Tally

@@ -15,10 +15,10 @@ from heapq import nsmallest
 from statistics import median
 from typing import Final
 
+from sususbot.analysis.activity import Clock, Stretch
+from sususbot.analysis.analysis import Answers, AuthorRow, Authors, Counted, Pair, Quoted, Reactions, Refused
 from sususbot.archive.consents import Consents, Permissions, Statement
 from sususbot.chat_format import one_line
-from sususbot.corpus.activity import Clock, Stretch
-from sususbot.corpus.analysis import Answers, AuthorRow, Authors, Counted, Pair, Quoted, Reactions, Refused
 from sususbot.corpus.clean import People
 from sususbot.corpus.privacy import redact
 from sususbot.corpus.rewriting import without_quotes

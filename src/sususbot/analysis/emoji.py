@@ -4,8 +4,8 @@ import re
 from collections import Counter
 from typing import Final
 
-from sususbot.corpus.analysis import Emoji
-from sususbot.corpus.members import ranked
+from sususbot.analysis.analysis import Emoji
+from sususbot.analysis.members import ranked
 
 SHOWN: Final = 40
 

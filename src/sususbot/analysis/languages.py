@@ -9,7 +9,7 @@ from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from sususbot.corpus.analysis import Counted, Languages
+from sususbot.analysis.analysis import Counted, Languages
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier

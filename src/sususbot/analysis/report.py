@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any, Final
 
-from sususbot.corpus.analysis import Analysis, Bin, Span
+from sususbot.analysis.analysis import Analysis, Bin, Span
 
 Json = Mapping[str, Any]
 

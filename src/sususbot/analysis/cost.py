@@ -15,7 +15,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from sususbot.corpus.analysis import CardCost, Span, Training
+from sususbot.analysis.analysis import CardCost, Span, Training
 
 EPOCHS: Final = 3
 PACK_TOKENS: Final = 2048

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from itertools import dropwhile
 from typing import Final, NamedTuple
 
+from sususbot.analysis.analysis import Bin, Conversations, Lengths
 from sususbot.chat_format import speaker
-from sususbot.corpus.analysis import Bin, Conversations, Lengths
 from sususbot.corpus.segment import Conversation, Linking
 from sususbot.corpus.tokens import ESTIMATE, TokenCounter
 from sususbot.messages import Author

@@ -13,8 +13,8 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree
 
-from sususbot.corpus.analysis import Analysis, Bin
-from sususbot.corpus.report import hour, number, size_of
+from sususbot.analysis.analysis import Analysis, Bin
+from sususbot.analysis.report import hour, number, size_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

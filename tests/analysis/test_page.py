@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
+from sususbot.analysis import cost
+from sususbot.analysis.activity import Clock
+from sususbot.analysis.analysis import Analysis
+from sususbot.analysis.page import LIMITS, SECTIONS, as_json, page
+from sususbot.analysis.statistics import analyze
 from sususbot.archive.archive import Archive
-from sususbot.corpus import cost
-from sususbot.corpus.activity import Clock
-from sususbot.corpus.analysis import Analysis
-from sususbot.corpus.page import LIMITS, SECTIONS, as_json, page
-from sususbot.corpus.statistics import analyze
 from sususbot.corpus.tokens import Estimate
-from tests.corpus import teahouse
-from tests.corpus.teahouse import DOLLAR, SCRIPT
+from tests.analysis import teahouse
+from tests.analysis.teahouse import DOLLAR, SCRIPT
 
 pytest.importorskip("matplotlib", reason="the extra `analyze` is not installed")
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from math import log, sqrt
 from typing import Final
 
-from sususbot.corpus.analysis import AuthorWords, Keyword, Words
+from sususbot.analysis.analysis import AuthorWords, Keyword, Words
 
 # The prior's weight in words: an author with fewer words than this is mostly like everybody.
 PRIOR: Final = 1000

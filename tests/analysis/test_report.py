@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from sususbot.corpus import cost, report
-from sususbot.corpus.activity import Clock
-from sususbot.corpus.analysis import Analysis, Counted, Span
-from sususbot.corpus.page import as_json
-from sususbot.corpus.statistics import analyze
+from sususbot.analysis import cost, report
+from sususbot.analysis.activity import Clock
+from sususbot.analysis.analysis import Analysis, Counted, Span
+from sususbot.analysis.page import as_json
+from sususbot.analysis.statistics import analyze
 from sususbot.corpus.tokens import Estimate
-from tests.corpus import teahouse
+from tests.analysis import teahouse
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Final
 
-from sususbot.corpus.analysis import Counted, Spam
+from sususbot.analysis.analysis import Counted, Spam
 from sususbot.messages import Message
 
 # Shorter texts come again by themselves.

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import orjson
 
-from sususbot.corpus import report
-from sususbot.corpus.analysis import Analysis
+from sususbot.analysis import report
+from sususbot.analysis.analysis import Analysis
 from sususbot.errors import MissingExtra
 
 # Rows shown; `--json` has them all.
@@ -43,7 +43,7 @@ def page(analysis: Analysis) -> str:
         import jinja2
         from markupsafe import Markup, escape
 
-        from sususbot.corpus.charts import pictures
+        from sususbot.analysis.charts import pictures
 
         drawn = pictures(analysis)
     except ImportError as error:
@@ -95,4 +95,4 @@ def _value(value: object) -> str:
 
 
 def _text(name: str) -> str:
-    return (resources.files("sususbot.corpus") / name).read_text(encoding="utf-8")
+    return (resources.files("sususbot.analysis") / name).read_text(encoding="utf-8")

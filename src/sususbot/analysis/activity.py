@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from sususbot.analysis.analysis import ChannelRow, Period, Volume, Week
 from sususbot.chat_format import one_line
-from sususbot.corpus.analysis import ChannelRow, Period, Volume, Week
 from sususbot.errors import SettingsError
 from sususbot.messages import Channel, Message
 
