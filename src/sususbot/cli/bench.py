@@ -53,7 +53,7 @@ def bench(
     index         archive to vectors
     retrieval     a question to its memories
     reply         a mention to its reply, without the model
-    backfill      history through the API, beside what its limits allow (some 8 minutes)
+    backfill      history through the API, beside what its limits allow (some 9 minutes)
     kills         commands killed at any instant, 200 times (some 6 minutes)
     scale         import, analyze and build of a million messages
     segmentation  messages to conversations, against annotated logs

@@ -9,7 +9,7 @@ import pytest
 
 from sususbot.errors import ConnectionLost, DiscordError, RateLimited, TokenRefused
 from sususbot.sources.discord_api.address import api_at
-from sususbot.sources.discord_api.client import Client, Refused
+from sususbot.sources.discord_api.client import AnswerTimes, Client, Refused
 from sususbot.sources.discord_api.limits import Limiter
 from sususbot.standin import faults
 from sususbot.standin.faults import Fault
@@ -174,3 +174,16 @@ async def test_the_token_is_in_no_error(caplog: pytest.LogCaptureFixture) -> Non
         with pytest.raises(ConnectionLost) as lost:
             await client.get(ME)
     assert "s3cret" not in f"{lost.value}{lost.value.__cause__!r}{caplog.text}"
+
+
+def test_a_request_is_given_up_by_how_long_answers_take() -> None:
+    quick, slow = AnswerTimes(2.5), AnswerTimes(2.5)
+    assert quick.timeout(0) == 2.5
+    for _ in range(50):
+        quick.took(0.01)
+        slow.took(4.0)
+    assert [quick.timeout(time_outs) for time_outs in range(4)] == [1.0, 1.0, 2.0, 4.0]
+    assert 4.0 < slow.timeout(0) < 4.1
+    slow.took(9.0)
+    assert slow.timeout(0) > 9.0
+    assert slow.timeout(50) == 80.0

@@ -22,8 +22,9 @@ from sususbot.sources.discord_api import address
 from sususbot.sources.discord_api.limits import FIRST, Limiter, Turn
 
 _AGENT: Final = f"DiscordBot (https://github.com/sususbot/sususbot, {__version__})"
-# Seconds for a whole answer; from the second time-out of the same request on doubled, for lines that need it.
+# Seconds for a whole answer before it is known how long answers take, and the shortest once it is.
 _FIRST_TIMEOUT: Final = 2.5
+_SHORTEST_TIMEOUT: Final = 1.0
 _LAST_TIMEOUT: Final = 80.0
 _LONGEST_BACKOFF: Final = 30.0
 # How long one request is tried: until anything has been answered at all the fault is probably on this side.
@@ -53,6 +54,28 @@ class _Broken(Exception):
     """An answer that is worth another try."""
 
 
+class AnswerTimes:
+    """How long answers take, and so when to give one up: as TCP does it (RFC 6298), by mean and deviation."""
+
+    def __init__(self, first: float) -> None:
+        self._first = first
+        self._mean: float | None = None
+        self._deviation = 0.0
+
+    def took(self, seconds: float) -> None:
+        if self._mean is None:
+            self._mean, self._deviation = seconds, seconds / 2
+            return
+        self._deviation += (abs(seconds - self._mean) - self._deviation) / 4
+        self._mean += (seconds - self._mean) / 8
+
+    def timeout(self, time_outs: int) -> float:
+        """Seconds for the next try; from the second time-out of the same request on doubled, for lines that need it."""
+        known = self._first if self._mean is None else self._mean + 4 * self._deviation
+        shortest = min(_SHORTEST_TIMEOUT, self._first)
+        return min(max(known, shortest) * 2.0 ** max(0, time_outs - 1), _LAST_TIMEOUT)
+
+
 class Client:
     """An HTTP session with one token. `backoff` is the first wait after a failure, in seconds."""
 
@@ -69,7 +92,7 @@ class Client:
         self.per_second = limiter.per_second
         self._limiter = limiter
         self._backoff = backoff
-        self._timeout = timeout
+        self._times = AnswerTimes(timeout)
         self._patience = patience
         self._answered_once = False
         self._base = address.base()
@@ -103,8 +126,8 @@ class Client:
         while True:
             async with self._limiter.turn(route, resource, rank=rank) as turn:
                 try:
-                    timeout = min(self._timeout * 2 ** max(0, time_outs - 1), _LAST_TIMEOUT)
-                    answer = await self._once(path, query, turn, timeout)
+                    begun = self._limiter.now()
+                    answer = await self._once(path, query, turn, self._times.timeout(time_outs))
                 except (aiohttp.ClientError, OSError, TimeoutError, _Broken) as error:
                     time_outs += isinstance(error, TimeoutError)
                     failures += 1
@@ -114,6 +137,7 @@ class Client:
                     if answer is None:
                         continue
                     self._answered_once = True
+                    self._times.took(self._limiter.now() - begun)
                     return answer
             longest = min(self._backoff * 2 ** min(failures - 1, 20), _LONGEST_BACKOFF)
             await asyncio.sleep(random.uniform(0.5, 1) * longest)
