@@ -26,7 +26,7 @@ def message_from(message: discord.Message) -> Message:
         reply_to=reference.message_id if reference and message.type is discord.MessageType.reply else None,
         pinned=message.pinned,
         mentions=tuple(user.id for user in message.mentions),
-        reactions=tuple(Reaction(str(reaction.emoji), reaction.count) for reaction in message.reactions),
+        reactions=tuple(Reaction(_reacted(reaction.emoji), reaction.count) for reaction in message.reactions),
         attachments=tuple(Attachment(file.id, file.filename, file.size, file.url) for file in message.attachments),
     )
 
@@ -35,6 +35,13 @@ def _author(message: discord.Message) -> Author:
     # What a webhook posts was written by no member.
     by_machine = message.author.bot or message.webhook_id is not None
     return Author(message.author.id, message.author.name, _storable(message.author.display_name), by_machine)
+
+
+def _reacted(emoji: discord.PartialEmoji | discord.Emoji | str) -> str:
+    """As every other source names it: custom emoji by `:name:`."""
+    if isinstance(emoji, str):
+        return emoji
+    return f":{emoji.name}:" if emoji.id else emoji.name
 
 
 def _storable(text: str) -> str:
