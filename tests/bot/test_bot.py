@@ -12,7 +12,7 @@ from sususbot.bot.keeper import Keeper
 from sususbot.errors import ChannelUnknown, IntentMissing, TokenRefused
 from sususbot.memory.embedding import MiniLM
 from sususbot.memory.long_term import LongTerm
-from sususbot.messages import Author, Guild
+from sususbot.messages import Author, Guild, Reaction
 from sususbot.messages import Channel as Known
 from sususbot.messages import Message as Kept
 from sususbot.model.backend import Request
@@ -86,6 +86,21 @@ async def test_keeps_messages_edits_and_deletions(server: StandIn, place: Place,
         assert archive.counts().deleted == 3
         assert [id_ for id_, _ in archive.words.search(["kettle"], limit=5)] == [kept.id, edited.id]
         assert archive.check() == []
+
+
+async def test_reactions_are_named_as_every_other_source_names_them(
+    server: StandIn, place: Place, tmp_path: Path
+) -> None:
+    async with bot(server, place.general, tmp_path, [Scripted(["ok"])]) as running:
+        await listening(server)
+        liked = server.say(place.general, place.ada, "the kettel sings")
+        for emoji in ("tea:77", "🫖"):
+            server.react(liked, place.bob, emoji)
+        server.edit(liked, "the kettle sings")
+        server.say(place.general, place.ada, f"{server.world.bot.mention} done?")
+        await answers(server, place.general, 1)
+        kept = running.archive.messages([liked.id])[liked.id]
+        assert kept.reactions == (Reaction(":tea:", 1), Reaction("🫖", 1))
 
 
 async def test_reads_the_recent_turns_and_its_own_lines(server: StandIn, place: Place, tmp_path: Path) -> None:
