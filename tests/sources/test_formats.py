@@ -9,7 +9,7 @@ from sususbot.errors import NotAnExport
 from sususbot.sources.formats import FORMATS, open_source
 from tests.archive.making import snapshot
 from tests.sources.exports import imported, root, stored, varied, written
-from tests.sources.formats import FILES, KITCHEN_CSV, Sample, mixed
+from tests.sources.formats import CHAT, FILES, KITCHEN_CSV, Sample, as_csv, as_export, made, mixed
 
 PLAIN = written(root(varied()))
 
@@ -67,3 +67,14 @@ def test_every_format_has_a_sample_that_goes_through_all_tests() -> None:
 def test_all_formats_go_into_one_archive(tmp_path: Path) -> None:
     done = imported(tmp_path / "data", *mixed(tmp_path))
     assert not any(result.faults for result in done)
+
+
+STRAY = b'{"kind":"message"}'
+
+
+def test_a_line_of_json_in_a_file_of_another_format_does_not_make_it_ours(tmp_path: Path) -> None:
+    csv = as_csv(list(CHAT)).replace(b"\r\n", b"\r\n" + STRAY + b"\r\n", 1)
+    assert type(open_source(made(tmp_path, csv, KITCHEN_CSV))).__name__ == "CsvExport"
+    head, messages, rest = as_export(list(CHAT)).partition(b'"messages"')
+    export = head + messages + rest.replace(b"[", b"[\n" + STRAY + b"\n,", 1)
+    assert type(open_source(made(tmp_path, export, "kitchen.json"))).__name__ == "DiscordExport"

@@ -8,12 +8,12 @@ from sususbot.errors import NotAnExport
 from sususbot.sources.byte_stream import ByteStream
 from sususbot.sources.source import Source
 
-# What a user calls a format, and the class that reads it. The first that recognises the file's beginning has
-# it; a line of JSON that says what it is cannot be anything else.
+# What a user calls a format, and the class that reads it. The first that recognises the file's beginning has it: CSV
+# says what it is in its first line, JSON lines in any of the first; what an exporter's JSON begins with is told last.
 FORMATS: Final = {
+    "DiscordChatExporter CSV": "sususbot.sources.csv_export:CsvExport",
     "JSON lines (a dump, or API messages)": "sususbot.sources.json_lines:JsonLines",
     "DiscordChatExporter JSON": "sususbot.sources.discord_export:DiscordExport",
-    "DiscordChatExporter CSV": "sususbot.sources.csv_export:CsvExport",
     "Discord's data package (zip)": "sususbot.sources.data_package:DataPackage",
 }
 _HEAD: Final = 1 << 18

@@ -8,6 +8,7 @@ Not here: writing dumps (`dump_lines`).
 """
 
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -48,6 +49,8 @@ _BOM: Final = b"\xef\xbb\xbf"
 _DECODER: Final = json.JSONDecoder()
 # How often to look for something whole in a line that is not.
 _TRIES: Final = 20
+# So begins a DiscordChatExporter file, whatever lines stand in it.
+_EXPORTER: Final = re.compile(rb'\s*\{\s*"guild"\s*:\s*\{')
 
 
 class Seen(NamedTuple):
@@ -76,7 +79,8 @@ class JsonLines:
 
     @staticmethod
     def recognises(head: bytes) -> bool:
-        return any(_is_ours(line) for line in head.removeprefix(_BOM).split(b"\n")[:100])
+        head = head.removeprefix(_BOM)
+        return not _EXPORTER.match(head) and any(_is_ours(line) for line in head.split(b"\n")[:100])
 
     @classmethod
     def open(cls, path: Path) -> "JsonLines":
