@@ -75,7 +75,7 @@ def _import(place: Place, files: Sequence[Path], *, as_json: bool) -> Exception 
                 **_left(done),
             }
         )
-    else:
+    elif done:
         say(f"{added.new:,} new messages; the archive now holds {counts.messages:,} of {counts.authors:,} authors")
         say("next:  sususbot index")
     return _verdict(done, refused, "what is whole was imported")
