@@ -93,7 +93,6 @@ class Members:
     def __init__(self, permits: Permits) -> None:
         self.permits = permits
         self._members: dict[int, _Member] = {}
-        self._strangers: dict[int, Author] = {}
         self._replies: Counter[tuple[int, int]] = Counter()
         self._mentions: Counter[tuple[int, int]] = Counter()
         self._unknown_replies = 0

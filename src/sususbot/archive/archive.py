@@ -263,10 +263,6 @@ class Archive:
         )
         return dict(rows)
 
-    def origin_of_sources(self) -> dict[int, Origin]:
-        """Source id -> the way it stands for."""
-        return dict(self._database.rows("SELECT id, origin FROM sources"))
-
     def around(self, message: Message, *, reach: int) -> list[Message]:
         """What may be remembered of the `reach` messages before and after this one in its channel, and itself."""
         arms = " UNION ALL ".join(

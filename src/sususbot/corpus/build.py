@@ -4,17 +4,16 @@ Neither pass holds the messages in memory: conversations go to a nameless tempor
 only their sizes and signatures stay. The same archive and settings give the same bytes.
 """
 
-import gc
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sususbot import __version__
 from sususbot.archive.archive import Archive
+from sususbot.archive.long_pass import collector_at_rest
 from sususbot.corpus import near, plan
 from sususbot.corpus.gather import ACROSS, REPEATED, Gathering, Progress, Stored
 from sususbot.corpus.manifest import FORMAT, TRAIN, VALID, Corpus, Writer
@@ -47,7 +46,7 @@ def build(
     shape = Shape(recipe.sample_tokens, recipe.others_weight, recipe.linking.run_ms, persona_tokens)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder.parent) as scratch, _collector_at_rest():
+        with tempfile.TemporaryFile(dir=folder.parent) as scratch, collector_at_rest():
             gathering = Gathering(archive, recipe, counter, shape, scratch)
             return _Building(archive, folder, recipe, counter, shape, gathering).build(gathering.gather(progress))
     except OSError as error:
@@ -143,15 +142,3 @@ class _Building:
         if self._recipe.persona is not None:
             return "the members of PERSONA answer nobody in this archive: choose others, or PERSONA=server"
         return "no conversation is left to learn from: import more messages, or switch rules off with CLEAN_OFF"
-
-
-@contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """Nothing here makes cycles, and a growing list would be looked through ever again."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

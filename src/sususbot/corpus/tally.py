@@ -50,12 +50,6 @@ class RuleCount:
             entry = (key, cleaned.message.id, *_shown(*texts))
             (heapq.heappush if len(self._examples) < EXAMPLES else heapq.heapreplace)(self._examples, entry)
 
-    def _merge(self, other: "RuleCount") -> None:
-        self.changed += other.changed
-        self.dropped += other.dropped
-        self._examples = heapq.nlargest(EXAMPLES, [*self._examples, *other._examples])
-        heapq.heapify(self._examples)
-
 
 class Tally:
     """What all rules did to a stream of messages."""
@@ -91,15 +85,6 @@ class Tally:
         for one in cleaned:
             self.add(one)
             yield one
-
-    def merge(self, other: "Tally") -> None:
-        """Take in what was counted elsewhere."""
-        self.messages += other.messages
-        self.changed += other.changed
-        for verdict, number in other.verdicts.items():
-            self.verdicts[verdict] += number
-        for name, count in other.rules.items():
-            self.rules.setdefault(name, RuleCount())._merge(count)
 
 
 def _shown(before: str, after: str) -> tuple[str, str]:

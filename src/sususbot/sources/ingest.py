@@ -1,13 +1,12 @@
 """Sources into the archive, part by part: what was committed stays, whatever happens to the rest."""
 
-import gc
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sususbot.archive.archive import Archive
+from sususbot.archive.long_pass import collector_at_rest
 from sususbot.archive.upsert import Added
 from sususbot.errors import NotAnExport
 from sususbot.messages import Channel, Origin
@@ -63,7 +62,7 @@ def ingest(archive: Archive, path: Path, progress: Progress = lambda _messages, 
     """
     source = open_source(path)
     writer = _Writer(archive, path.name)
-    with _collector_at_rest(), archive.bulk():
+    with collector_at_rest(), archive.bulk():
         for group in _groups(_parts(source)):
             writer.write(group)
             progress(writer.messages, source.position)
@@ -158,15 +157,3 @@ def _groups(parts: Iterable[Part]) -> Iterator[list[Part]]:
             group, messages = [], 0
     if group:
         yield group
-
-
-@contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """Messages make no reference cycles, but each batch of them would have the collector look at all again."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
