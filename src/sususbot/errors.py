@@ -19,6 +19,18 @@
     │   └── CorpusChanged       its files are not those that were built
     ├── ConsentError            whose answer it is, or what they said, cannot be told
     ├── TrainingNotPermitted    Discord, or a member, did not agree to training on this
+    ├── TrainingError
+    │   ├── BaseNotFound        no base model of that name, here or on the hub
+    │   ├── BaseUnfit           it is no model that can be trained or converted here
+    │   ├── NoGpu               no card to train on, and nobody said that the processor may
+    │   ├── TooLittleMemory     the card's memory (or the machine's) is too small
+    │   ├── TooLittleDisk       no room for checkpoints
+    │   ├── RunExists           a run of that name is there already
+    │   ├── RunMissing          there is no run of that name, or nothing in it to go on from
+    │   ├── AdapterUnfit        an adapter was made for another base, or is of a kind nothing here can serve
+    │   ├── TrainingDiverged    losses or gradients are no numbers any more; the last good checkpoint stays
+    │   ├── ContractBroken      what was loaded is not what the settings say
+    │   └── ExportFailed        the file to export to cannot be written
     ├── VectorStoreError        the vector store cannot be reached or used
     ├── ModelError
     │   ├── ModelNotFound       no model file at the path in the settings
@@ -118,6 +130,54 @@ class ConsentError(SususError):
 
 class TrainingNotPermitted(SususError):
     """Discord, or a member, did not agree to training on this."""
+
+
+class TrainingError(SususError):
+    """Something about training a model, or about what a training made."""
+
+
+class BaseNotFound(TrainingError):
+    """No base model of that name, here or on the hub."""
+
+
+class BaseUnfit(TrainingError):
+    """The base is no model that can be trained or converted here."""
+
+
+class NoGpu(TrainingError):
+    """No card to train on, and nobody said that the processor may."""
+
+
+class TooLittleMemory(TrainingError):
+    """The card's memory (or the machine's) is too small."""
+
+
+class TooLittleDisk(TrainingError):
+    """No room for checkpoints."""
+
+
+class RunExists(TrainingError):
+    """A run of that name is there already."""
+
+
+class RunMissing(TrainingError):
+    """There is no run of that name, or nothing in it to go on from."""
+
+
+class AdapterUnfit(TrainingError):
+    """An adapter was made for another base, or is of a kind that nothing here can serve."""
+
+
+class TrainingDiverged(TrainingError):
+    """Losses or gradients are no numbers any more; the last good checkpoint stays."""
+
+
+class ContractBroken(TrainingError):
+    """What was loaded is not what the settings say."""
+
+
+class ExportFailed(TrainingError):
+    """The file to export to cannot be written."""
 
 
 class VectorStoreError(SususError):
