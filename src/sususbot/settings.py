@@ -72,6 +72,41 @@ class Settings(BaseSettings):
     author_cap: float = Field(0.25, gt=0, le=1, description="The most that one member makes of what is learned.")
     valid_share: float = Field(0.05, ge=0, lt=1, description="How much, the newest, is kept apart to measure on.")
 
+    # Training
+    base_model: str = Field(
+        "mistralai/Mistral-7B-v0.3", description="The base that learns: hub name or folder of a Llama-like model."
+    )
+    epochs: int = Field(3, ge=1, description="How often the corpus is read, at most; it stops when it gets no better.")
+    learning_rate: float = Field(2.5e-4, gt=0, lt=1, description="How fast it learns; LoRA wants about 2e-4.")
+    vram_preset: Literal["auto", "8", "11", "16", "24"] = Field(
+        "auto", description="The card's memory in GB that PACK_TOKENS and BATCH_SIZE are chosen for."
+    )
+    pack_tokens: int | None = Field(
+        None, ge=256, le=16_384, description="Tokens of a row that conversations are packed into; empty: by preset."
+    )
+    batch_size: int | None = Field(None, ge=1, description="Rows that go through the card at once; empty: by preset.")
+    tokens_per_step: int = Field(8192, ge=256, description="Tokens that each step of learning is made of.")
+    gradient_accumulation_steps: int | None = Field(
+        None, ge=1, description="Batches of a step, instead of TOKENS_PER_STEP. 32 rows of 2048 are too many for LoRA."
+    )
+    gradient_checkpointing: bool | None = Field(
+        None, description="Compute twice instead of keeping: true, false; empty: as the card's memory needs it."
+    )
+    use_fp16: bool | None = Field(
+        None, description="true: half precision; false: not; empty: fp16 on Turing, bf16 on later cards, fp32 without."
+    )
+    load_in_4bit: bool | None = Field(None, description="The base in 4 bits (NF4); empty: on a card yes, without no.")
+    lora_rank: int = Field(16, ge=1, le=256, description="Size of the adapter.")
+    lora_alpha: int = Field(32, ge=1, description="Its strength, over LORA_RANK.")
+    lora_dropout: float = Field(0.0, ge=0, lt=1, description="Share of it left out at random while learning.")
+    warmup_share: float = Field(0.03, ge=0, lt=1, description="Share of the steps until the full LEARNING_RATE.")
+    weight_decay: float = Field(0.0, ge=0, description="Pull of the weights towards zero.")
+    max_grad_norm: float = Field(1.0, gt=0, description="Longer gradients are cut to this length.")
+    evals_per_epoch: int = Field(2, ge=1, description="How often in an epoch it is measured on what was kept apart.")
+    patience: int = Field(3, ge=1, description="Measurements without getting better after which it stops.")
+    checkpoint_minutes: float = Field(10.0, gt=0, description="Minutes between two checkpoints, at most.")
+    train_seed: int = Field(0, ge=0, description="Another number shuffles the corpus another way.")
+
     # Model
     backend: Literal["recall", "llamacpp", "openai"] = Field(
         "recall",
@@ -143,6 +178,7 @@ _HEADINGS: Final = {
     "guild_id": "History",
     "consent": "Privacy",
     "persona": "Corpus",
+    "base_model": "Training",
     "backend": "Model",
     "bot_description": "Memory",
     "log_level": "Log",
