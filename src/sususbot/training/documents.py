@@ -1,0 +1,88 @@
+"""Samples to documents: token ids, and for each the weight of its loss.
+
+A document is a whole sample as one text, tokenised at once, as serving tokenises a prompt; a token belongs to the piece
+of text (`chat_format.weighted`) that its first character is in. It begins with the tokenizer's own beginning mark and,
+where the conversation is over, ends with its end mark, so that a model learns to fall silent.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, islice
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from transformers import PreTrainedTokenizerBase
+
+from sususbot.corpus.samples import Sample
+from sususbot.errors import BaseUnfit
+
+_AT_ONCE: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """`weights[i]` is what predicting token i from those before it counts; that of the first is 0.
+
+    `learned_bytes` is the sum over the text of weight times UTF-8 bytes: what bits per byte are counted over.
+    `at` is the time (ms) of its last message.
+    """
+
+    id: str
+    ids: NDArray[np.int32]
+    weights: NDArray[np.float32]
+    learned_bytes: float
+    at: int
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def cut(self, length: int) -> "Document":
+        """Its beginning, where it is longer; what is left of its learned bytes is by its weights."""
+        if len(self) <= length:
+            return self
+        weights = self.weights[:length]
+        left = float(weights.sum()) / max(float(self.weights.sum()), 1e-9)
+        return Document(self.id, self.ids[:length], weights, self.learned_bytes * left, self.at)
+
+
+def documents(samples: Iterable[Sample], persona: str, tokenizer: PreTrainedTokenizerBase) -> list[Document]:
+    """Every sample as a document, in their order. Raises BaseUnfit where a tokenizer cannot say what it made of what."""
+    made: list[Document] = []
+    left = iter(samples)
+    while some := list(islice(left, _AT_ONCE)):
+        made += _documents(some, [sample.pieces(persona) for sample in some], tokenizer)
+    return made
+
+
+def all_learned(documents: Iterable[Document], lengths_in_bytes: Iterable[int]) -> Iterator[Document]:
+    """The same with every token but the first learned alike: how a base is trained before anybody adapts it."""
+    for document, size in zip(documents, lengths_in_bytes, strict=True):
+        weights = np.ones(len(document), np.float32)
+        weights[0] = 0.0
+        yield Document(document.id, document.ids, weights, float(size), document.at)
+
+
+def _documents(
+    samples: Sequence[Sample], pieces: Sequence[Sequence[tuple[str, float]]], tokenizer: PreTrainedTokenizerBase
+) -> Iterator[Document]:
+    # Halves of surrogate pairs are no text to a tokenizer.
+    texts = ["".join(text for text, _ in piece).encode(errors="replace").decode() for piece in pieces]
+    if not tokenizer.is_fast:
+        raise BaseUnfit("its tokenizer cannot say which token is which part of a text: use a base with a tokenizer.json")
+    encoded = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    begin, end = tokenizer.bos_token_id, tokenizer.eos_token_id
+    for sample, piece, ids, offsets in zip(
+        samples, pieces, encoded["input_ids"], encoded["offset_mapping"], strict=True
+    ):
+        borders = np.array([0, *accumulate(len(text) for text, _ in piece)])
+        weight_of = np.array([weight for _, weight in piece] + [piece[-1][1]], np.float32)
+        starts = np.array([start for start, _ in offsets], np.int64)
+        weights = weight_of[np.searchsorted(borders, starts, side="right") - 1]
+        closing = [end] if sample.ends and end is not None else []
+        opening = [begin] if begin is not None else []
+        whole = np.array([*opening, *ids, *closing], np.int32)
+        learned = np.concatenate([np.zeros(len(opening)), weights, np.full(len(closing), piece[-1][1])])
+        learned[0] = 0.0
+        size = sum(weight * len(text.encode(errors="replace")) for text, weight in piece)
+        yield Document(sample.id, whole, learned.astype(np.float32), size, max(turn.at for turn in sample.turns))
