@@ -1,11 +1,13 @@
 """The data folder's rooms, and whose words an artifact in them was made of.
 
 An artifact (a corpus, a training run, the reports) is a folder with a manifest whose `authors` names each member by id.
-So it can be told whom it must be taken from when they change their mind.
+So it can be told whom it must be taken from when they change their mind. A manifest is put in place whole.
 """
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import IO, Any, Final
 
 import orjson
 
@@ -27,3 +29,35 @@ def authors_of(folder: Path) -> frozenset[int] | None:
         return frozenset(int(id_) for id_ in orjson.loads((folder / MANIFEST).read_bytes())["authors"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Put a folder's manifest in place of the one that is there, by one rename."""
+    aside = folder / f".{MANIFEST}.new"
+    with aside.open("wb") as file:
+        file.write(orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS))
+        sync(file)
+    aside.replace(folder / MANIFEST)
+    flush_folder(folder)
+
+
+def sync(file: IO[Any]) -> None:
+    """What was written to an open file is on the disk, so that it outlives a power cut."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def flush(path: Path) -> None:
+    """What another library wrote to a file is on the disk."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def flush_folder(folder: Path) -> None:
+    """Renames in a folder outlive a power cut; Windows has no such call and needs none."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

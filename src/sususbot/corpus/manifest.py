@@ -5,16 +5,15 @@ one rename each; the old manifest goes first, so that a stop between leaves no c
 """
 
 import hashlib
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import orjson
 
-from sususbot.artifacts import MANIFEST
+from sususbot.artifacts import MANIFEST, flush_folder, sync
 from sususbot.corpus.samples import Sample
 from sususbot.errors import CorpusChanged, CorpusMissing
 
@@ -117,13 +116,13 @@ class Writer:
         whole = {**manifest, "files": {name: output.closed() for name, output in self._files.items()}}
         with (self._aside / MANIFEST).open("wb") as file:
             file.write(orjson.dumps(whole, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS))
-            _to_disk(file)
+            sync(file)
         self._folder.mkdir(exist_ok=True)
         (self._folder / MANIFEST).unlink(missing_ok=True)
-        _folder_to_disk(self._folder)
+        flush_folder(self._folder)
         for name in (TRAIN, VALID, MANIFEST):
             (self._aside / name).replace(self._folder / name)
-            _folder_to_disk(self._folder)
+            flush_folder(self._folder)
         return Corpus(self._folder, orjson.loads((self._folder / MANIFEST).read_bytes()))
 
 
@@ -145,21 +144,6 @@ class _Output:
         self._facts["trained"] += sample.trained
 
     def closed(self) -> dict[str, Any]:
-        _to_disk(self.file)
+        sync(self.file)
         self.file.close()
         return {**self._facts, "trained": round(self._facts["trained"], 1), "sha256": self._hash.hexdigest()}
-
-
-def _to_disk(file: IO[bytes]) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _folder_to_disk(folder: Path) -> None:
-    """So that a rename outlives a power cut; Windows has no such call and needs none."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

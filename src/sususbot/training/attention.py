@@ -1,9 +1,9 @@
 """Causal attention document by document over one row of them, for any model that asks transformers for its attention.
 
-Each document is one call of torch's attention, with neither a mask nor room between: what is not there cannot be seen.
-Against one call with a block-diagonal mask over the whole row it computes a fraction (the sum of the squared lengths, of
-which the causal half), and torch can choose its fast kernel on every card, also on those before Ampere, for which a
-mask or grouped heads (`enable_gqa`) leave only slow ones. Heads that share keys are therefore spread out beforehand.
+Each document is one call of torch's attention, with neither a mask nor room between: what is not there cannot be
+seen. Against one call with a block-diagonal mask over the whole row it computes a fraction (the sum of the squared
+lengths, of which the causal half), and torch can choose its fast kernel on every card, also on those before Ampere,
+where a mask or grouped heads (`enable_gqa`) leave only slow ones. Heads that share keys are spread out beforehand.
 """
 
 from typing import Any, Final
@@ -16,7 +16,7 @@ NAME: Final = "documents"
 
 
 def by_document(
-    module: torch.nn.Module,
+    module: torch.nn.Module,  # noqa: ARG001  (transformers' signature)
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
@@ -36,7 +36,7 @@ def by_document(
     shared = query.shape[1] // key.shape[1]
     if shared > 1:
         key, value = key.repeat_interleave(shared, dim=1), value.repeat_interleave(shared, dim=1)
-    parts = zip(query.split(lengths, 2), key.split(lengths, 2), value.split(lengths, 2), strict=True)
+    parts = zip(*(states.split(lengths, 2) for states in (query, key, value)), strict=True)  # type: ignore[no-untyped-call]
     seen = [
         scaled_dot_product_attention(q, k, v, is_causal=True, scale=scaling, dropout_p=dropout) for q, k, v in parts
     ]

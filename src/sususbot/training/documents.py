@@ -47,42 +47,51 @@ class Document:
 
 
 def documents(samples: Iterable[Sample], persona: str, tokenizer: PreTrainedTokenizerBase) -> list[Document]:
-    """Every sample as a document, in their order. Raises BaseUnfit where a tokenizer cannot say what it made of what."""
+    """Every sample as a document, in their order. Raises BaseUnfit where a tokenizer does not tell what is where."""
     made: list[Document] = []
     left = iter(samples)
     while some := list(islice(left, _AT_ONCE)):
-        made += _documents(some, [sample.pieces(persona) for sample in some], tokenizer)
+        made += _documents(some, persona, tokenizer)
     return made
 
 
-def all_learned(documents: Iterable[Document], lengths_in_bytes: Iterable[int]) -> Iterator[Document]:
-    """The same with every token but the first learned alike: how a base is trained before anybody adapts it."""
-    for document, size in zip(documents, lengths_in_bytes, strict=True):
-        weights = np.ones(len(document), np.float32)
-        weights[0] = 0.0
-        yield Document(document.id, document.ids, weights, float(size), document.at)
-
-
-def _documents(
-    samples: Sequence[Sample], pieces: Sequence[Sequence[tuple[str, float]]], tokenizer: PreTrainedTokenizerBase
-) -> Iterator[Document]:
+def text_of(sample: Sample, persona: str) -> str:
+    """A sample as a tokenizer reads it."""
     # Halves of surrogate pairs are no text to a tokenizer.
-    texts = ["".join(text for text, _ in piece).encode(errors="replace").decode() for piece in pieces]
+    return "".join(text for text, _ in sample.pieces(persona)).encode(errors="replace").decode()
+
+
+def plain(texts: Iterable[str], tokenizer: PreTrainedTokenizerBase) -> list[Document]:
+    """Any texts, every token of them learned alike: how a base is made before anybody adapts it."""
+    begin, end = tokenizer.bos_token_id, tokenizer.eos_token_id
+    made = []
+    for place, text in enumerate(texts):
+        ids = [*_mark(begin), *tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"], *_mark(end)]
+        weights = np.ones(len(ids), np.float32)
+        weights[0] = 0.0
+        made.append(Document(str(place), np.array(ids, np.int32), weights, float(len(text.encode())), 0))
+    return made
+
+
+def _documents(samples: Sequence[Sample], persona: str, tokenizer: PreTrainedTokenizerBase) -> Iterator[Document]:
+    texts = [text_of(sample, persona) for sample in samples]
     if not tokenizer.is_fast:
-        raise BaseUnfit("its tokenizer cannot say which token is which part of a text: use a base with a tokenizer.json")
+        raise BaseUnfit("the base's tokenizer cannot tell where its tokens are: use a base with a tokenizer.json")
     encoded = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     begin, end = tokenizer.bos_token_id, tokenizer.eos_token_id
-    for sample, piece, ids, offsets in zip(
-        samples, pieces, encoded["input_ids"], encoded["offset_mapping"], strict=True
-    ):
+    for sample, ids, offsets in zip(samples, encoded["input_ids"], encoded["offset_mapping"], strict=True):
+        piece = sample.pieces(persona)
         borders = np.array([0, *accumulate(len(text) for text, _ in piece)])
         weight_of = np.array([weight for _, weight in piece] + [piece[-1][1]], np.float32)
         starts = np.array([start for start, _ in offsets], np.int64)
         weights = weight_of[np.searchsorted(borders, starts, side="right") - 1]
-        closing = [end] if sample.ends and end is not None else []
-        opening = [begin] if begin is not None else []
+        opening, closing = _mark(begin), _mark(end if sample.ends else None)
         whole = np.array([*opening, *ids, *closing], np.int32)
         learned = np.concatenate([np.zeros(len(opening)), weights, np.full(len(closing), piece[-1][1])])
         learned[0] = 0.0
         size = sum(weight * len(text.encode(errors="replace")) for text, weight in piece)
         yield Document(sample.id, whole, learned.astype(np.float32), size, max(turn.at for turn in sample.turns))
+
+
+def _mark(token: int | None) -> list[int]:
+    return [] if token is None else [token]

@@ -48,9 +48,9 @@ class Recipe:
 class Hardware:
     """How the work is laid on the machine; none of it changes what is learned beyond rounding.
 
-    `precision` is what products are computed in; weights of the adapter are fp32 always. `batch_rows` are the bins that
-    go through the model at once, `plain_layers` the blocks, counted from the last, whose activations are kept instead of
-    computed again.
+    `precision` is what products are computed in; weights of the adapter are fp32 always. `batch_rows` are the bins
+    that go through the model at once, `plain_layers` the blocks, counted from the last, whose activations are kept
+    instead of computed again.
     """
 
     device: str = "cpu"
