@@ -42,8 +42,8 @@ def base(
     """A model of the family as a folder: weights, config, tokenizer. `config` overrides any of its settings."""
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary.write(vocabulary_model(), folder)
-    model = random_model(config_of(family, **config), seed).to(dtype)
-    model.save_pretrained(folder)
+    model: Any = random_model(config_of(family, **config), seed)
+    model.to(dtype).save_pretrained(folder)
     return folder
 
 
@@ -76,18 +76,20 @@ def pieces() -> int:
 
 def random_model(config: PreTrainedConfig, seed: int = 0) -> PreTrainedModel:
     """Every weight drawn anew, norms and biases too, so that none can be left out unnoticed."""
-    model: PreTrainedModel = AutoModelForCausalLM.from_config(config)
+    model: PreTrainedModel = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
     random = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, weight in model.named_parameters():
             centre = 1.0 if name.endswith("norm.weight") else 0.0
             weight.copy_(torch.randn(weight.shape, generator=random) * _STRENGTH + centre)
-    return model.eval()
+    model.eval()  # type: ignore[no-untyped-call]
+    return model
 
 
 def load(folder: Path) -> PreTrainedModel:
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(folder)
-    return model.eval()
+    model.eval()  # type: ignore[no-untyped-call]
+    return model
 
 
 def adapter(folder: Path, base: Path, *, seed: int = 1, strength: float = 0.15, **config: Any) -> Path:
