@@ -6,17 +6,21 @@ for (`check_contract`): a setting that silently did nothing would cost its owner
 """
 
 import hashlib
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from torch.utils.checkpoint import checkpoint
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
 from transformers.utils import logging
 
-from sususbot.errors import BaseNotFound, BaseUnfit, ContractBroken, SususError
+from sususbot.errors import AdapterUnfit, BaseNotFound, BaseUnfit, ContractBroken, SususError
 from sususbot.training import attention
 from sususbot.training.recipe import TARGETS, Hardware, Recipe
 
@@ -27,6 +31,7 @@ FAMILIES: Final = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 _WANTED: Final = ("*.json", "*.safetensors", "tokenizer.model", "*.tiktoken")
 _UNWANTED: Final = ("consolidated*", "original/*")
 _LOOKED_AT: Final = 1 << 20
+_AGAIN: Final = partial(checkpoint, use_reentrant=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,11 @@ def load_weights(base: Base, hardware: Hardware) -> torch.nn.Module:
     if lacking := sorted(info["missing_keys"]):
         raise BaseUnfit(f"the files of {base.name} lack {len(lacking)} weights ({lacking[0]} …): fetch it again")
     weights: torch.nn.Module = model
+    for module in weights.modules():
+        # On processors with AVX512-BF16, bitsandbytes would repack the weights when they are first used outside of
+        # training, for a product in bf16 that has no gradient: what is learned after a measurement would be wrong.
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            setattr(module, "support_avx512bf16_for_cpu", False)  # noqa: B010
     return weights.requires_grad_(False)
 
 
@@ -117,7 +127,34 @@ def attach_adapter(model: torch.nn.Module, recipe: Recipe, hardware: Hardware) -
         bias="none",
         task_type="CAUSAL_LM",
     )
-    adapted: PeftModel = get_peft_model(model, config)
+    with _peft_is_quiet():
+        adapted = get_peft_model(model, config)
+    return _autocast(adapted, hardware)
+
+
+def resume_adapter(model: torch.nn.Module, adapter: Path, hardware: Hardware) -> PeftModel:
+    """An adapter that exists, ready to learn on. Raises AdapterUnfit where it was made for another base."""
+    try:
+        with _peft_is_quiet():
+            adapted: PeftModel = PeftModel.from_pretrained(model, str(adapter), is_trainable=True)  # type: ignore[arg-type]
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise AdapterUnfit(
+            f"the adapter in {adapter} does not fit this base ({_short(error)}): train a new one"
+        ) from error
+    return _autocast(adapted, hardware)
+
+
+@contextmanager
+def _peft_is_quiet() -> Iterator[None]:
+    """It asks transformers by a name that is to go."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        yield
+
+
+def _autocast(adapted: PeftModel, hardware: Hardware) -> PeftModel:
     for module in adapted.modules():
         # Autocast decides what is computed in; a copy of each input in fp32 first would only take room.
         if hardware.precision != "fp32" and hasattr(module, "cast_input_dtype_enabled"):
@@ -131,13 +168,11 @@ def checkpointed(model: torch.nn.Module, plain_layers: int) -> None:
     The last, because their activations are gone again before any other block computes its own anew.
     """
     blocks = list(layers(model))
-    model.gradient_checkpointing_disable()  # type: ignore[operator]
-    if plain_layers < len(blocks):
-        model.gradient_checkpointing_enable(  # type: ignore[operator]
-            gradient_checkpointing_kwargs={"use_reentrant": False}
-        )
-        for block in blocks[len(blocks) - plain_layers :]:
-            block.gradient_checkpointing = False  # type: ignore[assignment]
+    for place, block in enumerate(blocks):
+        # Set on the blocks, as transformers does by methods whose names change; those would also ask for gradients
+        # with respect to the embeddings, which nobody needs.
+        block._gradient_checkpointing_func = _AGAIN  # type: ignore[assignment]
+        block.gradient_checkpointing = place < len(blocks) - plain_layers  # type: ignore[assignment]
 
 
 def layers(model: torch.nn.Module) -> Iterator[torch.nn.Module]:

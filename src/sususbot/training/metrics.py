@@ -68,6 +68,10 @@ class Metrics:
         with self._path.open("ab") as file:
             file.write(orjson.dumps({"kind": event.kind, **asdict(event)}, option=orjson.OPT_APPEND_NEWLINE))
 
+    def begin(self) -> None:
+        """Take back all that was reported: by a run that ended before its first checkpoint."""
+        self._path.unlink(missing_ok=True)
+
     def rewind(self, step: int) -> None:
         """Take back what was reported after this step: it will be done again."""
         kept = [row for row in rows(self._path.parent) if row["step"] <= step]

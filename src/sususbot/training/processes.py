@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
 
 T = TypeVar("T")
 
@@ -24,7 +24,9 @@ class Processes:
     """The processes of one training. `device` is this one's."""
 
     def __init__(self, *, cpu: bool) -> None:
-        self._accelerator = Accelerator(cpu=cpu)
+        # Buffers never change. Sent around before each pass, a pass that only one process makes would hang.
+        alike = DistributedDataParallelKwargs(broadcast_buffers=False)
+        self._accelerator = Accelerator(cpu=cpu, kwargs_handlers=[alike])
         self.device: torch.device = self._accelerator.device
         self.count: int = self._accelerator.num_processes
         self.index: int = self._accelerator.process_index

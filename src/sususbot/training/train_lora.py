@@ -167,7 +167,8 @@ class _Loop:
         )
         device = processes.device
         self._scaler = torch.amp.GradScaler(device.type, init_scale=_FIRST_SCALE, enabled=hardware.precision == "fp16")
-        self._module = processes.together(Trainee(learner.model, hardware))
+        self._trainee = Trainee(learner.model, hardware)
+        self._module = processes.together(self._trainee)
         self._metrics = Metrics(run)
         self._at = _Progress(micro_tokens=hardware.batch_rows * recipe.pack_tokens, plain_layers=hardware.plain_layers)
         self._measure_after = {
@@ -184,6 +185,8 @@ class _Loop:
             self._go_on(checkpoint)
         checkpointed(self._learner.model, self._at.plain_layers)
         if checkpoint is None:
+            if self._processes.first:
+                self._metrics.begin()
             self._measure()
             self._at.bits_before = self._at.best_bits if self._data.valid else None
             self._save()
@@ -196,10 +199,11 @@ class _Loop:
                 saved_at = time.monotonic()
                 if self._at.best_step == self._at.step:
                     self._publish()
-            if self._should_stop():
+            stopped, due = self._agreed(self._stop(), time.monotonic() - saved_at > checkpoint_seconds)
+            if stopped:
                 self._save()
                 return self._outcome(stopped=True)
-            if time.monotonic() - saved_at > checkpoint_seconds:
+            if due:
                 self._save()
                 saved_at = time.monotonic()
         self._finish()
@@ -209,9 +213,9 @@ class _Loop:
         """Measured often enough without getting better."""
         return bool(self._data.valid) and self._at.since_best >= self._recipe.patience
 
-    def _should_stop(self) -> bool:
-        # All processes or none: one that left alone would keep the others waiting.
-        return any(self._processes.total([float(self._stop())]))
+    def _agreed(self, *wishes: bool) -> list[bool]:
+        # All processes or none: one that did something alone would keep the others waiting.
+        return [bool(votes) for votes in self._processes.total([float(wish) for wish in wishes])]
 
     def _outcome(self, *, stopped: bool) -> Outcome:
         best = self._at.best_bits if self._data.valid else None
@@ -257,10 +261,13 @@ class _Loop:
     def _gradients(self, bins: Sequence[tuple[int, ...]]) -> tuple[float, float]:
         """Leaves the step's gradients on the weights; gives the sum of weight × nats, and of the weights."""
         weight = float(sum(self._data.train[place].weights.sum() for places in bins for place in places))
+        return self._with_room(lambda: self._try_gradients(bins, weight)), weight
+
+    def _with_room(self, work: Callable[[], float]) -> float:
+        """Done again, with fewer tokens at once, for as long as memory is too small for it."""
         while True:
-            failed: str | None = None
             try:
-                return self._try_gradients(bins, weight), weight
+                return work()
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -343,7 +350,8 @@ class _Loop:
                 f"memory is too small even for one conversation of {longest} tokens ({reason}): close other programs, "
                 "or lower SAMPLE_TOKENS and PACK_TOKENS and run  sususbot build  again"
             )
-        self._tell(Note(at.step, text))
+        # In the course of the step after that: a run that goes on from here will tell it again.
+        self._tell(Note(at.step + 1, text))
 
     # -- now and then
 
@@ -363,13 +371,15 @@ class _Loop:
 
     def bits_per_byte(self, documents: Sequence[Document]) -> float:
         """Weighted nats of the documents over their weighted bytes, in bits."""
-        self._module.eval()
-        bins = pack([len(document) for document in documents], max(map(len, documents)))
-        nats = 0.0
-        for group in self._batches(self._processes.share(bins), documents):
-            nats += float(self._module(group.to(self._processes.device)))
+        own = self._processes.share(pack([len(document) for document in documents], max(map(len, documents))))
+        nats = self._processes.total([self._with_room(lambda: self._try_nats(own, documents))])[0]
         learned = sum(document.learned_bytes for document in documents)
-        return self._processes.total([nats])[0] / math.log(2) / max(learned, 1e-9)
+        return nats / math.log(2) / max(learned, 1e-9)
+
+    def _try_nats(self, bins: Sequence[tuple[int, ...]], documents: Sequence[Document]) -> float:
+        self._trainee.eval()
+        groups = self._batches(bins, documents)
+        return sum(float(self._trainee(group.to(self._processes.device))) for group in groups)
 
     def _save(self) -> None:
         if self._processes.first:
@@ -377,6 +387,7 @@ class _Loop:
                 "progress": {name: getattr(self._at, name) for name in _Progress.__slots__},
                 "optimizer": self._optimizer.state_dict(),
                 "scaler": self._scaler.state_dict(),
+                "hardware": self._hardware.as_json(),
             }
             checkpoints.save(self._run, self._at.step, self._weights, state, self._at.best_step)
         self._processes.wait()
@@ -386,7 +397,11 @@ class _Loop:
         state = checkpoint.state()
         self._optimizer.load_state_dict(state["optimizer"])
         self._scaler.load_state_dict(state["scaler"])
-        self._at = replace(self._at, **state["progress"])
+        progress = state["progress"]
+        if state["hardware"] != self._hardware.as_json():
+            # Its owner wants it otherwise since; else what memory once was too small for is not tried again.
+            progress |= {"micro_tokens": self._at.micro_tokens, "plain_layers": self._at.plain_layers}
+        self._at = replace(self._at, **progress)
         if self._processes.first:
             self._metrics.rewind(self._at.step)
 
