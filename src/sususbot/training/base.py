@@ -21,7 +21,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 from transformers.utils import logging
 
 from sususbot.errors import AdapterUnfit, BaseNotFound, BaseUnfit, ContractBroken, SususError
-from sususbot.training import attention
+from sususbot.training import attention, vocabulary
 from sususbot.training.recipe import TARGETS, Hardware, Recipe
 
 DTYPES: Final = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -57,7 +57,12 @@ def find_base(name: str, *, download: bool = True) -> Base:
     folder = _folder(name, download=download)
     config = _config(name, folder)
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        # What was trained is served by llama.cpp, so texts are cut as it cuts them wherever that can be known.
+        tokenizer: PreTrainedTokenizerBase = (
+            vocabulary.load(folder)
+            if (folder / vocabulary.SENTENCEPIECE).is_file()
+            else AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        )
     except Exception as error:
         raise BaseUnfit(
             f"the tokenizer of the base {name} cannot be read ({_short(error)}): fetch tokenizer.json or "
@@ -136,7 +141,7 @@ def resume_adapter(model: torch.nn.Module, adapter: Path, hardware: Hardware) ->
     """An adapter that exists, ready to learn on. Raises AdapterUnfit where it was made for another base."""
     try:
         with _peft_is_quiet():
-            adapted: PeftModel = PeftModel.from_pretrained(model, str(adapter), is_trainable=True)  # type: ignore[arg-type]
+            adapted: PeftModel = PeftModel.from_pretrained(model, str(adapter), is_trainable=True)
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise

@@ -41,6 +41,9 @@ _TOO_MANY_SKIPPED: Final = 8
 _BETTER: Final = 1e-4
 _FIRST_SCALE: Final = 2.0**14
 
+# Tokens a second -> figures of the card, and a sentence where something is wrong with it.
+Machine = Callable[[float], tuple[Mapping[str, float | None], str | None]]
+
 
 class Trainee(torch.nn.Module):
     """A causal model as its loss: a batch in, the sum of weight × nats out."""
@@ -126,12 +129,13 @@ def fit(
     resume: bool = False,
     checkpoint_minutes: float = 10.0,
     stop: Callable[[], bool] = lambda: False,
-    machine: Callable[[], Mapping[str, float | None]] = dict,
+    machine: Machine = lambda _tokens_per_s: ({}, None),
 ) -> Outcome:
     """Train until it gets no better, or to the last step; the best weights are published in the end.
 
     Raises TrainingDiverged, TooLittleMemory, TooLittleDisk; what the last checkpoint holds stays. With `resume`, goes
-    on from it. `stop` is asked after each step; `machine` gives figures for each row of metrics.
+    on from it. `stop` is asked after each step. `machine` is told the pace of each step, and gives figures for its row
+    and, where something is wrong, a sentence.
     """
     return _Loop(learner, data, recipe, hardware, run, processes, report, stop, machine).run(
         resume=resume, checkpoint_seconds=checkpoint_minutes * 60
@@ -149,7 +153,7 @@ class _Loop:
         processes: Processes,
         report: Report,
         stop: Callable[[], bool],
-        machine: Callable[[], Mapping[str, float | None]],
+        machine: Machine,
     ) -> None:
         self._learner = learner
         self._data = data
@@ -235,6 +239,7 @@ class _Loop:
         norm = self._update(weight)
         at.step += 1
         seconds = max(time.monotonic() - started, 1e-9)
+        figures, complaint = self._machine(tokens / seconds)
         pace = (time.monotonic() - begun) / (at.step - first)
         self._tell(
             StepDone(
@@ -249,9 +254,11 @@ class _Loop:
                 tokens=tokens,
                 tokens_per_s=tokens / seconds,
                 seconds_left=pace * (self._steps.total - at.step),
-                machine=self._machine(),
+                machine=figures,
             )
         )
+        if complaint is not None:
+            self._tell(Note(at.step, complaint))
         if at.skipped_in_a_row >= _TOO_MANY_SKIPPED:
             raise TrainingDiverged(
                 f"{at.skipped_in_a_row} steps in a row gave gradients that are no numbers: lower LEARNING_RATE (it is "

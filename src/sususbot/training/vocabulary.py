@@ -15,6 +15,7 @@ import orjson
 import sentencepiece
 from tokenizers import AddedToken, Tokenizer, decoders, normalizers, processors
 from tokenizers.models import BPE
+from transformers import PreTrainedTokenizerFast
 
 from sususbot.errors import TrainingError
 
@@ -106,3 +107,10 @@ def _merges(pieces: Any) -> Iterator[tuple[str, str]]:
         if piece[:cut] in scores and piece[cut:] in scores
     ]
     return ((left, right) for _, _, left, right in sorted(pairs))
+
+
+def load(folder: Path) -> PreTrainedTokenizerFast:
+    """The tokenizer of any base that has a SentencePiece model, cutting texts as llama.cpp will."""
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / SENTENCEPIECE))
+    special = {f"{name}_token": piece for name, piece in _special(pieces).items()}
+    return PreTrainedTokenizerFast(tokenizer_object=_tokenizer(pieces), split_special_tokens=True, **special)
