@@ -102,9 +102,10 @@ def draw_curve(run: Path) -> Path:
     matplotlib.use("agg")
     from matplotlib import pyplot
 
+    # What is no number stands as none in the file.
     told = list(rows(run))
-    steps = [row for row in told if row["kind"] == "step"]
-    measured = [row for row in told if row["kind"] == "measured"]
+    steps = [row for row in told if row["kind"] == "step" and row["loss"] is not None]
+    measured = [row for row in told if row["kind"] == "measured" and row["bits_per_byte"] is not None]
     figure, axes = pyplot.subplots(figsize=(9, 4.5), layout="constrained")
     losses = [row["loss"] for row in steps]
     axes.plot([row["step"] for row in steps], losses, color="#9db4d0", linewidth=0.8, label="loss of a step")
