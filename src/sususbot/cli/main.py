@@ -21,6 +21,8 @@ COMMANDS: Final = {
     "backfill": ("sususbot.cli.backfilling:backfill", "Channel history through Discord's API into the archive."),
     "analyze": ("sususbot.cli.analyzing:analyze", "What the archive holds: terminal, page, JSON."),
     "build": ("sususbot.cli.building:build", "Archive into a corpus of training samples."),
+    "train": ("sususbot.cli.training:train", "Corpus into a LoRA adapter, or into a small base."),
+    "export": ("sususbot.cli.exporting:export", "Adapter or small base into GGUF."),
     "index": ("sususbot.cli.indexing:index", "Archive into long-term memory."),
     "chat": ("sususbot.cli.chat:chat", "Talk in the terminal."),
     "bot": ("sususbot.cli.bot:bot", "Run the Discord bot."),

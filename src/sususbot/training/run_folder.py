@@ -17,7 +17,6 @@ from typing import Any, Final
 import orjson
 from filelock import FileLock, Timeout
 from peft import PeftModel
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sususbot import __version__
 from sususbot.artifacts import MANIFEST, flush, flush_folder, write_manifest
@@ -87,12 +86,12 @@ def publish_adapter(model: PeftModel, base_name: str, run: Path) -> None:
     _put(aside, run / ADAPTER)
 
 
-def publish_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokenizer_model: Path, run: Path) -> None:
-    """A base made here, with its tokenizer in both forms."""
+def publish_model(model: Any, start: Path, run: Path) -> None:
+    """A base made here: its weights as they are now, the rest of the folder it began as."""
     aside = _aside(run / MODEL)
+    for path in start.iterdir():
+        shutil.copyfile(path, aside / path.name)
     model.save_pretrained(aside)
-    tokenizer.save_pretrained(aside)
-    shutil.copyfile(tokenizer_model, aside / tokenizer_model.name)
     _put(aside, run / MODEL)
 
 
