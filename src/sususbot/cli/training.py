@@ -1,0 +1,215 @@
+"""`sususbot train`: a corpus to an adapter, or to a small base of its own."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from sususbot.cli.main import Place
+from sususbot.cli.output import Bar, bar, print_json, say, working
+
+if TYPE_CHECKING:
+    from sususbot.corpus.manifest import Corpus
+    from sususbot.settings import Settings
+    from sususbot.training.jobs import How
+    from sususbot.training.metrics import Event
+    from sususbot.training.train_lora import Outcome
+
+_DEFAULT: Final = "default"
+_MINUTE: Final = 60
+_HOUR: Final = 3600
+
+
+@click.command("train", epilog="Example:  sususbot train --name winter")
+@click.argument("corpus_name", metavar="[CORPUS]", default=_DEFAULT)
+@click.option("--name", help="The run's folder in runs/.  [default: the corpus's name]")
+@click.option("--base", "base_name", help="The base that learns: hub name or folder.  [default: BASE_MODEL]")
+@click.option("--resume", is_flag=True, help="Go on from the run's last checkpoint.")
+@click.option("--continue", "earlier", metavar="RUN", help="Let a finished run's adapter learn what came since.")
+@click.option("--from-scratch", is_flag=True, help="Make a small base and its tokenizer from the corpus alone.")
+@click.option(
+    "--size", type=click.Choice(["tiny", "small", "medium"]), default="small", show_default=True,
+    help="--from-scratch: how large.",
+)  # fmt: skip
+@click.option("--cpu", is_flag=True, help="Train on the processor: right for small bases, far too slow for 7B.")
+@click.option("--plan", "plan_only", is_flag=True, help="Check everything, say what it would take, and end.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
+@click.pass_obj
+def train(
+    place: Place,
+    corpus_name: str,
+    name: str | None,
+    base_name: str | None,
+    resume: bool,
+    earlier: str | None,
+    from_scratch: bool,
+    size: str,
+    cpu: bool,
+    plan_only: bool,
+    as_json: bool,
+) -> None:
+    """Train a LoRA adapter on the corpus CORPUS (made by `sususbot build`).
+
+    Ctrl-C saves and ends after the step at hand; --resume goes on. The best adapter so far is always in
+    runs/NAME/adapter. Many cards:  torchrun --nproc-per-node 2 -m sususbot train
+    """
+    from sususbot.artifacts import CORPORA, RUNS
+    from sususbot.cli.build import load_settings
+    from sususbot.corpus.manifest import load
+    from sususbot.errors import MissingExtra
+
+    for given in (corpus_name, name, earlier):
+        if given is not None and (Path(given).name != given or given.startswith(".")):
+            raise click.UsageError(f"a name of a folder is wanted, not a path: {given}")
+    if earlier is not None and (resume or from_scratch):
+        raise click.UsageError("--continue begins a new run: it goes neither with --resume nor with --from-scratch")
+    settings = load_settings(place)
+    corpus = load(place.data / CORPORA / corpus_name)
+    _check_permission(place, settings, corpus)
+    try:
+        from sususbot.training import jobs, layout
+    except ImportError as error:
+        raise MissingExtra("training", "train") from error
+    run = place.data / RUNS / (name or (f"{corpus_name}-base" if from_scratch else corpus_name))
+    speaks = layout.first_process()
+    with working("looking at base and card"):
+        if from_scratch:
+            plan = layout.plan_base(corpus, settings, size, cpu=cpu)
+        else:
+            _check_base(place, base_name or settings.base_model)
+            plan = layout.plan_adapter(corpus, settings, base_name or settings.base_model, cpu=cpu)
+    if speaks:
+        for line in plan.lines:
+            say(line)
+    if plan_only:
+        if as_json:
+            print_json(plan.as_json())
+        return
+    with _stoppable() as stop, bar(f"training {run.name}", quiet=as_json or not speaks) as progress:
+        how = jobs.How(
+            plan.recipe, plan.hardware, resume, settings.checkpoint_minutes, _shown(progress, quiet=not speaks), stop,
+            plan.watch,
+        )  # fmt: skip
+        outcome = _train(corpus, run, plan, how, size, place.data / RUNS / earlier if earlier else None)
+    if speaks:
+        _report(run, outcome, from_scratch=from_scratch, as_json=as_json)
+
+
+def _train(corpus: "Corpus", run: Path, plan: Any, how: "How", size: str, earlier: Path | None) -> "Outcome":
+    from sususbot.training import jobs
+
+    if plan.base is None:
+        texts, kept_apart = jobs.corpus_texts(corpus)
+        facts = {"name": corpus.manifest["name"], "files": corpus.manifest["files"]}
+        return jobs.train_base(texts, kept_apart, run, how, size=size, authors=corpus.authors, corpus=facts)
+    before = jobs.earlier(earlier, plan.base, plan.recipe) if earlier is not None else None
+    return jobs.train_adapter(corpus, plan.base, run, how, before=before)
+
+
+def _check_permission(place: Place, settings: "Settings", corpus: "Corpus") -> None:
+    """Rule 21, and whether everybody in the corpus still agrees; nothing is trained otherwise."""
+    from sususbot.cli.build import open_archive
+    from sususbot.training import permission
+
+    permission.check(corpus.origins, confirmed=settings.training_permission_confirmed)
+    with open_archive(place) as archive:
+        permission.check_authors(corpus.authors, archive.consents)
+
+
+def _check_base(place: Place, name: str) -> None:
+    """A base made here learned from members, too."""
+    from sususbot.cli.build import open_archive
+    from sususbot.errors import AdapterStale
+    from sususbot.training import runs
+
+    run = runs.run_of(Path(name).expanduser(), place.data)
+    if run is None:
+        return
+    with open_archive(place) as archive:
+        complaint = runs.complaint(run, archive.consents)
+    if complaint is not None:
+        raise AdapterStale(complaint)
+
+
+@contextmanager
+def _stoppable() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C, and the end of a service, are wishes to stop; a second one stops at once."""
+    wished: list[int] = []
+
+    def wish(number: int, _frame: object) -> None:
+        if wished:
+            raise KeyboardInterrupt
+        wished.append(number)
+        say("stopping after this step; once more stops at once (then the last checkpoint counts)")
+
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
+    before = {name: signal.signal(getattr(signal, name), wish) for name in names}
+    try:
+        yield lambda: bool(wished)
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
+
+
+# -- what is said
+
+
+def _shown(progress: Bar, *, quiet: bool) -> "Callable[[Event], None]":
+    from sususbot.training.metrics import Measured, Note, StepDone
+
+    last: dict[str, float] = {}
+
+    def show(event: "Event") -> None:
+        if quiet:
+            return
+        if isinstance(event, StepDone):
+            progress.update(event.step, event.of, _line(event, last.get("bits")))
+        elif isinstance(event, Measured):
+            last["bits"] = event.bits_per_byte
+            best = ", the best so far" if event.best else ""
+            say(f"step {event.step:,}: {event.bits_per_byte:.4f} bits per byte on what was kept apart{best}")
+        elif isinstance(event, Note):
+            say(event.text)
+
+    return show
+
+
+def _line(event: Any, bits: float | None) -> str:
+    parts = [f"step {event.step:,} of {event.of:,}", f"loss {event.loss:.3f}"]
+    parts += [] if bits is None else [f"kept apart {bits:.3f}"]
+    parts += [f"{event.tokens_per_s:,.0f} tokens/s"]
+    used, total = event.machine.get("vram_used_mb"), event.machine.get("vram_total_mb")
+    parts += [] if used is None or total is None else [f"{used / 1000:.1f} of {total / 1000:.0f} GB"]
+    heat = event.machine.get("celsius")
+    parts += [] if heat is None else [f"{heat:.0f} °C"]
+    parts += [f"{event.skipped} skipped"] * bool(event.skipped)
+    return " · ".join([*parts, f"{duration(event.seconds_left)} left"])
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words as short as they are exact enough."""
+    if seconds >= _HOUR:
+        return f"{seconds / _HOUR:.1f} h"
+    return f"{seconds / _MINUTE:.0f} min" if seconds >= 2 * _MINUTE else f"{seconds:.0f} s"
+
+
+def _report(run: Path, outcome: "Outcome", *, from_scratch: bool, as_json: bool) -> None:
+    if as_json:
+        print_json({"run": str(run), **outcome._asdict()})
+    elif outcome.stopped:
+        click.echo(f"stopped after step {outcome.step:,}, all is saved; go on with the same command and  --resume")
+    else:
+        what = "base" if from_scratch else "adapter"
+        click.echo(f"{what} of step {outcome.best_step:,} in {run / ('model' if from_scratch else 'adapter')}")
+        if outcome.bits_per_byte is not None and outcome.bits_per_byte_before:
+            drop = 1 - outcome.bits_per_byte / outcome.bits_per_byte_before
+            click.echo(
+                f"kept apart: {outcome.bits_per_byte_before:.3f} bits per byte before, {outcome.bits_per_byte:.3f} "
+                f"now ({drop:.1%} less); the curve is in {run / 'learning_curve.png'}"
+            )
+        if outcome.skipped:
+            click.echo(f"{outcome.skipped} steps were skipped, as half precision overflowed in them")
+        say(f"next:  sususbot export {run.name}")
