@@ -21,6 +21,8 @@ from sususbot.errors import TrainingError
 
 SENTENCEPIECE: Final = "tokenizer.model"
 _SPACE: Final = "▁"
+# In bytes; SentencePiece would pass over what is longer than 4192 without a word.
+_LONGEST_LINE: Final = 1 << 20
 
 
 def learn(texts: Iterable[str], size: int) -> bytes:
@@ -41,6 +43,7 @@ def learn(texts: Iterable[str], size: int) -> bytes:
             normalization_rule_name="identity",
             remove_extra_whitespaces=False,
             character_coverage=0.9995,
+            max_sentence_length=_LONGEST_LINE,
             num_threads=1,
             minloglevel=2,
         )
