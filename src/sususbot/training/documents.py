@@ -8,7 +8,7 @@ where the conversation is over, ends with its end mark, so that a model learns t
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, islice
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ from sususbot.corpus.samples import Sample
 from sususbot.errors import BaseUnfit
 
 _AT_ONCE: Final = 256
+# A member who writes </s> says four letters and signs, not that a conversation is over.
+_AS_TEXT: Final[dict[str, Any]] = {"add_special_tokens": False, "split_special_tokens": True, "verbose": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def plain(texts: Iterable[str], tokenizer: PreTrainedTokenizerBase) -> list[Docu
     begin, end = tokenizer.bos_token_id, tokenizer.eos_token_id
     made = []
     for place, text in enumerate(texts):
-        ids = [*_mark(begin), *tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"], *_mark(end)]
+        ids = [*_mark(begin), *tokenizer(text, **_AS_TEXT)["input_ids"], *_mark(end)]
         weights = np.ones(len(ids), np.float32)
         weights[0] = 0.0
         made.append(Document(str(place), np.array(ids, np.int32), weights, float(len(text.encode())), 0))
@@ -77,7 +79,7 @@ def _documents(samples: Sequence[Sample], persona: str, tokenizer: PreTrainedTok
     texts = [text_of(sample, persona) for sample in samples]
     if not tokenizer.is_fast:
         raise BaseUnfit("the base's tokenizer cannot tell where its tokens are: use a base with a tokenizer.json")
-    encoded = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    encoded = tokenizer(texts, return_offsets_mapping=True, **_AS_TEXT)
     begin, end = tokenizer.bos_token_id, tokenizer.eos_token_id
     for sample, ids, offsets in zip(samples, encoded["input_ids"], encoded["offset_mapping"], strict=True):
         piece = sample.pieces(persona)
