@@ -6,7 +6,7 @@ What a run is stands in its manifest before the first step, the members whose wo
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -112,7 +112,8 @@ def train_base(
             from_scratch.begin(start, texts, size, how.recipe)
         processes.wait()
         base = find_base(str(start), download=False)
-        model = load_weights(base, how.hardware).requires_grad_(True)
+        # Whatever products are computed in: weights that learn are fp32.
+        model = load_weights(base, replace(how.hardware, precision="fp32")).requires_grad_(True)
         data, cut = [], 0
         for some in (texts, kept_apart):
             whole = plain(some, base.tokenizer)
