@@ -26,7 +26,9 @@ _HOUR: Final = 3600
 @click.command("train", epilog="Example:  sususbot train --name winter")
 @click.argument("corpus_name", metavar="[CORPUS]", default=_DEFAULT)
 @click.option("--name", help="The run's folder in runs/.  [default: the corpus's name]")
-@click.option("--base", "base_name", help="The base that learns: hub name or folder.  [default: BASE_MODEL]")
+@click.option(
+    "--base", "base_name", help="The base: hub name, folder, or a run of --from-scratch.  [default: BASE_MODEL]"
+)
 @click.option("--resume", is_flag=True, help="Go on from the run's last checkpoint.")
 @click.option("--continue", "earlier", metavar="RUN", help="Let a finished run's adapter learn what came since.")
 @click.option("--from-scratch", is_flag=True, help="Make a small base and its tokenizer from the corpus alone.")
@@ -74,13 +76,14 @@ def train(
     except ImportError as error:
         raise MissingExtra("training", "train") from error
     run = place.data / RUNS / (name or (f"{corpus_name}-base" if from_scratch else corpus_name))
+    base_name = _base(place, base_name or settings.base_model)
     speaks = layout.first_process()
     with working("looking at base and card"):
         if from_scratch:
             plan = layout.plan_base(corpus, settings, size, cpu=cpu)
         else:
-            _check_base(place, base_name or settings.base_model)
-            plan = layout.plan_adapter(corpus, settings, base_name or settings.base_model, cpu=cpu)
+            _check_base(place, base_name)
+            plan = layout.plan_adapter(corpus, settings, base_name, cpu=cpu)
     if speaks:
         for line in plan.lines:
             say(line)
@@ -117,6 +120,15 @@ def _check_permission(place: Place, settings: "Settings", corpus: "Corpus") -> N
     permission.check(corpus.origins, confirmed=settings.training_permission_confirmed)
     with open_archive(place) as archive:
         permission.check_authors(corpus.authors, archive.consents)
+
+
+def _base(place: Place, name: str) -> str:
+    """The base of that name: one made here goes by its run's."""
+    from sususbot.artifacts import RUNS
+    from sususbot.training.run_folder import MODEL
+
+    made_here = place.data / RUNS / name / MODEL
+    return str(made_here) if Path(name).name == name and made_here.is_dir() else name
 
 
 def _check_base(place: Place, name: str) -> None:
@@ -169,8 +181,9 @@ def _shown(progress: Bar, *, quiet: bool) -> "Callable[[Event], None]":
             progress.update(event.step, event.of, _line(event, last.get("bits")))
         elif isinstance(event, Measured):
             last["bits"] = event.bits_per_byte
-            best = ", the best so far" if event.best else ""
-            say(f"step {event.step:,}: {event.bits_per_byte:.4f} bits per byte on what was kept apart{best}")
+            when = f"step {event.step:,}" if event.step else "before the first step"
+            best = ", the best so far" if event.best and event.step else ""
+            say(f"{when}: {event.bits_per_byte:.4f} bits per byte on what was kept apart{best}")
         elif isinstance(event, Note):
             say(event.text)
 

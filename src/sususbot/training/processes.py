@@ -5,6 +5,7 @@ out, gradients are added up. Nothing here knows what is trained.
 """
 
 import os
+import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
@@ -44,7 +45,10 @@ class Processes:
         """The module, whose gradients become the mean over all processes."""
         if self.count == 1:
             return module
-        wrapped: torch.nn.Module = self._accelerator.prepare_model(module)
+        with warnings.catch_warnings():
+            # accelerate names an argument of torch by its old name.
+            warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+            wrapped: torch.nn.Module = self._accelerator.prepare_model(module)
         return wrapped
 
     def alone(self, module: torch.nn.Module) -> AbstractContextManager[Any]:

@@ -21,6 +21,7 @@ from peft import PeftModel
 from sususbot import __version__
 from sususbot.artifacts import MANIFEST, flush, flush_folder, write_manifest
 from sususbot.errors import RunExists, RunMissing
+from sususbot.training import checkpoints
 
 FORMAT: Final = 1
 ADAPTER: Final = "adapter"
@@ -45,8 +46,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def begin(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Put down what a run is, before there is anything of it. Raises RunExists."""
-    if (folder / MANIFEST).exists():
+    """Put down what a run is, before there is anything of it. Raises RunExists where there is."""
+    if checkpoints.latest(folder) is not None:
         raise RunExists(
             f"there is a run {folder.name} already: go on with  --resume, or give the new one another name with --name"
         )
