@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from sususbot.artifacts import flush, flush_folder
 from sususbot.errors import RunMissing, TooLittleDisk
+from sususbot.training.disk import writing
 
 FOLDER: Final = "checkpoints"
 WEIGHTS: Final = "weights.safetensors"
@@ -58,24 +59,21 @@ def save(run: Path, step: int, weights: Mapping[str, torch.Tensor], state: Mappi
     folder = run / FOLDER
     final = folder / f"step-{step:06d}"
     aside = folder / f".{final.name}.new"
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     try:
+        with writing(f"the checkpoint of step {step}", folder):
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir(parents=True)
+            save_file(tensors, aside / WEIGHTS)
+            torch.save(dict(state), aside / STATE)
+            for name in (WEIGHTS, STATE):
+                flush(aside / name)
+            if final.exists():
+                _remove(final)
+            aside.replace(final)
+            flush_folder(folder)
+    except TooLittleDisk:
         shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, aside / WEIGHTS)
-        torch.save(dict(state), aside / STATE)
-        for name in (WEIGHTS, STATE):
-            flush(aside / name)
-        if final.exists():
-            _remove(final)
-        aside.replace(final)
-        flush_folder(folder)
-    except Exception as error:
-        shutil.rmtree(aside, ignore_errors=True)
-        if _is_full(error):
-            raise TooLittleDisk(
-                f"the checkpoint of step {step} could not be written to {folder} ({error}): free some space there, "
-                "then go on with  --resume; the checkpoint before it is whole"
-            ) from error
         raise
     _let_go(folder, step, best)
 
@@ -109,20 +107,14 @@ def _let_go(folder: Path, step: int, best: int | None) -> None:
 
 
 def _remove(checkpoint: Path) -> None:
-    # Renamed first, so that half of one is never taken for one.
-    shutil.rmtree(checkpoint.replace(checkpoint.with_name(f".{checkpoint.name}.old")), ignore_errors=True)
+    # Renamed first, so that half of one is never taken for one; what a kill left of such is in the way of the rename.
+    old = checkpoint.with_name(f".{checkpoint.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(checkpoint.replace(old), ignore_errors=True)
 
 
 def _broken(folder: Path, error: Exception) -> RunMissing:
     return RunMissing(
         f"the checkpoint {folder} is damaged ({type(error).__name__}): remove it, and  --resume  goes on from the one "
         "before"
-    )
-
-
-def _is_full(error: Exception) -> bool:
-    """safetensors and torch wrap what the system says in errors of their own."""
-    text = str(error).lower()
-    return isinstance(error, OSError) or any(
-        sign in text for sign in ("no space", "os error 28", "write failed", "file write", "enospc", "unexpected pos")
     )

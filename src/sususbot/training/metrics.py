@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final
 import orjson
 
 from sususbot.artifacts import flush, sync
+from sususbot.training.disk import writing
 
 FILE: Final = "metrics.jsonl"
 CURVE: Final = "learning_curve.png"
@@ -65,7 +66,7 @@ class Metrics:
         self._path = run / FILE
 
     def add(self, event: Event) -> None:
-        with self._path.open("ab") as file:
+        with writing("what a step gave", self._path.parent), self._path.open("ab") as file:
             file.write(orjson.dumps({"kind": event.kind, **asdict(event)}, option=orjson.OPT_APPEND_NEWLINE))
 
     def begin(self) -> None:
@@ -76,7 +77,7 @@ class Metrics:
         """Take back what was reported after this step: it will be done again."""
         kept = [row for row in rows(self._path.parent) if row["step"] <= step]
         aside = self._path.with_name(f".{FILE}.new")
-        with aside.open("wb") as file:
+        with writing("what the steps gave", self._path.parent), aside.open("wb") as file:
             file.writelines(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in kept)
             sync(file)
         aside.replace(self._path)
@@ -129,9 +130,10 @@ def draw_curve(run: Path) -> Path:
         lines = [*lines, *right.get_lines()]
     axes.legend(handles=lines, loc="upper right")
     aside = run / f".{CURVE}.new"
-    figure.savefig(aside, dpi=110, format="png")
-    pyplot.close(figure)
-    flush(aside)
+    with writing("the learning curve", run):
+        figure.savefig(aside, dpi=110, format="png")
+        pyplot.close(figure)
+        flush(aside)
     aside.replace(run / CURVE)
     return run / CURVE
 

@@ -28,6 +28,7 @@ from sususbot.errors import TooLittleMemory, TrainingDiverged
 from sususbot.training import checkpoints
 from sususbot.training.base import DTYPES, checkpointed
 from sususbot.training.batches import Batch, Steps, batch, micro_batches, pack
+from sususbot.training.disk import writing
 from sususbot.training.documents import Document
 from sususbot.training.hardware import is_out_of_memory
 from sususbot.training.loss import weighted_nats
@@ -425,7 +426,8 @@ class _Loop:
 
     def _publish(self) -> None:
         if self._processes.first:
-            self._learner.publish(self._run)
+            with writing("what was learned", self._run):
+                self._learner.publish(self._run)
         self._processes.wait()
 
     def _tell(self, event: StepDone | Measured | Note) -> None:
