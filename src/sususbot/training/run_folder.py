@@ -80,6 +80,9 @@ def publish_adapter(model: PeftModel, base_name: str, run: Path) -> None:
     aside = _aside(run / ADAPTER)
     for config in model.peft_config.values():
         config.base_model_name_or_path = base_name
+        if isinstance(targets := getattr(config, "target_modules", None), set):
+            # A set comes in another order each time; the same training gives the same files.
+            setattr(config, "target_modules", sorted(targets))  # noqa: B010
     # Not "auto": that asks the hub.
     model.save_pretrained(str(aside), save_embedding_layers=False)
     # A model card that nobody filled in.
