@@ -56,8 +56,8 @@ class Checkpoint:
 
 def save(run: Path, step: int, weights: Mapping[str, torch.Tensor], state: Mapping[str, Any], best: int | None) -> None:
     """Keep this, then let go of what is older, but for step `best`. Raises TooLittleDisk; what was there stays."""
-    folder = run / FOLDER
-    final = folder / f"step-{step:06d}"
+    final = _folder(run, step)
+    folder = final.parent
     aside = folder / f".{final.name}.new"
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     try:
@@ -83,12 +83,20 @@ def latest(run: Path) -> Checkpoint | None:
     return max(_all(run / FOLDER), key=lambda one: one.step, default=None)
 
 
+def kept(run: Path, step: int) -> bool:
+    """Whether that of a step is there."""
+    return _folder(run, step).is_dir()
+
+
 def at(run: Path, step: int) -> Checkpoint:
     """That of one step. Raises RunMissing."""
-    folder = run / FOLDER / f"step-{step:06d}"
-    if not folder.is_dir():
-        raise RunMissing(f"the checkpoint of step {step} is gone from {folder.parent}: train anew")
-    return Checkpoint(folder)
+    if not kept(run, step):
+        raise RunMissing(f"the checkpoint of step {step} is gone from {run / FOLDER}: train anew")
+    return Checkpoint(_folder(run, step))
+
+
+def _folder(run: Path, step: int) -> Path:
+    return run / FOLDER / f"step-{step:06d}"
 
 
 def _all(folder: Path) -> Iterator[Checkpoint]:

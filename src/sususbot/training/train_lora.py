@@ -175,6 +175,7 @@ class _Loop:
         self._trainee = Trainee(learner.model, hardware)
         self._module = processes.together(self._trainee)
         self._metrics = Metrics(run)
+        self._saved: int | None = None
         self._at = _Progress(micro_tokens=hardware.batch_rows * recipe.pack_tokens, plain_layers=hardware.plain_layers)
         self._measure_after = {
             (sum(self._steps.per_epoch[:epoch]) + round(size * part / recipe.evals_per_epoch))
@@ -390,6 +391,9 @@ class _Loop:
         return sum(float(self._trainee(group.to(self._processes.device))) for group in groups)
 
     def _save(self) -> None:
+        if self._saved == self._at.step:
+            return
+        self._saved = self._at.step
         if self._processes.first:
             state = {
                 "progress": {name: getattr(self._at, name) for name in _Progress.__slots__},
@@ -409,7 +413,11 @@ class _Loop:
         if state["hardware"] != self._hardware.as_json():
             # Its owner wants it otherwise since; else what memory once was too small for is not tried again.
             progress |= {"micro_tokens": self._at.micro_tokens, "plain_layers": self._at.plain_layers}
+        if not checkpoints.kept(self._run, progress["best_step"]):
+            # Its owner took it away, as a damaged one: whatever is measured next is the best there is.
+            progress |= {"best_step": progress["step"], "best_bits": math.inf}
         self._at = replace(self._at, **progress)
+        self._saved = self._at.step
         if self._processes.first:
             self._metrics.rewind(self._at.step)
 
