@@ -160,8 +160,10 @@ def driver_fits(driver: str, cuda: str) -> bool:
 def on_processor(flops: float, rate: float) -> str:
     """How long a training would take at so many operations a second, in words."""
     hours = flops / rate / 3600
-    if hours < 1.5:
-        told = f"{max(1, round(hours * 60))} minutes"
+    if hours < 0.05:
+        told = "a few minutes"
+    elif hours < 1.5:
+        told = f"{round(hours * 60)} minutes"
     elif hours < 48:
         told = f"{round(hours)} hours"
     else:
@@ -175,10 +177,9 @@ def matmul_rate(device: torch.device, dtype: torch.dtype, seconds: float = 0.3) 
     left, right = (torch.randn(size, size, device=device, dtype=torch.float32).to(dtype) for _ in range(2))
 
     def once() -> float:
-        begun = time.perf_counter()
+        begun = now(device)
         torch.matmul(left, right)
-        synchronise(device)
-        return time.perf_counter() - begun
+        return now(device) - begun
 
     once()
     taken: list[float] = []
@@ -187,10 +188,11 @@ def matmul_rate(device: torch.device, dtype: torch.dtype, seconds: float = 0.3) 
     return 2 * size**3 / median(taken)
 
 
-def synchronise(device: torch.device) -> None:
-    """Wait until the device has done all that it was told."""
+def now(device: torch.device) -> float:
+    """Seconds, once the device has done all that it was told."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 def free_memory() -> int:
@@ -337,7 +339,7 @@ def _why_none(cards: Cards) -> str:
     which = f"the {cards.names[0]}" if cards.names else "a card"
     newest = 13 if cards.driver is None or driver_fits(cards.driver, "13") else 12
     if cards.usable:
-        return f"there are only {len(cards.usable)} cards for the processes that were started: start as many as cards"
+        return f"there are more processes than cards ({len(cards.usable)}): start one for each card"
     if cards.cuda is None:
         if cards.names:
             return f"torch {cards.torch} is built for processors only and leaves {which} alone: run  {_install(newest)}"

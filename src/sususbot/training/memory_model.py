@@ -23,7 +23,8 @@ from sususbot.training.shape import Shape
 _BLOCK: Final = 64
 _BLOCK_OF_SCALES: Final = 256
 _TABLES: Final = 4 * (16 + 256 + 1)
-# What CUDA and its libraries keep of a card; and what torch's allocator loses of what comes and goes, and of what stays.
+# What CUDA and its libraries keep of a card; what torch's allocator loses of what comes and goes, and of what stays.
+# Allowances, where all else is arithmetic.
 _CONTEXT: Final = 500_000_000
 _LOST_OF_MOVING: Final = 0.10
 _LOST_OF_STAYING: Final = 0.01
@@ -185,7 +186,7 @@ class _Reckoning:
             # The input that was saved is what its norm keeps.
             work -= self._h
         unpacked = self._shape.hidden * self._shape.intermediate * self._size if self._hardware.four_bit else 0
-        # Gradients by the adapter and by the base, for an input that is let go; then beside their sum, unpacked no more.
+        # Gradients by adapter and base, for an input that is let go; then beside their sum, with no matrix unpacked.
         if unpacked > self._f:
             return _Moment(work, unpacked, self._f + self._h)
         return _Moment(work, 0, 2 * self._f + self._h)
