@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 import torch
-from transformers import AutoConfig, MistralConfig, PreTrainedConfig
+from transformers import AutoConfig, PreTrainedConfig
 
 from sususbot.benchmarks.train_gpu import random_base
 from sususbot.training.base import attach_adapter, checkpointed
@@ -57,7 +57,6 @@ class Counted(NamedTuple):
 
 
 def counted(config: PreTrainedConfig, recipe: Recipe, laid_out: Hardware, lengths: tuple[int, ...]) -> Counted:
-    assert isinstance(config, MistralConfig)
     model = attach_adapter(random_base(config, laid_out), recipe, laid_out).train()
     checkpointed(model, laid_out.plain_layers)
     trainee = Trainee(model, laid_out)
@@ -112,6 +111,13 @@ def test_bytes_of_plain_weights_are_those_counted(precision: str, kept: int) -> 
 def test_dropout_and_rank_are_counted_too(kept: int) -> None:
     size = SIZES["small"]
     checked(size.config(), size.lengths, Hardware("cpu", "bf16", True, 1, kept), dropout=0.1, rank=64)
+
+
+@pytest.mark.parametrize("kept", [0, 4])
+@pytest.mark.parametrize("family", ["llama", "qwen3"])
+def test_other_families_take_what_their_norms_add(family: str, kept: int) -> None:
+    size = SIZES["small"]
+    checked(size.config(family), size.lengths, Hardware("cpu", "bf16", True, 1, kept))
 
 
 def test_the_shape_of_each_family_is_read_from_its_config() -> None:

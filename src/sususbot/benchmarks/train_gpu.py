@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from transformers import MistralConfig, MistralForCausalLM
+from transformers import AutoModelForCausalLM, MistralConfig, PreTrainedConfig
 
 from sususbot.benchmarks.report import Metrics, Result, machine
 from sususbot.errors import SususError, TooLittleMemory
@@ -129,10 +129,13 @@ def bench_train_gpu(options: Options) -> Result:
     )
 
 
-def random_base(config: MistralConfig, laid_out: Hardware) -> torch.nn.Module:
-    """A frozen model with random weights on its device; where in 4 bits, one matrix at a time is there in full."""
+def random_base(config: PreTrainedConfig, laid_out: Hardware) -> torch.nn.Module:
+    """A frozen model with random weights on its device; where in 4 bits, one matrix at a time is there in full.
+
+    For families without biases.
+    """
     device, dtype = torch.device(laid_out.device), DTYPES[laid_out.precision]
-    made_from: Any = MistralForCausalLM._from_config
+    made_from: Any = AutoModelForCausalLM.from_config
     with torch.device("meta"):
         model: Any = made_from(config, dtype=dtype, attn_implementation=attention.register())
     for name, module in list(model.named_modules()):
