@@ -4,6 +4,7 @@ So that demo and tests take the real way (pre-train, LoRA, GGUF, llama.cpp, a re
 comes out after a minute on two cores has read less than a million tokens: proof of the way, not a good bot.
 """
 
+import math
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import torch
+from safetensors import safe_open
 from transformers import MistralConfig, MistralForCausalLM, PreTrainedTokenizerBase
 from transformers.utils import logging
 
@@ -160,3 +162,9 @@ def new_base(folder: Path, config: MistralConfig, seed: int) -> MistralForCausal
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     model.save_pretrained(folder)
     return model
+
+
+def count_weights(folder: Path) -> int:
+    """How many weights a base has that was made here."""
+    with safe_open(folder / "model.safetensors", framework="pt") as file:
+        return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
