@@ -61,7 +61,7 @@ def furthest(these: dict[str, torch.Tensor], those: dict[str, torch.Tensor]) -> 
     """How far two sets of tensors are apart: of each, the length of the difference to its own length; the largest."""
     assert these.keys() == those.keys()
     assert these
-    return max(float((these[name] - that).norm() / that.norm()) for name, that in those.items())
+    return max(float((these[name] - that).norm()) / (float(that.norm()) or 1.0) for name, that in those.items())
 
 
 def document(length: int, seed: int = 0, name: str = "") -> Document:

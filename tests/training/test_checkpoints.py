@@ -24,11 +24,14 @@ def weights(step: int) -> dict[str, torch.Tensor]:
 
 
 def state(step: int) -> dict[str, object]:
-    return {"progress": {"step": step, "bits": None}, "optimizer": {"state": {0: {"mean": torch.full((SIZE,), float(-step))}}}}
+    return {
+        "progress": {"step": step, "bits": None},
+        "optimizer": {"state": {0: {"mean": torch.full((SIZE,), float(-step))}}},
+    }
 
 
-def save(run: Path, step: int, best: int | None = None) -> None:
-    checkpoints.save(run, step, weights(step), state(step), best)
+def save(run: Path, step: int, *keep: int) -> None:
+    checkpoints.save(run, step, weights(step), state(step), keep)
 
 
 def assert_holds(checkpoint: checkpoints.Checkpoint | None, step: int) -> None:
@@ -60,17 +63,24 @@ def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
 
 def test_the_last_two_and_the_best_are_kept(tmp_path: Path) -> None:
     for step in range(1, 9):
-        save(tmp_path, step, best=min(step, 3))
+        save(tmp_path, step, min(step, 3))
         assert_holds(checkpoints.latest(tmp_path), step)
         assert_holds(checkpoints.at(tmp_path, min(step, 3)), min(step, 3))
     assert names(tmp_path) == ["step-000003", "step-000007", "step-000008"]
-    save(tmp_path, 9, best=9)
+    save(tmp_path, 9, 9)
     assert names(tmp_path) == ["step-000008", "step-000009"]
+
+
+def test_later_ones_are_taken_back(tmp_path: Path) -> None:
+    for step in range(1, 6):
+        save(tmp_path, step, 1, 3)
+    checkpoints.take_back(tmp_path, 3, {1, 5})
+    assert names(tmp_path) == ["step-000001", "step-000003", "step-000005"]
 
 
 def test_a_step_can_be_saved_again(tmp_path: Path) -> None:
     save(tmp_path, 4)
-    checkpoints.save(tmp_path, 4, weights(5), state(4), None)
+    checkpoints.save(tmp_path, 4, weights(5), state(4), ())
     found = checkpoints.at(tmp_path, 4).weights()
     assert torch.equal(found["a"], weights(5)["a"])
     assert names(tmp_path) == ["step-000004"]
@@ -97,7 +107,7 @@ def save_on_and_on(run: Path) -> None:
     last = checkpoints.latest(run)
     for step in range(last.step + 1 if last is not None else 0, 100_000):
         for _ in range(2 if step % 10 == 5 else 1):
-            save(run, step, best=step // 10 * 10)
+            save(run, step, step // 10 * 10)
 
 
 def test_a_kill_during_a_save_leaves_the_last_good_one(tmp_path: Path) -> None:

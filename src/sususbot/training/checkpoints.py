@@ -8,7 +8,7 @@ What random numbers a step draws follows from its number (`train_lora`), so no g
 """
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +23,7 @@ from sususbot.training.disk import writing
 FOLDER: Final = "checkpoints"
 WEIGHTS: Final = "weights.safetensors"
 STATE: Final = "state.pt"
-# Older ones go; the best one stays besides.
+# Older ones go; the best one, and the last that is known to be good, stay besides.
 _KEPT: Final = 2
 
 
@@ -54,8 +54,10 @@ class Checkpoint:
         return state
 
 
-def save(run: Path, step: int, weights: Mapping[str, torch.Tensor], state: Mapping[str, Any], best: int | None) -> None:
-    """Keep this, then let go of what is older, but for step `best`. Raises TooLittleDisk; what was there stays."""
+def save(
+    run: Path, step: int, weights: Mapping[str, torch.Tensor], state: Mapping[str, Any], keep: Collection[int]
+) -> None:
+    """Keep this, then let go of what is older, but for the steps `keep`. Raises TooLittleDisk; what was there stays."""
     final = _folder(run, step)
     folder = final.parent
     aside = folder / f".{final.name}.new"
@@ -75,7 +77,7 @@ def save(run: Path, step: int, weights: Mapping[str, torch.Tensor], state: Mappi
     except TooLittleDisk:
         shutil.rmtree(aside, ignore_errors=True)
         raise
-    _let_go(folder, step, best)
+    _let_go(folder, step, keep)
 
 
 def latest(run: Path) -> Checkpoint | None:
@@ -99,14 +101,21 @@ def _folder(run: Path, step: int) -> Path:
     return run / FOLDER / f"step-{step:06d}"
 
 
+def take_back(run: Path, step: int, keep: Collection[int]) -> None:
+    """Remove those of later steps, but for the steps `keep`."""
+    for one in list(_all(run / FOLDER)):
+        if one.step > step and one.step not in keep:
+            _remove(one.folder)
+
+
 def _all(folder: Path) -> Iterator[Checkpoint]:
     return (Checkpoint(path) for path in folder.glob("step-*") if (path / STATE).is_file())
 
 
-def _let_go(folder: Path, step: int, best: int | None) -> None:
+def _let_go(folder: Path, step: int, keep: Collection[int]) -> None:
     # Those of later steps are of a run that was taken back to an earlier one.
     known = sorted((one for one in _all(folder)), key=lambda one: one.step)
-    kept = {one.step for one in [one for one in known if one.step <= step][-_KEPT:]} | {best}
+    kept = {one.step for one in [one for one in known if one.step <= step][-_KEPT:]} | set(keep)
     for one in known:
         if one.step not in kept:
             _remove(one.folder)

@@ -175,7 +175,9 @@ class _Loop:
         self._trainee = Trainee(learner.model, hardware)
         self._module = processes.together(self._trainee)
         self._metrics = Metrics(run)
+        # Steps of checkpoints: the last one, and the last one whose weights are known to give usable gradients.
         self._saved: int | None = None
+        self._good: int | None = None
         self._at = _Progress(micro_tokens=hardware.batch_rows * recipe.pack_tokens, plain_layers=hardware.plain_layers)
         self._measure_after = {
             (sum(self._steps.per_epoch[:epoch]) + round(size * part / recipe.evals_per_epoch))
@@ -262,10 +264,16 @@ class _Loop:
         if complaint is not None:
             self._tell(Note(at.step, complaint))
         if at.skipped_in_a_row >= _TOO_MANY_SKIPPED:
-            raise TrainingDiverged(
-                f"{at.skipped_in_a_row} steps in a row gave gradients that are no numbers: lower LEARNING_RATE (it is "
-                f"{self._recipe.learning_rate:g}) and go on from the last good checkpoint with  --resume"
-            )
+            raise self._diverged(f"{at.skipped_in_a_row} steps in a row gave gradients that are no numbers")
+
+    def _diverged(self, why: str) -> TrainingDiverged:
+        if self._good is not None and self._processes.first:
+            # Later ones hold the weights that give no numbers.
+            checkpoints.take_back(self._run, self._good, {self._at.best_step} if self._data.valid else ())
+        return TrainingDiverged(
+            f"{why}: lower LEARNING_RATE (it is {self._recipe.learning_rate:g}) and begin a new run, or go on from the "
+            "last good checkpoint with  --resume"
+        )
 
     def _gradients(self, bins: Sequence[tuple[int, ...]]) -> tuple[float, float]:
         """Leaves the step's gradients on the weights; gives the sum of weight × nats, and of the weights."""
@@ -311,6 +319,8 @@ class _Loop:
         norm = float(torch.nn.utils.clip_grad_norm_(self._weights.values(), self._recipe.max_grad_norm))
         if math.isfinite(norm):
             at.skipped_in_a_row = 0
+            # The weights that were saved last have given a gradient since.
+            self._good = self._saved
             if weight:
                 self._scaler.step(self._optimizer)
                 at.taken += 1
@@ -364,7 +374,6 @@ class _Loop:
 
     # -- now and then
 
-    @torch.no_grad()
     def _measure(self) -> None:
         """Bits per byte on what was kept apart; without that, the newest weights count as the best."""
         at = self._at
@@ -377,6 +386,13 @@ class _Loop:
         if better:
             at.best_bits, at.best_step = bits, at.step
         self._tell(Measured(at.step, bits, better))
+        if not math.isfinite(bits):
+            if not at.step:
+                raise TrainingDiverged(
+                    f"the base gives no numbers in {self._hardware.precision} before it has learned anything: set "
+                    "USE_FP16=false, or choose another BASE_MODEL"
+                )
+            raise self._diverged(f"after step {at.step} the loss of what was kept apart is no number")
 
     def bits_per_byte(self, documents: Sequence[Document]) -> float:
         """Weighted nats of the documents over their weighted bytes, in bits."""
@@ -385,6 +401,7 @@ class _Loop:
         learned = sum(document.learned_bytes for document in documents)
         return nats / math.log(2) / max(learned, 1e-9)
 
+    @torch.no_grad()
     def _try_nats(self, bins: Sequence[tuple[int, ...]], documents: Sequence[Document]) -> float:
         self._trainee.eval()
         groups = self._batches(bins, documents)
@@ -401,7 +418,8 @@ class _Loop:
                 "scaler": self._scaler.state_dict(),
                 "hardware": self._hardware.as_json(),
             }
-            checkpoints.save(self._run, self._at.step, self._weights, state, self._at.best_step)
+            keep = {step for step in (self._at.best_step, self._good) if step is not None}
+            checkpoints.save(self._run, self._at.step, self._weights, state, keep)
         self._processes.wait()
 
     def _go_on(self, checkpoint: checkpoints.Checkpoint) -> None:
