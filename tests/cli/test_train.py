@@ -52,7 +52,9 @@ def test_a_corpus_to_an_adapter(folder: Path) -> None:
     again = run_here("train", "--base", "base", "--cpu", folder=folder, **QUICK)
     assert "go on with  --resume, or give the new one another name with --name" in refusal(again.stderr)
     resumed = run_here("train", "--base", "base", "--cpu", "--resume", folder=folder, **QUICK)
-    assert "the run default is finished" in refusal(resumed.stderr)
+    assert resumed.returncode == 0
+    assert "the run default is finished already" in resumed.stderr
+    assert resumed.stdout == done.stdout
 
 
 def test_a_plan_says_everything_and_trains_nothing(folder: Path) -> None:

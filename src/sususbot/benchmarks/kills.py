@@ -1,8 +1,9 @@
 """Does a kill at any instant cost anything? Commands are killed (SIGKILL), run again, and the archives compared.
 
 Each killed command is started again, and perhaps killed again, until it comes to its end. Then every row of every table
-must be that of a run that nobody killed, but for the times at which something was looked at and the numbers of sources.
-A backfill is killed by its progress, after a chance number of pages; import and forget after a chance time.
+must be that of a run that nobody killed, but for the times at which something was looked at and the numbers of sources;
+of a training, every byte of its adapter.
+A backfill is killed by its progress, after a chance number of pages; the others after a chance time.
 """
 
 import asyncio
@@ -13,14 +14,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from sususbot.archive.archive import FILE_NAME, Archive
 from sususbot.archive.database import Database, Row
+from sususbot.artifacts import RUNS
 from sususbot.benchmarks.own_discord import HISTORY, Recipe, make_world
 from sususbot.benchmarks.report import Result
 from sususbot.standin.objects import Channel
@@ -31,10 +34,20 @@ from sususbot.standin.world import World
 
 Contents = dict[str, list[Row]]
 
-KILLS: Final = {"backfill": 80, "import": 70, "forget": 50}
+KILLS: Final = {"backfill": 80, "import": 70, "forget": 50, "train": 20}
 _PAGES: Final = 15
 _FILES: Final = 3
 _IMPORTED: Final = 20_000
+_LEARNED: Final = 1_500
+# Small steps and many checkpoints, so that most kills fall between two of them or into one.
+_QUICKLY: Final = {
+    "TRAINING_PERMISSION_CONFIRMED": "true",
+    "TOKENS_PER_STEP": "2048",
+    "PACK_TOKENS": "2048",
+    "LEARNING_RATE": "0.003",
+    "CHECKPOINT_MINUTES": "0.01",
+    "PATIENCE": "99",
+}
 # No more kills than this before one run is let through.
 _IN_A_ROW: Final = 8
 # When something was looked at or done, and the number of the source it came from.
@@ -63,6 +76,7 @@ def bench_kills(seed: int = 0) -> Result:
             "backfill": asyncio.run(kill_backfills(folder / "backfill", KILLS["backfill"], chance)),
             "import": kill_imports(folder / "import", KILLS["import"], chance),
             "forget": kill_forgets(folder / "forget", KILLS["forget"], chance),
+            "train": kill_trainings(folder / "train", KILLS["train"], chance),
         }
     return Result(
         "kills",
@@ -142,7 +156,7 @@ def kill_imports(folder: Path, kills: int, chance: random.Random, *, messages: i
     """Kill an import of several files, each archive a few times, and let it come to its end."""
     folder.mkdir(parents=True)
     files = [str(path) for path in write_exports(folder, messages)]
-    return _kill_again_and_again(folder, ["import", "--json", *files], kills, chance, lambda _place: None)
+    return _kill_again_and_again(folder, ["import", "--json", *files], kills, chance, lambda _place: None, contents)
 
 
 def kill_forgets(folder: Path, kills: int, chance: random.Random, *, messages: int = _IMPORTED) -> Tally:
@@ -154,38 +168,72 @@ def kill_forgets(folder: Path, kills: int, chance: random.Random, *, messages: i
         author = next(archive.history()).author.id
     command = ["forget", str(author), "--yes", "--json"]
     return _kill_again_and_again(
-        folder, command, kills, chance, lambda place: shutil.copytree(folder / "filled", place)
+        folder, command, kills, chance, lambda place: shutil.copytree(folder / "filled", place), contents
     )
 
 
+def kill_trainings(folder: Path, kills: int, chance: random.Random, *, messages: int = _LEARNED) -> Tally:
+    """Kill a training on the processor again and again; it writes checkpoints as often as it can."""
+    folder.mkdir(parents=True)
+    filled = folder / "filled"
+    _run(filled, ["import", "--json", *(str(path) for path in write_exports(folder, messages))])
+    _run(filled, ["build", "--json"])
+    from sususbot.training.run_folder import MODEL
+
+    begun_base = ["train", "--from-scratch", "--size", "tiny", "--cpu", "--name", "base", "--json"]
+    _run(filled, begun_base, settings=_QUICKLY)
+    # One base for all, by its path: an adapter names the base it is for.
+    command = ["train", "--base", str(filled / RUNS / "base" / MODEL), "--cpu", "--resume", "--json"]
+    return _kill_again_and_again(
+        folder, command, kills, chance, lambda place: shutil.copytree(filled, place), _adapter, _QUICKLY
+    )
+
+
+def _adapter(folder: Path) -> dict[str, bytes]:
+    """Every file of the adapter that a training left."""
+    return {path.name: path.read_bytes() for path in (folder / RUNS / "default" / "adapter").iterdir()}
+
+
 def _kill_again_and_again(
-    folder: Path, command: Sequence[str], kills: int, chance: random.Random, prepare: Callable[[Path], object]
+    folder: Path,
+    command: Sequence[str],
+    kills: int,
+    chance: random.Random,
+    prepare: Callable[[Path], object],
+    state: Callable[[Path], object],
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Tally:
     prepare(folder / "clean")
     begun = time.monotonic()
-    _run(folder / "clean", command)
+    _run(folder / "clean", command, settings=settings)
     seconds = time.monotonic() - begun
-    clean, killed, archives, differences = contents(folder / "clean"), 0, 0, 0
+    clean, killed, archives, differences = state(folder / "clean"), 0, 0, 0
     while killed < kills:
         place = folder / str(archives)
         prepare(place)
         for _ in range(min(_IN_A_ROW, kills - killed)):
-            if not _run(place, command, kill_after=chance.uniform(0.2, 1.1) * seconds):
+            if not _run(place, command, kill_after=chance.uniform(0.2, 1.1) * seconds, settings=settings):
                 break
             killed += 1
         else:
-            _run(place, command)
+            _run(place, command, settings=settings)
         archives += 1
-        differences += contents(place) != clean
+        differences += state(place) != clean
         shutil.rmtree(place)
     return Tally(killed, archives, differences)
 
 
-def _run(folder: Path, command: Sequence[str], *, kill_after: float | None = None) -> bool:
+def _run(
+    folder: Path,
+    command: Sequence[str],
+    *,
+    kill_after: float | None = None,
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> bool:
     """Whether the command was killed before it came to its end. Raises RuntimeError when it failed by itself."""
     process = subprocess.Popen(
         [sys.executable, "-m", "sususbot", "--data", str(folder), *command],
-        env=_environment(), cwd=folder.parent, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        env=_environment(**settings), cwd=folder.parent, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )  # fmt: skip
     try:

@@ -29,7 +29,7 @@ _HOUR: Final = 3600
 @click.option(
     "--base", "base_name", help="The base: hub name, folder, or a run of --from-scratch.  [default: BASE_MODEL]"
 )
-@click.option("--resume", is_flag=True, help="Go on from the run's last checkpoint.")
+@click.option("--resume", is_flag=True, help="Go on from the run's last checkpoint; without one, begin.")
 @click.option("--continue", "earlier", metavar="RUN", help="Let a finished run's adapter learn what came since.")
 @click.option("--from-scratch", is_flag=True, help="Make a small base and its tokenizer from the corpus alone.")
 @click.option(
@@ -78,6 +78,10 @@ def train(
     run = place.data / RUNS / (name or (f"{corpus_name}-base" if from_scratch else corpus_name))
     base_name = _base(place, base_name or settings.base_model)
     speaks = layout.first_process()
+    if resume and (outcome := jobs.finished(run)) is not None:
+        say(f"the run {run.name} is finished already; to learn what came since:  --continue {run.name} --name NEW")
+        _report(run, outcome, from_scratch=from_scratch, as_json=as_json)
+        return
     with working("looking at base and card"):
         if from_scratch:
             plan = layout.plan_base(corpus, settings, size, cpu=cpu)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from sususbot.artifacts import MANIFEST
 from sususbot.corpus.manifest import Corpus
 from sususbot.corpus.samples import Sample
 from sususbot.errors import AdapterUnfit, CorpusChanged, CorpusEmpty, RunExists, SettingsError
@@ -131,6 +132,14 @@ def corpus_texts(corpus: Corpus) -> tuple[list[str], list[str]]:
     return train, [text_of(sample, corpus.persona) for sample in corpus.valid()]
 
 
+def finished(run: Path) -> Outcome | None:
+    """How a run ended that came to its end; None for any other."""
+    if not (run / MANIFEST).is_file():
+        return None
+    manifest = run_folder.read_manifest(run)
+    return Outcome(**manifest["outcome"]) if manifest["state"] == "finished" else None
+
+
 def earlier(folder: Path, base: Base, recipe: Recipe) -> Before:
     """The training to go on from: a run's folder. Raises RunMissing, and AdapterUnfit where it does not fit."""
     manifest = run_folder.read_manifest(folder)
@@ -169,7 +178,7 @@ class _begun:  # noqa: N801  (a context manager, used like a function)
         self._alone = run_folder.alone(self._run)
         self._alone.__enter__()
         try:
-            if self._resume:
+            if self._resume and (self._run / MANIFEST).is_file():
                 _check_same(run_folder.read_manifest(self._run), self._facts)
                 run_folder.note(self._run, state="training", hardware=self._hardware)
             else:
@@ -215,10 +224,6 @@ def _fitted(learner: Learner, data: Data, run: Path, how: How, processes: Proces
 def _check_same(manifest: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
     """Whether going on is the same training. Raises RunExists, CorpusChanged, AdapterUnfit, SettingsError."""
     name = manifest["name"]
-    if manifest["state"] == "finished":
-        raise RunExists(
-            f"the run {name} is finished: begin a new one with --name, or go on from it with  --continue {name}"
-        )
     if manifest["kind"] != facts["kind"]:
         raise RunExists(f"the run {name} is of the kind {manifest['kind']}: resume it as what it is, or choose --name")
     if manifest["corpus"] != facts["corpus"]:
