@@ -200,6 +200,41 @@ def test_dropout_follows_from_seed_and_step(base: Path, tmp_path: Path) -> None:
     assert furthest(step_gradients(seeded, 0, 128)[1], first) > 0.01
 
 
+@pytest.mark.parametrize("hardware", [CPU, Hardware(precision="fp16")])
+def test_long_gradients_are_cut_to_their_limit_and_short_ones_are_not(
+    base: Path, tmp_path: Path, hardware: Hardware
+) -> None:
+    """What AdamW has seen after one step, a tenth of it, has the length of the gradient; a scale is out of it again."""
+    some = Data(documents(40), [])
+    lengths = {}
+    for limit in (1e-3, 1e3):
+        run = tmp_path / str(limit)
+        told: list[Event] = []
+        recipe = replace(RECIPE, max_grad_norm=limit)
+        trained(run, base, recipe, hardware, some, report=told.append, stop=lambda: True)
+        (step,) = (event for event in told if isinstance(event, StepDone))
+        moments = checkpoints.at(run, 1).state()["optimizer"]["state"].values()
+        seen = 10 * math.sqrt(sum(float(each["exp_avg"].square().sum()) for each in moments))
+        assert seen == pytest.approx(min(limit, step.gradient_norm), rel=1e-3)
+        lengths[limit] = step.gradient_norm
+    assert 0.01 < lengths[1e3] < 100
+    assert lengths[1e-3] == pytest.approx(lengths[1e3])
+    one = learner(base)
+    _, exact = step_gradients(loop(one, some, tmp_path), 0, 128)
+    assert lengths[1e3] == pytest.approx(
+        math.sqrt(sum(float(slope.square().sum()) for slope in exact.values())), rel=0.02
+    )
+
+
+def test_nothing_is_dropped_when_measuring(base: Path, tmp_path: Path) -> None:
+    some = data()
+    dropping = replace(RECIPE, dropout=0.5)
+    plain, other = (loop(stirred(learner(base, recipe)), some, tmp_path, recipe) for recipe in (RECIPE, dropping))
+    for measured in (other, plain):
+        step_gradients(measured, 0, 128)
+    assert other.bits_per_byte(some.valid) == plain.bits_per_byte(some.valid)
+
+
 # -- what is told
 
 
