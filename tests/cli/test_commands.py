@@ -1,17 +1,14 @@
-"""The way of a newcomer: help, import, index, chat, demo; in a pipe, on a terminal, as JSON."""
+"""The way of a newcomer: help, import, index, chat; in a pipe, as JSON."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from sususbot.cli.demo import sample_exports
 from sususbot.cli.main import COMMANDS
-from tests.support.commands import environment, run
+from tests.support.commands import run
 
 
 def test_help_lists_the_commands_in_the_order_of_the_pipeline(tmp_path: Path) -> None:
@@ -89,48 +86,6 @@ def test_a_truncated_export_gives_what_is_whole_and_says_where_it_broke(tmp_path
     assert mended["new"] > 0
     assert mended["known"] > 0
     assert mended["archive_messages"] == len(json.loads(whole)["messages"])
-
-
-def test_the_demo_without_a_terminal_asks_three_questions_and_ends(tmp_path: Path) -> None:
-    done = run("demo", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    assert [line.split(": ")[0] for line in lines[::2]] == ["you"] * 3
-    assert all(line.startswith("sususbot: ") for line in lines[1::2])
-    again = run("demo", "--once", "who broke the printer?", folder=tmp_path)
-    assert "Percival" in again.stdout
-    assert "imported" not in again.stderr
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")
-def test_the_demo_on_a_terminal_talks_until_the_input_ends(tmp_path: Path) -> None:
-    import pty
-
-    run("demo", "--once", "hi", folder=tmp_path)
-    ours, its = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sususbot", "demo"],
-        cwd=tmp_path,
-        env=environment({"TERM": "dumb"}),
-        stdin=its,
-        stdout=its,
-        stderr=its,
-        close_fds=True,
-    )
-    os.close(its)
-    os.write(ours, b"who broke the printer?\n\x04")
-    shown = b""
-    try:
-        while chunk := os.read(ours, 4096):
-            shown += chunk
-            if b"sususbot: " in shown:
-                os.write(ours, b"\x04")
-    except OSError:
-        # Linux: the other side was closed.
-        pass
-    os.close(ours)
-    assert process.wait(60) == 0
-    assert b"sususbot: " in shown
 
 
 def test_a_console_that_is_not_utf_8_breaks_nothing(tmp_path: Path) -> None:
