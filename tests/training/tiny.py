@@ -4,6 +4,8 @@ The weights are larger than those a training begins with, so that what a model s
 """
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -94,15 +96,15 @@ def load(folder: Path) -> PreTrainedModel:
 
 def adapter(folder: Path, base: Path, *, seed: int = 1, strength: float = 0.15, **config: Any) -> Path:
     """A LoRA on all linear layers with random weights in both of its matrices. `config` goes to LoraConfig."""
-    adapted(load(base), seed=seed, strength=strength, **config).save_pretrained(str(folder))
+    adapted(load(base), seed=seed, strength=strength, **config).save_pretrained(
+        str(folder), save_embedding_layers=False
+    )
     return folder
 
 
 def adapted(model: PreTrainedModel, *, seed: int = 1, strength: float = 0.15, **config: Any) -> PeftModel:
     settings: dict[str, Any] = {"r": 8, "lora_alpha": 16, "target_modules": list(TARGETS), "task_type": "CAUSAL_LM"}
-    with warnings.catch_warnings():
-        # peft asks transformers whether it checkpoints by a name that is to go.
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+    with known_warnings():
         learned: PeftModel = get_peft_model(model, LoraConfig(**{**settings, **config}))
     random = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -110,3 +112,11 @@ def adapted(model: PreTrainedModel, *, seed: int = 1, strength: float = 0.15, **
             if "lora_" in name:
                 weight.copy_(torch.randn(weight.shape, generator=random) * strength)
     return learned.eval()
+
+
+@contextmanager
+def known_warnings() -> Iterator[None]:
+    """peft asks transformers whether it checkpoints by a name that is to go."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        yield

@@ -10,7 +10,7 @@ import gguf
 import numpy as np
 from numpy.typing import NDArray
 
-from sususbot.errors import AdapterUnfit, BaseNotFound
+from sususbot.errors import AdapterUnfit
 from sususbot.training.gguf_names import Layout, config_of, layout
 from sususbot.training.lora import Adapter, read_adapter
 from sususbot.training.weights import Exported, whole
@@ -19,15 +19,13 @@ KIND: Final = "lora"
 _HEADER_BYTES: Final = 1 << 17
 
 
-def adapter_to_gguf(folder: Path, out: Path, base: Path | None = None) -> Exported:
-    """`folder` is what peft saved. Without `base`, the adapter's own config says which it was trained on.
+def adapter_to_gguf(folder: Path, out: Path, base: str | Path | None = None) -> Exported:
+    """`folder` is what peft saved; `base` a folder or a name on the hub. Without one, the adapter says what it is for.
 
     Raises AdapterUnfit, BaseNotFound, BaseUnfit, ExportFailed.
     """
     adapter = read_adapter(folder)
-    if base is None and adapter.base is None:
-        raise BaseNotFound(f"the adapter in {folder} does not say what its base is: give its folder with --base")
-    to = layout(config_of(base if base is not None else str(adapter.base)))
+    to = layout(config_of(base if base is not None else adapter.named_base()))
     tensors = _tensors(adapter, to)
     with whole(out, _HEADER_BYTES + sum(tensor.nbytes for tensor in tensors.values())) as aside:
         writer = gguf.GGUFWriter(aside, to.arch)

@@ -28,7 +28,6 @@ Quant = Literal["F16", "Q8_0"]
 KIND: Final = "base"
 _QUANTS: Final = {"F16": gguf.GGMLQuantizationType.F16, "Q8_0": gguf.GGMLQuantizationType.Q8_0}
 _FILE_TYPES: Final = {"F16": gguf.LlamaFileType.MOSTLY_F16, "Q8_0": gguf.LlamaFileType.MOSTLY_Q8_0}
-_LINEAR: Final = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 # What other checkpoints also hold, and what is computed from the config.
 _DERIVED: Final = "rotary_emb.inv_freq"
 _BPE: Final = 2
@@ -77,33 +76,24 @@ def _check_config(folder: Path, config: PreTrainedConfig) -> None:
 
 def _tensors(folder: Path, to: Layout) -> dict[str, Stored]:
     """What goes into the file, by transformers' names; all that the family needs, and nothing unknown."""
+    found = stored(folder)
     tied = bool(to.config.tie_word_embeddings)
-    dropped = {"lm_head.weight"} if tied else set()
-    tensors = {name: tensor for name, tensor in stored(folder).items() if name not in dropped and _DERIVED not in name}
-    lacking = [name for name in _needed(to, tied=tied) if name not in tensors]
-    if lacking:
+    known = dict(to.tensors(tied=tied))
+    if lacking := [name for name, needed in known.items() if needed and name not in found]:
         raise BaseUnfit(f"the base in {folder} lacks {len(lacking)} tensors ({lacking[0]} …): fetch it again")
+    derived = {name for name in found if _DERIVED in name or (tied and name == "lm_head.weight")}
+    if strange := sorted(found.keys() - known.keys() - derived):
+        raise BaseUnfit(f"{strange[0]} in {folder} is not known of a {to.config.model_type}: use {CONVERTER}")
+    tensors = {name: found[name] for name in known if name in found}
     for name, tensor in tensors.items():
         if tensor.dtype not in FLOATS:
             raise BaseUnfit(f"{name} in {folder} is quantised ({tensor.dtype}): export the base that it was made of")
-        if to.name(name) is None:
-            raise BaseUnfit(f"{name} in {folder} is not known of a {to.config.model_type}: use {CONVERTER}")
         shape = _shape(name, to)
         if shape is not None and tensor.shape != shape:
             raise BaseUnfit(
                 f"{name} in {folder} is {tensor.shape} and not {shape}, as its config.json says: fetch both again"
             )
     return tensors
-
-
-def _needed(to: Layout, *, tied: bool) -> Iterator[str]:
-    yield from ("model.embed_tokens.weight", "model.norm.weight")
-    if not tied:
-        yield "lm_head.weight"
-    for layer in range(to.config.num_hidden_layers):
-        yield from (f"model.layers.{layer}.{norm}.weight" for norm in ("input_layernorm", "post_attention_layernorm"))
-        yield from (f"model.layers.{layer}.self_attn.{name}.weight" for name in _LINEAR[:4])
-        yield from (f"model.layers.{layer}.mlp.{name}.weight" for name in _LINEAR[4:])
 
 
 def _shape(name: str, to: Layout) -> tuple[int, ...] | None:
@@ -215,7 +205,9 @@ def _sentencepiece(folder: Path) -> Any:
     if trainer.model_type != _BPE or not trainer.byte_fallback:
         raise BaseUnfit(f"the vocabulary in {path} is of another kind than Llama's (BPE with bytes): use {CONVERTER}")
     if normalizer.precompiled_charsmap or normalizer.remove_extra_whitespaces:
-        raise BaseUnfit(f"the vocabulary in {path} changes texts before it cuts them, which llama.cpp would not")
+        raise BaseUnfit(
+            f"the vocabulary in {path} changes texts before it cuts them, which llama.cpp would not: use another base"
+        )
     return model
 
 

@@ -5,6 +5,7 @@ the families where llama.cpp kept its first way, the rows of q and k are put in 
 loads, and speaks nonsense.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -18,19 +19,27 @@ from sususbot.errors import BaseNotFound, BaseUnfit
 
 CONVERTER: Final = "convert_hf_to_gguf.py of llama.cpp"
 _SUFFIXES: Final = (".weight", ".bias")
+_ATTENTION: Final = tuple(f"self_attn.{name}_proj" for name in "qkvo")
+LINEAR: Final = (*_ATTENTION, "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
 
 
 class Family(NamedTuple):
+    """llama.cpp's name of it; whether rows of q and k are put in another order; which tensors a block has, or may have,
+    beside its matrices and the norms before them."""
+
     arch: gguf.MODEL_ARCH
-    reordered: bool
+    reordered: bool = False
+    more: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
 
 
+_LLAMA: Final = Family(gguf.MODEL_ARCH.LLAMA, reordered=True, optional=tuple(f"{name}.bias" for name in LINEAR))
 # By `model_type` in config.json.
 FAMILIES: Final = {
-    "llama": Family(gguf.MODEL_ARCH.LLAMA, reordered=True),
-    "mistral": Family(gguf.MODEL_ARCH.LLAMA, reordered=True),
-    "qwen2": Family(gguf.MODEL_ARCH.QWEN2, reordered=False),
-    "qwen3": Family(gguf.MODEL_ARCH.QWEN3, reordered=False),
+    "llama": _LLAMA,
+    "mistral": _LLAMA,
+    "qwen2": Family(gguf.MODEL_ARCH.QWEN2, more=tuple(f"{name}.bias" for name in _ATTENTION[:3])),
+    "qwen3": Family(gguf.MODEL_ARCH.QWEN3, more=("self_attn.q_norm.weight", "self_attn.k_norm.weight")),
 }
 
 
@@ -54,6 +63,17 @@ class Layout:
         """llama.cpp's name of a tensor (`…q_proj.weight`); None where the family has no such tensor."""
         found = self.names.get_name(tensor, try_suffixes=_SUFFIXES)
         return str(found) if found is not None else None
+
+    def tensors(self, *, tied: bool) -> Iterator[tuple[str, bool]]:
+        """Every tensor of such a base in llama.cpp's order, and whether it must be there."""
+        yield from (("model.embed_tokens.weight", True), ("model.norm.weight", True))
+        if not tied:
+            yield "lm_head.weight", True
+        norms = ("input_layernorm.weight", "post_attention_layernorm.weight")
+        needed = (*norms, *(f"{name}.weight" for name in LINEAR), *self.family.more)
+        for layer in range(self.config.num_hidden_layers):
+            yield from ((f"model.layers.{layer}.{name}", True) for name in needed)
+            yield from ((f"model.layers.{layer}.{name}", False) for name in self.family.optional)
 
     def shape(self, module: str) -> tuple[int, int] | None:
         """Rows and columns of a linear layer's matrix; None where the base has no such layer."""

@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from sususbot.errors import AdapterUnfit
+from sususbot.errors import AdapterUnfit, BaseNotFound
 
 CONFIG: Final = "adapter_config.json"
 WEIGHTS: Final = "adapter_model.safetensors"
@@ -66,6 +66,12 @@ class Adapter:
     base: str | None
     alpha: float
     pairs: Mapping[str, Pair]
+
+    def named_base(self) -> str:
+        """Raises BaseNotFound where the adapter does not say."""
+        if self.base is None:
+            raise BaseNotFound(f"the adapter in {self.folder} does not say what its base is: give it with --base")
+        return self.base
 
 
 def read_adapter(folder: Path) -> Adapter:

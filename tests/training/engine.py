@@ -1,0 +1,85 @@
+"""llama.cpp asked what a server does not tell a bot: the probability of every token, and how it cuts a text."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import numpy as np
+import xllamacpp
+from numpy.typing import NDArray
+
+KEY: Final = "the key of the tests"
+CONTEXT: Final = 512
+
+
+class Engine:
+    """A model that is loaded, with an adapter or without."""
+
+    def __init__(self, address: str) -> None:
+        self._client = httpx.Client(
+            base_url=address, headers={"Authorization": f"Bearer {KEY}"}, trust_env=False, timeout=60
+        )
+
+    def tokens(self, text: str, *, begin: bool = True) -> list[int]:
+        """As the bot's backend has a prompt cut."""
+        body = {"content": text, "add_special": begin, "parse_special": False}
+        tokens: list[int] = self._call("/tokenize", body)["tokens"]
+        return tokens
+
+    def text(self, tokens: Sequence[int]) -> str:
+        return str(self._call("/detokenize", {"tokens": list(tokens)})["content"])
+
+    def says(self, prompt: Sequence[int], count: int) -> list[int]:
+        """The likeliest tokens that follow, fewer where one of them ends the reply."""
+        body = {"prompt": list(prompt), "n_predict": count, "temperature": 0.0, "return_tokens": True}
+        tokens: list[int] = self._call("/completion", body)["tokens"]
+        return tokens
+
+    def chances(self, prompt: Sequence[int], vocabulary: int) -> NDArray[np.float64]:
+        """The log probability of every token to follow, before anything is sampled."""
+        # A step whose token is half a character is not told of, so that it is made to be another.
+        body = {"prompt": list(prompt), "n_predict": 1, "n_probs": vocabulary, "logit_bias": [[self._plain, 1e9]]}
+        (step,) = self._call("/completion", body)["completion_probabilities"]
+        logs = np.full(vocabulary, np.nan)
+        for token in step["top_logprobs"]:
+            logs[token["id"]] = token["logprob"]
+        return logs
+
+    def begin(self) -> None:
+        self._call("/completion", {"prompt": [1], "n_predict": 1})
+        self._plain = self.tokens("a", begin=False)[-1]
+
+    def _call(self, path: str, body: dict[str, Any]) -> Any:
+        answer = self._client.post(path, json=body)
+        answer.raise_for_status()
+        return answer.json()
+
+    def close(self) -> None:
+        self._client.close()
+
+
+@contextmanager
+def engine(model: Path, adapter: Path | None = None) -> Iterator[Engine]:
+    params = xllamacpp.CommonParams()
+    params.model.path = str(model)
+    if adapter is not None:
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
+    params.n_ctx = CONTEXT
+    # Two threads that meet after every tensor are a hundred times slower when something else wants a core.
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0
+    params.api_keys = [KEY]
+    params.ui = False
+    params.verbosity = 0
+    server = xllamacpp.Server(params)
+    asked = Engine(server.listening_address)
+    try:
+        # Its loop must have begun before it may end.
+        asked.begin()
+        yield asked
+    finally:
+        asked.close()
+        del server
