@@ -56,7 +56,7 @@ def mistral(tmp_path_factory: pytest.TempPathFactory) -> Folders:
 
 
 def reference(base: Path, adapter: Path | None) -> torch.nn.Module:
-    model: Any = tiny.load(base).float()
+    model = tiny.load(base).float()
     if adapter is not None:
         with tiny.known_warnings():
             model = PeftModel.from_pretrained(model, str(adapter))
@@ -126,7 +126,7 @@ def test_layers_with_biases(tmp_path: Path) -> None:
 
 
 def test_ranks_and_alphas_that_differ_by_layer(mistral: Folders, tmp_path: Path) -> None:
-    patterns = {
+    patterns: dict[str, Any] = {
         "rank_pattern": {"q_proj": 4, "layers.1.mlp.up_proj": 16},
         "alpha_pattern": {"q_proj": 3, "down_proj": 40},
     }

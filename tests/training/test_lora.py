@@ -46,7 +46,7 @@ def test_a_layers_change_is_what_peft_adds(adapter: Path, base: Path) -> None:
 
 
 def test_ranks_and_alphas_are_those_of_the_layer(base: Path, tmp_path: Path) -> None:
-    patterns = {
+    patterns: dict[str, Any] = {
         "rank_pattern": {"q_proj": 4, r"layers\.1\.mlp\.up_proj": 16, "^model.layers.0.mlp.up_proj": 2},
         "alpha_pattern": {"q_proj": 3, "down_proj": 40, "layers.1.self_attn.v_proj": 7},
     }

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import sentencepiece
@@ -91,7 +91,7 @@ def cutters(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp("base")
     model = tiny.vocabulary_model() if request.param == "learned here" else mistrals()
     pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
-    sizes = {"hidden_size": 32, "intermediate_size": 32, "head_dim": 8, "num_hidden_layers": 1}
+    sizes: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 32, "head_dim": 8, "num_hidden_layers": 1}
     tiny.base(folder, vocab_size=len(pieces), **sizes)
     vocabulary.write(model, folder)
     base_to_gguf(folder, folder / "model.gguf")

@@ -44,8 +44,7 @@ def base(
     """A model of the family as a folder: weights, config, tokenizer. `config` overrides any of its settings."""
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary.write(vocabulary_model(), folder)
-    model: Any = random_model(config_of(family, **config), seed)
-    model.to(dtype).save_pretrained(folder)
+    random_model(config_of(family, **config), seed).to(dtype).save_pretrained(folder)
     return folder
 
 
@@ -76,22 +75,20 @@ def pieces() -> int:
     return len(sentencepiece.SentencePieceProcessor(model_proto=vocabulary_model()))
 
 
-def random_model(config: PreTrainedConfig, seed: int = 0) -> PreTrainedModel:
+def random_model(config: PreTrainedConfig, seed: int = 0) -> Any:
     """Every weight drawn anew, norms and biases too, so that none can be left out unnoticed."""
-    model: PreTrainedModel = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    model: Any = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
     random = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, weight in model.named_parameters():
             centre = 1.0 if name.endswith("norm.weight") else 0.0
             weight.copy_(torch.randn(weight.shape, generator=random) * _STRENGTH + centre)
-    model.eval()  # type: ignore[no-untyped-call]
-    return model
+    return model.eval()
 
 
-def load(folder: Path) -> PreTrainedModel:
-    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(folder)
-    model.eval()  # type: ignore[no-untyped-call]
-    return model
+def load(folder: Path) -> Any:
+    model: Any = AutoModelForCausalLM.from_pretrained(folder)
+    return model.eval()
 
 
 def adapter(folder: Path, base: Path, *, seed: int = 1, strength: float = 0.15, **config: Any) -> Path:

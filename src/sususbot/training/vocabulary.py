@@ -116,4 +116,6 @@ def load(folder: Path) -> PreTrainedTokenizerFast:
     """The tokenizer of any base that has a SentencePiece model, cutting texts as llama.cpp will."""
     pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / SENTENCEPIECE))
     special = {f"{name}_token": piece for name, piece in _special(pieces).items()}
-    return PreTrainedTokenizerFast(tokenizer_object=_tokenizer(pieces), split_special_tokens=True, **special)
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=_tokenizer(pieces), split_special_tokens=True, **special
+    )
