@@ -347,6 +347,24 @@ def test_it_stops_when_it_gets_no_better_and_keeps_what_was_best(base: Path, tmp
     )
 
 
+def test_what_gets_better_again_is_given_patience_anew(base: Path, tmp_path: Path) -> None:
+    """Measured by turns with weights that are known to be better and worse."""
+    some = data()
+    (tmp_path / "run").mkdir()
+    _, good = trained(tmp_path / "good", base, some=some)
+    of = loop(learner(base), some, tmp_path / "run")
+    states = {"fresh": weights(of._learner), "good": weights(good)}
+    # The other way.
+    states["bad"] = {name: -weight if "lora_B" in name else weight for name, weight in states["good"].items()}
+    counts = []
+    for step, state in enumerate(("fresh", "bad", "bad", "good", "fresh", "good", "bad")):
+        of._at.step = step
+        of._load(states[state])
+        of._measure()
+        counts.append((of._at.since_best, of._at.best_step))
+    assert counts == [(0, 0), (1, 0), (2, 0), (0, 3), (1, 3), (2, 3), (3, 3)]
+
+
 def test_what_gets_no_better_at_all_publishes_what_it_began_with(base: Path, tmp_path: Path) -> None:
     recipe = replace(RECIPE, learning_rate=1e-9, epochs=9, patience=2, evals_per_epoch=2)
     outcome, _ = trained(tmp_path, base, recipe)
