@@ -46,14 +46,14 @@ def base_to_gguf(
     _check_config(folder, config)
     tensors = _tensors(folder, to)
     infos = {name: _info(tensor.shape, _QUANTS[kind]) for name, tensor in tensors.items()}
+    writer = gguf.GGUFWriter(None, to.arch)
+    _add_facts(writer, to, kind)
+    _add_vocabulary(writer, folder, config)
+    for name, (quant, shape, dtype, size) in infos.items():
+        writer.add_tensor_info(str(to.name(name)), shape, np.dtype(dtype), size, raw_dtype=quant)
     with whole(out, _HEADER_BYTES + sum(size for *_, size in infos.values())) as aside:
-        writer = gguf.GGUFWriter(aside, to.arch)
-        _add_facts(writer, to, kind)
-        _add_vocabulary(writer, folder, config)
-        for name, (quant, shape, dtype, size) in infos.items():
-            writer.add_tensor_info(str(to.name(name)), shape, np.dtype(dtype), size, raw_dtype=quant)
         try:
-            writer.write_header_to_file()
+            writer.write_header_to_file(aside)
             writer.write_kv_data_to_file()
             writer.write_ti_data_to_file()
             for done, (name, tensor) in enumerate(tensors.items(), 1):
@@ -195,7 +195,7 @@ def _sentencepiece(folder: Path) -> Any:
     model = sentencepiece_model_pb2.ModelProto()  # type: ignore[attr-defined]
     try:
         model.ParseFromString(path.read_bytes())
-    except FileNotFoundError as error:
+    except OSError as error:
         raise BaseUnfit(
             f"the base in {folder} has no SentencePiece vocabulary ({SENTENCEPIECE}): use {CONVERTER}"
         ) from error
@@ -233,5 +233,5 @@ def _json(path: Path) -> dict[str, Any]:
         return dict(orjson.loads(path.read_bytes()))
     except FileNotFoundError:
         return {}
-    except (ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise BaseUnfit(f"{path} cannot be read: fetch the base again") from error

@@ -5,7 +5,7 @@ One tensor is in memory at a time, so that a base of any size can be read on any
 
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -57,14 +57,13 @@ def read(name: str, tensor: Stored) -> torch.Tensor:
     return value
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[Any]:
+def opened(path: Path) -> AbstractContextManager[Any]:
     """A safetensors file. Raises BaseUnfit where it is none, or not whole."""
     try:
-        with safe_open(path, framework="pt") as file:
-            yield file
-    except (SafetensorError, FileNotFoundError) as error:
+        file: AbstractContextManager[Any] = safe_open(path, framework="pt")
+    except (SafetensorError, OSError) as error:
         raise BaseUnfit(f"{path} is missing or cut short: fetch the base again") from error
+    return file
 
 
 def _files(folder: Path) -> list[str]:
