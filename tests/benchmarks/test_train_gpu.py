@@ -11,7 +11,7 @@ SMALL = "--layers 2 --hidden 64 --ffn 192 --heads 4 --kv-heads 2 --vocab 300 --t
 
 
 def test_it_trains_both_ways_and_tells_what_it_measured(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*SMALL, "--cpu", "--json", "--precision", "fp16"]) == 0
+    assert main([*SMALL, "--cpu", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     ours, bare = told["metrics"], told["baseline"]
     assert told["name"] == "train_gpu"
