@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -38,12 +39,12 @@ KILLS: Final = {"backfill": 80, "import": 70, "forget": 50, "train": 20}
 _PAGES: Final = 15
 _FILES: Final = 3
 _IMPORTED: Final = 20_000
-_LEARNED: Final = 1_500
 # Small steps and many checkpoints, so that most kills fall between two of them or into one.
 _QUICKLY: Final = {
     "TRAINING_PERMISSION_CONFIRMED": "true",
-    "TOKENS_PER_STEP": "2048",
-    "PACK_TOKENS": "2048",
+    "TOKENS_PER_STEP": "1024",
+    "PACK_TOKENS": "1024",
+    "EPOCHS": "4",
     "LEARNING_RATE": "0.003",
     "CHECKPOINT_MINUTES": "0.01",
     "PATIENCE": "99",
@@ -172,11 +173,12 @@ def kill_forgets(folder: Path, kills: int, chance: random.Random, *, messages: i
     )
 
 
-def kill_trainings(folder: Path, kills: int, chance: random.Random, *, messages: int = _LEARNED) -> Tally:
-    """Kill a training on the processor again and again; it writes checkpoints as often as it can."""
+def kill_trainings(folder: Path, kills: int, chance: random.Random) -> Tally:
+    """Kill a training on the processor again and again: a tiny base that learns the sample community."""
     folder.mkdir(parents=True)
     filled = folder / "filled"
-    _run(filled, ["import", "--json", *(str(path) for path in write_exports(folder, messages))])
+    sample = Path(str(resources.files("sususbot") / "sample"))
+    _run(filled, ["import", "--json", *(str(path) for path in sample.glob("*.json") if path.name != "questions.json")])
     _run(filled, ["build", "--json"])
     from sususbot.training.run_folder import MODEL
 
