@@ -17,6 +17,8 @@ from sususbot.training.train_lora import Data, Learner, Outcome, Trainee, fit
 
 CPU: Final = Hardware()
 RECIPE: Final = Recipe(learning_rate=5e-3, epochs=2, pack_tokens=128, rows=2, rank=4, alpha=8)
+# Learned by heart: what was kept apart gets better at first, then worse and worse.
+BY_HEART: Final = replace(RECIPE, epochs=200, learning_rate=8e-2, evals_per_epoch=1, patience=3)
 # Of the tiny vocabulary, the pieces that documents are made of.
 _PIECES: Final = 300
 # A token has so many bytes: made up, but what bits per byte are counted by.
@@ -76,6 +78,11 @@ def document(length: int, seed: int = 0, name: str = "") -> Document:
 def documents(count: int, seed: int = 0, shortest: int = 8, longest: int = 100) -> list[Document]:
     lengths = np.random.default_rng(seed).integers(shortest, longest + 1, count)
     return [document(int(length), seed * 1000 + place, f"{seed}-{place}") for place, length in enumerate(lengths)]
+
+
+def little() -> Data:
+    """What is learned by heart soon."""
+    return Data(documents(12, 1), documents(6, 2))
 
 
 def data(train: int = 40, valid: int = 6) -> Data:

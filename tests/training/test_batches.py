@@ -39,6 +39,7 @@ def steps(count: int = 300, **recipe: Any) -> tuple[list[Document], Steps]:
 
 
 @given(LENGTHS, st.integers(60, 200))
+@settings(deadline=None)
 def test_bins_hold_everything_once_and_no_more_than_they_can(lengths: list[int], capacity: int) -> None:
     bins = pack(lengths, capacity)
     assert sorted(place for places in bins for place in places) == list(range(len(lengths)))
@@ -62,7 +63,7 @@ def fewest(lengths: list[int], capacity: int) -> int:
 
 
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=9))
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_best_fit_needs_few_bins_more_than_the_fewest(lengths: list[int]) -> None:
     assert len(pack(lengths, 20)) <= (11 * fewest(lengths, 20) + 6) // 9
 
@@ -139,6 +140,7 @@ def test_who_meets_whom_and_when_is_chance() -> None:
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=40), st.integers(40, 200), st.integers(1, 300))
+@settings(deadline=None)
 def test_micro_batches_keep_order_and_size(lengths: list[int], capacity: int, tokens: int) -> None:
     some = bare(lengths)
     bins = pack(lengths, capacity)
@@ -150,6 +152,7 @@ def test_micro_batches_keep_order_and_size(lengths: list[int], capacity: int, to
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=8))
+@settings(deadline=None)
 def test_a_row_has_each_document_as_it_is(lengths: list[int]) -> None:
     some = [document(length, seed) for seed, length in enumerate(lengths)]
     row = batch(some)

@@ -133,7 +133,7 @@ def learned(document: Document, by: Cut, weight: float) -> bytes:
 
 @pytest.mark.parametrize("name", CUTS)
 @given(one=SAMPLES)
-@settings(max_examples=120)
+@settings(max_examples=120, deadline=None)
 def test_the_tokens_of_a_weight_are_the_text_of_that_weight(name: str, one: Sample) -> None:
     by = cut(name)
     (document,) = documents([one], PERSONA, by.tokenizer)
@@ -159,7 +159,7 @@ def _without_marks(document: Document, by: Cut, one: Sample) -> Document:
 
 @pytest.mark.parametrize("name", CUTS)
 @given(one=SAMPLES)
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 def test_every_prompt_is_the_beginning_of_its_document(name: str, one: Sample) -> None:
     """What serving asks with is what training has read, token for token, up to each reply."""
     tokenizer = cut(name).tokenizer

@@ -14,9 +14,8 @@ from sususbot.errors import RunMissing
 from sususbot.training import checkpoints
 from sususbot.training.metrics import rows
 from sususbot.training.recipe import Hardware, Recipe
-from sususbot.training.train_lora import Data
 from tests.training import killable
-from tests.training.learning import CPU, RECIPE, data, documents, published, trained, weights
+from tests.training.learning import BY_HEART, CPU, RECIPE, data, little, published, trained, weights
 
 FP16 = Hardware(precision="fp16")
 QLORA = Hardware(four_bit=True, precision="fp16")
@@ -124,8 +123,7 @@ def test_nothing_to_resume_begins_and_nothing_is_told_twice(base: Path, tmp_path
 
 def test_patience_goes_on(base: Path, tmp_path: Path) -> None:
     """Stopped while it gets worse, it stops where it would have, with the best of before."""
-    some = Data(documents(12, 1), documents(6, 2))
-    recipe = replace(RECIPE, epochs=200, learning_rate=2e-2, evals_per_epoch=1, patience=3)
+    recipe, some = BY_HEART, little()
     whole, _ = trained(tmp_path / "whole", base, recipe, some=some)
     assert whole.best_step < whole.step
     per_epoch = (whole.step - whole.best_step) // 3
@@ -173,8 +171,7 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_goes_on(base: Path, tmp
 
 
 def test_a_best_one_that_was_taken_away_is_no_best(base: Path, tmp_path: Path) -> None:
-    some = Data(documents(12, 1), documents(6, 2))
-    recipe = replace(RECIPE, epochs=200, learning_rate=2e-2, evals_per_epoch=1, patience=2)
+    recipe, some = replace(BY_HEART, patience=2), little()
     outcome, _ = trained(tmp_path, base, recipe, some=some)
     assert outcome.best_step < outcome.step
     shutil.rmtree(checkpoints.at(tmp_path, outcome.best_step).folder)
@@ -185,7 +182,7 @@ def test_a_best_one_that_was_taken_away_is_no_best(base: Path, tmp_path: Path) -
 
 # -- kills
 
-KILLED = replace(DROPPING, epochs=3, rows=1)
+KILLED = replace(DROPPING, rows=1)
 
 
 def train_killably(run: Path, base: Path, hardware: Hardware) -> None:

@@ -26,6 +26,7 @@ from sususbot.training.recipe import Hardware, Recipe
 from sususbot.training.train_lora import Data, Learner, _Loop, fit
 from tests.training import tiny
 from tests.training.learning import (
+    BY_HEART,
     CPU,
     RECIPE,
     data,
@@ -35,6 +36,7 @@ from tests.training.learning import (
     gradients,
     grads,
     learner,
+    little,
     published,
     stirred,
     trained,
@@ -95,7 +97,7 @@ def ours(base: Path) -> Learner:
 @given(
     lengths=st.lists(st.integers(2, 128), min_size=2, max_size=12), seed=st.integers(0, 99), micro=st.integers(1, 300)
 )
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 def test_a_packed_step_has_the_gradients_of_its_documents_alone(
     ours: Learner, plain: Any, tmp_path_factory: pytest.TempPathFactory, lengths: list[int], seed: int, micro: int
 ) -> None:
@@ -325,14 +327,11 @@ def test_it_learns_and_the_best_weights_are_published(base: Path, tmp_path: Path
 
 
 def test_it_stops_when_it_gets_no_better_and_keeps_what_was_best(base: Path, tmp_path: Path) -> None:
-    """Learned by heart: what was kept apart gets better at first, then worse and worse."""
-    some = Data(documents(12, 1), documents(6, 2))
-    recipe = replace(RECIPE, epochs=200, learning_rate=2e-2, evals_per_epoch=1, patience=3)
-    outcome, one = trained(tmp_path, base, recipe, some=some)
+    outcome, one = trained(tmp_path, base, BY_HEART, some=little())
     found = measured(tmp_path)
     best = min(found, key=lambda each: each[1])
     assert not outcome.stopped
-    assert outcome.step < Steps(some.train, recipe).total
+    assert outcome.step < Steps(little().train, BY_HEART).total
     assert 0 < outcome.best_step < outcome.step
     assert (outcome.best_step, outcome.bits_per_byte) == best[:2]
     # The last three were no better, and no three in a row before.
