@@ -147,6 +147,14 @@ def test_hardware_set_anew_counts(base: Path, tmp_path: Path) -> None:
     assert (progress(tmp_path)["micro_tokens"], progress(tmp_path)["plain_layers"]) == (128, 0)
 
 
+@pytest.mark.parametrize(("before", "then"), [(CPU, FP16), (FP16, CPU)])
+def test_another_precision_goes_on_too(base: Path, tmp_path: Path, before: Hardware, then: Hardware) -> None:
+    trained(tmp_path, base, hardware=before, stop=after(2))
+    outcome, _ = trained(tmp_path, base, hardware=then, resume=True)
+    assert outcome.skipped == 0
+    assert [row["scale"] for row in rows(tmp_path) if row["kind"] == "step"][2] == (1.0 if then == CPU else 2.0**14)
+
+
 def progress(run: Path) -> dict[str, Any]:
     last = checkpoints.latest(run)
     assert last is not None

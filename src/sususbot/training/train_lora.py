@@ -15,6 +15,7 @@ learning rate on. Too many in a row end the run, with its last checkpoint whole.
 """
 
 import math
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -41,6 +42,8 @@ _TOO_MANY_SKIPPED: Final = 8
 # Smaller gains than this are noise, in bits per byte.
 _BETTER: Final = 1e-4
 _FIRST_SCALE: Final = 2.0**14
+# Of what torch says when memory runs out, what its owner can use.
+_ASKED: Final = re.compile(r"tried to allocate [\d.]+ \w+", re.IGNORECASE)
 
 # Tokens a second -> figures of the card, and a sentence where something is wrong with it.
 Machine = Callable[[float], tuple[Mapping[str, float | None], str | None]]
@@ -288,7 +291,8 @@ class _Loop:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                failed = str(error).splitlines()[0] if str(error) else type(error).__name__
+                asked = _ASKED.search(str(error))
+                failed = asked[0].lower() if asked is not None else type(error).__name__
             # Outside of `except`: an error on its way holds every tensor of the step.
             self._shrink(failed)
 
@@ -354,8 +358,8 @@ class _Loop:
             torch.cuda.empty_cache()
         if self._processes.count > 1:
             raise TooLittleMemory(
-                f"memory is too small for {at.micro_tokens} tokens at once ({reason}): set BATCH_SIZE or PACK_TOKENS "
-                "lower, then go on with  --resume"
+                f"memory is too small for {at.micro_tokens} tokens at once ({reason}): set BATCH_SIZE lower and go on "
+                "with  --resume, or PACK_TOKENS and begin a new run"
             )
         if at.plain_layers:
             at.plain_layers = 0
@@ -426,7 +430,9 @@ class _Loop:
         self._load(checkpoint.weights())
         state = checkpoint.state()
         self._optimizer.load_state_dict(state["optimizer"])
-        self._scaler.load_state_dict(state["scaler"])
+        # None where it was not trained in fp16 then.
+        if state["scaler"]:
+            self._scaler.load_state_dict(state["scaler"])
         progress = state["progress"]
         if state["hardware"] != self._hardware.as_json():
             # Its owner wants it otherwise since; else what memory once was too small for is not tried again.
