@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 
 # What `--export` is without files: enough to see that it runs, too little to mean anything.
 _SAMPLE: Final = "the sample community"
+_EMBEDDED: Final = 6000
 
 
 @click.command("bench", epilog="Example:  sususbot bench retrieval --export exports/*.json.gz")
 @click.argument(
-    "name", type=click.Choice(["import", "index", "retrieval", "reply", "backfill", "kills", "scale", "segmentation"])
+    "name",
+    type=click.Choice(["import", "index", "retrieval", "reply", "train", "backfill", "kills", "scale", "segmentation"]),
 )
 @click.argument("more_exports", nargs=-1, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option(
@@ -34,7 +36,8 @@ _SAMPLE: Final = "the sample community"
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="segmentation: annotated logs, JSON lines of {log, messages, links}.",
 )
-@click.option("--messages", default=6000, show_default=True, help="index: how many messages to embed.")
+@click.option("--messages", type=click.IntRange(1), help="index, train: how many messages.  [index: 6000; train: all]")
+@click.option("--no-trl", is_flag=True, help="train: without TRL beside it, which installs its own environment.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def bench(
@@ -43,7 +46,8 @@ def bench(
     exports: tuple[Path, ...],
     more_exports: tuple[Path, ...],
     irc: tuple[Path, ...],
-    messages: int,
+    messages: int | None,
+    no_trl: bool,
     as_json: bool,
 ) -> None:
     """Measure one thing, with its bare minimum beside it in the same run.
@@ -53,6 +57,7 @@ def bench(
     index         archive to vectors
     retrieval     a question to its memories
     reply         a mention to its reply, without the model
+    train         corpus to adapter, unpacked and TRL beside it (some 20 minutes)
     backfill      history through the API, beside what its limits allow (some 9 minutes)
     kills         commands killed at any instant, 200 times (some 6 minutes)
     scale         import, analyze and build of a million messages
@@ -61,29 +66,29 @@ def bench(
     if name == "segmentation" and not irc:
         raise click.UsageError("segmentation needs --irc FILE: annotated logs")
     files = list(irc) if name == "segmentation" else [*exports, *more_exports] or _sample()
-    result = _RUNS[name](place, files, messages)
+    result = _train(place, files, messages, trl=not no_trl) if name == "train" else _RUNS[name](place, files, messages)
     if as_json:
         print_json(result.as_json())
     else:
         click.echo("\n".join(result.as_lines()))
 
 
-def _import(_place: Place, files: list[Path], _messages: int) -> "Result":
+def _import(_place: Place, files: list[Path], _messages: int | None) -> "Result":
     from sususbot.benchmarks.importing import bench_import
 
     with working("importing, again and again"):
         return bench_import(files)
 
 
-def _index(place: Place, files: list[Path], messages: int) -> "Result":
+def _index(place: Place, files: list[Path], messages: int | None) -> "Result":
     from sususbot.benchmarks.indexing import bench_index
     from sususbot.cli.build import load_settings
 
     with working("embedding, again and again"):
-        return bench_index(files, load_settings(place).embedding_model, messages)
+        return bench_index(files, load_settings(place).embedding_model, messages or _EMBEDDED)
 
 
-def _retrieval(place: Place, files: list[Path], _messages: int) -> "Result":
+def _retrieval(place: Place, files: list[Path], _messages: int | None) -> "Result":
     from sususbot.benchmarks.retrieval import bench_retrieval
     from sususbot.cli.build import load_settings, make_embedder
 
@@ -94,7 +99,7 @@ def _retrieval(place: Place, files: list[Path], _messages: int) -> "Result":
         )
 
 
-def _reply(place: Place, files: list[Path], _messages: int) -> "Result":
+def _reply(place: Place, files: list[Path], _messages: int | None) -> "Result":
     from sususbot.benchmarks.reply import bench_reply
     from sususbot.cli.build import load_settings, make_embedder
 
@@ -102,34 +107,44 @@ def _reply(place: Place, files: list[Path], _messages: int) -> "Result":
         return bench_reply(files, make_embedder(load_settings(place)), place.data / "bench", progress.messages)
 
 
-def _segmentation(_place: Place, files: list[Path], _messages: int) -> "Result":
+def _train(place: Place, files: list[Path], messages: int | None, *, trl: bool) -> "Result":
+    from sususbot.errors import MissingExtra
+
+    try:
+        from sususbot.benchmarks.training import bench_train
+    except ImportError as error:
+        raise MissingExtra("training", "train") from error
+    return bench_train(files, place.data / "bench", say, messages=messages, trl=trl)
+
+
+def _segmentation(_place: Place, files: list[Path], _messages: int | None) -> "Result":
     from sususbot.benchmarks.segmentation import bench_segmentation
 
     with working("linking messages"):
         return bench_segmentation(files)
 
 
-def _scale(_place: Place, files: list[Path], _messages: int) -> "Result":
+def _scale(_place: Place, files: list[Path], _messages: int | None) -> "Result":
     from sususbot.benchmarks.scale import STAGES, bench_scale
 
     return bench_scale(files, list(STAGES), say)
 
 
-def _backfill(_place: Place, _files: list[Path], _messages: int) -> "Result":
+def _backfill(_place: Place, _files: list[Path], _messages: int | None) -> "Result":
     from sususbot.benchmarks.backfill import bench_backfill
 
     with working("collecting, at Discord's pace"):
         return bench_backfill()
 
 
-def _kills(_place: Place, _files: list[Path], _messages: int) -> "Result":
+def _kills(_place: Place, _files: list[Path], _messages: int | None) -> "Result":
     from sususbot.benchmarks.kills import bench_kills
 
     with working("killing"):
         return bench_kills()
 
 
-_RUNS: Final[dict[str, Callable[[Place, list[Path], int], "Result"]]] = {
+_RUNS: Final[dict[str, Callable[[Place, list[Path], int | None], "Result"]]] = {
     "import": _import,
     "index": _index,
     "retrieval": _retrieval,

@@ -112,8 +112,10 @@ def build(
 
     Raises AdapterStale where the adapter learned from somebody it may not know any more, unless that is allowed.
     """
-    if settings.backend == "llamacpp" and settings.adapter_path is not None:
-        _check_adapter(settings.adapter_path, place, archive, allow_stale=allow_stale)
+    if settings.backend == "llamacpp":
+        # A base that was made here learned from members, too.
+        for path in filter(None, (settings.model_path, settings.adapter_path)):
+            _check_learned(path, place, archive, allow_stale=allow_stale)
     embedder = _embedder(settings, archive, live=live)
     long_term = LongTerm(archive, embedder, _index(settings, place, embedder), weights=_weights(settings))
     short_term = ShortTerm(archive, window=settings.short_term_window)
@@ -229,8 +231,8 @@ def _openai(settings: Settings) -> Backend:
     )
 
 
-def _check_adapter(adapter: Path, place: Place, archive: Archive, *, allow_stale: bool) -> None:
-    run = runs.run_of(adapter, place.data)
+def _check_learned(weights: Path, place: Place, archive: Archive, *, allow_stale: bool) -> None:
+    run = runs.run_of(weights, place.data)
     complaint = runs.complaint(run, archive.consents) if run is not None else None
     if complaint is None:
         return
