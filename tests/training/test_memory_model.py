@@ -41,11 +41,12 @@ class Size(NamedTuple):
         return config
 
 
-# Few words and much vocabulary, heads of their own keys, many short documents.
+# Few words; much vocabulary and heads of their own keys; many documents; fewer tokens than an unpacked matrix has rows.
 SIZES: Final = {
     "small": Size((256, 896, 4, 8, 2, 1024), (200, 200, 112)),
     "wide head": Size((384, 1024, 3, 6, 6, 4096), (768,)),
     "long row": Size((512, 1792, 4, 8, 2, 2048), (100,) * 15 + (36,)),
+    "short row": Size((768, 2560, 2, 12, 4, 512), (150, 106)),
 }
 
 
