@@ -15,6 +15,8 @@ from typing import Any, Final
 _FORKS: Final = "forkserver" in multiprocessing.get_all_start_methods()
 _LOADED: Final = ["sususbot.training.jobs", "bitsandbytes", "tests.training.learning"]
 _PATIENCE: Final = 120.0
+# Windows knows one signal for all.
+_KILLED: Final = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
 @cache
@@ -41,7 +43,7 @@ def run(work: Callable[..., object], *args: object, kill_after: float | None = N
         taken = time.monotonic() - begun
         process.kill()
         process.join()
-        if process.exitcode == -signal.SIGKILL and kill_after is not None:
+        if process.exitcode == -_KILLED and kill_after is not None:
             return None
         assert process.exitcode == 0, f"{work.__name__} ended with {process.exitcode}"
         return taken

@@ -79,6 +79,16 @@ def test_nothing_to_learn_costs_nothing_and_still_has_a_gradient() -> None:
     assert all(not slope.any() for slope in slopes(nats, (one.hidden, one.head.weight)))
 
 
+def test_where_nothing_is_learned_nothing_is_computed() -> None:
+    one = case(30)
+    with torch.no_grad():
+        one.hidden[one.weights == 0] = torch.nan
+    nats = weighted_nats(*one, 7)
+    (slope,) = slopes(nats, [one.hidden])
+    assert nats.isfinite()
+    assert (slope.abs().sum(1) > 0).tolist() == (one.weights > 0).tolist()
+
+
 def test_a_frozen_head_gets_no_gradient_and_no_gradients_cost_nothing() -> None:
     one = case(9)
     one.head.requires_grad_(False)
@@ -109,6 +119,11 @@ def test_in_half_precision_it_is_what_autocast_makes_of_the_whole(
     ):
         assert found.dtype == one.hidden.dtype
         assert (found.float() - expected).norm() < tolerance * expected.norm()
+
+
+def test_half_precision_is_left_before_the_softmax() -> None:
+    one = case(40, dtype=torch.float16)
+    torch.testing.assert_close(weighted_nats(*one, 16), full(one), rtol=1e-5, atol=0.0)
 
 
 def _head(one: Case) -> torch.nn.Linear:
