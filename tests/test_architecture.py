@@ -16,7 +16,7 @@ PACKAGE: Final = Path(__file__).parents[1] / "src" / "sususbot"
 
 # Low to high. What stands in one line never imports its neighbours.
 LAYERS: Final = (
-    ("messages", "errors"),
+    ("messages", "errors", "wording"),
     ("settings", "chat_format", "artifacts", "notice"),
     ("archive", "model", "standin"),
     ("sources", "corpus", "memory", "safety"),
@@ -46,8 +46,8 @@ FENCES: Final = {
     "matplotlib": ("analysis.charts", "training.metrics"),
     "jinja2": ("analysis.page",),
     "markupsafe": ("analysis.page",),
-    "phonenumbers": ("corpus.privacy",),
-    "stdnum": ("corpus.privacy",),
+    "phonenumbers": ("wording.privacy",),
+    "stdnum": ("wording.privacy",),
     "huggingface_hub": ("memory.embedding", "training.base"),
     "chromadb": ("memory.chroma_index",),
     "xllamacpp": ("model.llamacpp",),

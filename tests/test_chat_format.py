@@ -1,12 +1,15 @@
 """The prompt's format: one rendering to the letter, lines nobody can forge, and replies cut where another begins."""
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sususbot.chat_format import line, one_line, prompt, quoted_line, speaker, spoken
+from sususbot.chat_format import RUN_BYTES, Names, line, one_line, prompt, quoted_line, runs, speaker, spoken
 from sususbot.messages import Turn
 
 MARCH = 1_709_424_000_000  # 3 Mar 2024
@@ -156,3 +159,99 @@ def test_what_is_spoken_never_begins_as_somebody_else(raw: str, own: str, others
     said = spoken(raw, own, others)
     for name in (own, *others):
         assert not re.search(rf"^\s*{re.escape(speaker(name))}: ", said)
+
+
+@dataclass(frozen=True)
+class Said:
+    """Something said, as joining it needs it."""
+
+    text: str
+    author_id: int = 1
+    at: int = 0
+    marked: bool = False
+    reply_to: int | None = None
+
+
+def texts(joined: Iterable[list[Said]]) -> list[list[str]]:
+    return [[one.text for one in run] for run in joined]
+
+
+def test_what_is_said_in_one_go_is_one_line() -> None:
+    said = [Said("so", at=0), Said("listen", at=1000), Said("what", 2, 1500), Said("this", at=2000)]
+    assert texts(runs(said)) == [["so", "listen"], ["what"], ["this"]]
+    assert texts(runs([])) == []
+
+
+@pytest.mark.parametrize(
+    ("later", "joined"),
+    [
+        (Said("b", at=300_000), True),
+        (Said("b", at=300_001), False),
+        (Said("b", 2), False),
+        (Said("b", marked=True), False),
+        (Said("b", reply_to=7), False),
+        (Said("b" * (RUN_BYTES - 6)), True),
+        (Said("b" * (RUN_BYTES - 5)), False),
+        # Four bytes a letter, and a newline is five.
+        (Said("🎉" * 79), False),
+        (Said("b\n" * 60), False),
+    ],
+)
+def test_what_ends_a_line(later: Said, joined: bool) -> None:
+    assert (len(list(runs([Said("a"), later]))) == 1) is joined
+
+
+def test_an_answer_to_a_certain_message_may_be_gone_on_from() -> None:
+    assert texts(runs([Said("a"), Said("b", reply_to=7), Said("c")])) == [["a"], ["b", "c"]]
+
+
+@given(
+    st.lists(st.builds(Said, NASTY, st.integers(1, 2), st.integers(0, 900_000), st.booleans()), max_size=20),
+    st.integers(1, 60),
+)
+def test_joining_loses_nothing_and_lines_are_short(said: list[Said], longest: int) -> None:
+    joined = list(runs(said, longest=longest))
+    assert [one for run in joined for one in run] == said
+    for run in joined:
+        assert len(run) == 1 or len(one_line("\n".join(one.text for one in run)).encode()) <= longest
+    # As long as possible: what comes next would not have fitted.
+    for run, (first, *_) in pairwise(joined):
+        one = first.author_id, first.marked
+        whole = one_line("\n".join(one.text for one in (*run, first)))
+        soon = first.at - run[-1].at <= 300_000
+        assert one != (run[-1].author_id, run[-1].marked) or not soon or len(whole.encode()) + 15 > longest
+
+
+def test_names_are_clean_and_never_two_alike() -> None:
+    accounts = {
+        1: ("Mia", "mia"),
+        2: ("mia", "mia_k"),
+        3: ("MIA", "mia"),
+        4: ("Susu", "susu"),
+        5: ("mia@example.com", ""),
+        6: ("", ""),
+    }
+    assert Names(accounts, "susu").of([2, 1, 3, 2, 4, 5, 6, 7, 9], own=9) == {
+        9: "susu",
+        2: "mia",
+        1: "Mia 2",
+        3: "MIA 3",
+        4: "Susu 2",
+        5: "[mail]",
+        6: "",
+        7: " 2",
+    }
+
+
+@given(st.dictionaries(st.integers(0, 9), st.tuples(NASTY, NASTY)), NASTY)
+def test_whoever_speaks_can_be_told_apart(accounts: dict[int, tuple[str, str]], own: str) -> None:
+    called = Names(accounts, own).of(range(10), own=3)
+    shown = [speaker(name).casefold() for name in called.values()]
+    assert len(set(shown)) == len(shown) == 10
+    assert called[3] == own
+
+
+def test_the_bot_is_mentioned_by_its_own_name() -> None:
+    names = Names({1: ("Mia", "mia.k"), 2: ("Tom", "tom")}, "susu")
+    assert names.with_own("@Mia @mia.k @Miab @Tom", 1) == "@susu @susu @Miab @Tom"
+    assert names.with_own("@Mia", 9) == "@Mia"

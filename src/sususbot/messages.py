@@ -97,9 +97,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One line of a conversation as a model is shown it.
+    """What one member said at once, before it is rendered for a model.
 
-    `own` marks the bot's own lines. `message_id` is None for a line that is on no server (terminal, tests).
+    `own` marks the bot's own words. `message_id` is None for what is on no server (terminal, tests). `account` is the
+    account's name, for where two speakers are called alike.
     """
 
     speaker: str
@@ -108,6 +109,8 @@ class Turn:
     own: bool = False
     message_id: int | None = None
     author_id: int | None = None
+    account: str = ""
+    reply_to: int | None = None
 
 
 def iso_ms(text: str) -> int:

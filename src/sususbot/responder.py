@@ -85,8 +85,7 @@ class Responder:
             turns = recent if recent is not None else self._recent(asked, channel_id)
             context, seconds = self._gather(asked, turns, audience)
             gathered.append((context, seconds))
-            speakers.update(turn.speaker for turn in context.turns if not turn.own)
-            speakers.update(message.author.display_name for hit in context.memories for message in hit.around)
+            speakers.update(context.speakers)
             return Request(context.prompt, context.turns, chat_format.STOP, self._sampling, audience, channel_id)
 
         def clean(raw: str) -> str:
@@ -110,5 +109,5 @@ class Responder:
         found = self._long_term.search(question, limit=self._memories, audience=audience, exclude=shown)
         begun = time.monotonic()
         names = {channel.id: channel.name for channel in self._archive.channels()}
-        context = self._context.build(asked, recent, found.hits, names)
+        context = self._context.build(asked, recent, found.hits, names, self._short_term.own_account)
         return context, {**found.seconds, "assemble": time.monotonic() - begun}

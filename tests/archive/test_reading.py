@@ -79,6 +79,11 @@ def test_messages_are_given_by_id_without_those_that_are_gone(chat: Archive) -> 
     assert chat.messages([]) == {}
 
 
+def test_an_account_is_known_by_its_id_once_it_wrote(chat: Archive) -> None:
+    assert chat.author(MIA.id) == MIA
+    assert chat.author(777) is None
+
+
 def test_standing_is_age_and_what_a_message_drew(archive: Archive) -> None:
     filled(
         archive,

@@ -65,6 +65,22 @@ def test_why_shows_memories_tokens_what_was_left_out_and_times(tmp_path: Path) -
     assert "run  sususbot index" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("settings", "shown"),
+    [
+        ({}, "you: is @someone at [link]?"),
+        ({"CLEAN_OFF": "links,mentions"}, "you: is <@1> at https://example.com?"),
+    ],
+)
+def test_a_prompt_is_written_by_the_rules_that_the_corpus_is_cleaned_by(
+    tmp_path: Path, settings: dict[str, str], shown: str
+) -> None:
+    run("import", *map(str, sample_exports()), folder=tmp_path)
+    done = run("chat", "--once", "is <@1> at https://example.com?", "--json", folder=tmp_path, **settings)
+    sections = {section["name"]: section["lines"] for section in json.loads(done.stdout)["sections"]}
+    assert sections["message"] == [shown]
+
+
 def test_a_conversation_through_a_pipe_never_repeats_itself(tmp_path: Path) -> None:
     run("import", *map(str, sample_exports()), folder=tmp_path)
     done = run("chat", folder=tmp_path, typed="who broke the printer?\n\nwho broke the printer?\n")

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sususbot.corpus import rewriting
 from sususbot.corpus.clean import ALL, ALWAYS, RULES, Cleaned, People, Verdict, clean, rules_without
 from sususbot.corpus.tally import Tally
 from sususbot.errors import SettingsError
 from sususbot.messages import Attachment, Message
+from sususbot.wording import rewriting
 from tests.corpus.talk import GARDEN, MIA, MINUTE, SECOND, SUSU, TOM, message, one_cleaned, talk
 
 FILE = Attachment(1, "cat.png", 9, "https://example.com/cat.png")

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sususbot import chat_format
-from sususbot.corpus.samples import Names, Play, Said, Sample, Shape, parts, prompted, sample
+from sususbot.chat_format import Names
+from sususbot.corpus.samples import Play, Said, Sample, Shape, parts, prompted, sample
 from sususbot.messages import Turn
 from tests.corpus.talk import MIA, MINUTE, NOON, SECOND, TOM
 
@@ -23,12 +24,12 @@ def said(*lines: tuple[int, str], every: int = 6 * MINUTE, tokens: int = 10) -> 
 
 
 def made(
-    lines: list[Said], play: Play, shape: Shape = SHAPE, *, names: Names = NAMES, cut: bool = False
+    lines: list[Said], play: Play, shape: Shape = SHAPE, *, names: Names[int] = NAMES, cut: bool = False
 ) -> list[Sample]:
     return [sample(part, play, names, shape) for part in parts(20, lines, shape, cut=cut)]
 
 
-def one(lines: list[Said], play: Play, *, names: Names = NAMES, cut: bool = False) -> Sample:
+def one(lines: list[Said], play: Play, *, names: Names[int] = NAMES, cut: bool = False) -> Sample:
     (only,) = made(lines, play, names=names, cut=cut)
     return only
 

@@ -27,7 +27,15 @@ MESSAGES = st.builds(
     content=st.just(""),
     rendered=TEXT,
 )
-TURNS = st.builds(Turn, NAME, TEXT, st.just(0), message_id=st.none() | st.integers(1, 30))
+TURNS = st.builds(
+    Turn,
+    NAME,
+    TEXT,
+    st.sampled_from([0, 100_000, 600_000]),
+    own=st.booleans(),
+    message_id=st.none() | st.integers(1, 30),
+    author_id=st.none() | st.integers(1, 3),
+)
 
 
 @st.composite

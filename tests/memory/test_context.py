@@ -1,13 +1,18 @@
 """The context: which lines make it into a prompt, in what order, and that all that does not is named."""
 
+from dataclasses import replace
+
 import pytest
 
 from sususbot.errors import SettingsError
 from sususbot.memory.context import Context, ContextBuilder, CountTokens, LeftOut
 from sususbot.memory.long_term import Hit, Parts
 from sususbot.messages import Author, Message, Turn
+from sususbot.wording.rules import Rewriting
 
 MARCH = 1_709_424_000_000  # 3 Mar 2024
+# Longer than what is one thing said.
+PAUSE = 600_000
 NAMES = {1: "general"}
 PERSONA = "A chat among friends."
 
@@ -16,12 +21,23 @@ def count_words(text: str) -> int:
     return len(text.split())
 
 
-def builder(tokens: int = 400, *, persona: str = PERSONA, count: CountTokens = count_words) -> ContextBuilder:
-    return ContextBuilder(persona=persona, own_name="susu", tokens=tokens, count_tokens=count)
+def builder(
+    tokens: int = 400,
+    *,
+    persona: str = PERSONA,
+    count: CountTokens = count_words,
+    rewriting: Rewriting | None = None,
+) -> ContextBuilder:
+    return ContextBuilder(persona=persona, own_name="susu", tokens=tokens, count_tokens=count, rewriting=rewriting)
 
 
 def turn(number: int, text: str = "hello you") -> Turn:
-    return Turn("mia", text, MARCH, message_id=number, author_id=11)
+    """Mia's; a pause lies between any two."""
+    return Turn("mia", text, MARCH + number * PAUSE, message_id=number, author_id=11)
+
+
+def soon_after(earlier: Turn, text: str) -> Turn:
+    return replace(earlier, text=text, at=earlier.at + 1000, message_id=(earlier.message_id or 0) + 1)
 
 
 def message(number: int, text: str) -> Message:
@@ -170,3 +186,88 @@ def test_a_persona_that_is_too_long_is_told_with_both_numbers() -> None:
 def test_too_few_tokens_for_any_message_are_told(tokens: int) -> None:
     with pytest.raises(SettingsError, match=r"only \d+ tokens are left for the message: raise CONTEXT_TOKENS|PERSONA"):
         builder(tokens, persona="")
+
+
+def test_what_a_member_says_in_one_go_is_one_line_and_may_end_in_the_question() -> None:
+    first, second = turn(1, "so"), turn(2, "who broke")
+    third = soon_after(second, "the\nprinter?")
+    context = builder().build(third, [first, second], [], NAMES)
+    assert context.prompt == "A chat among friends.\n\nmia: so\nmia: who broke ⏎ the ⏎ printer?\nsusu:"
+    assert context.turns == (first, second, third)
+    assert lines_of(context, "message") == ("mia: who broke ⏎ the ⏎ printer?",)
+    assert context.left_out == ()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        replace(soon_after(turn(2), "really?"), author_id=12, speaker="tom"),
+        replace(soon_after(turn(2), "really?"), reply_to=1),
+        replace(soon_after(turn(2), "really?"), at=turn(2).at + PAUSE),
+        soon_after(turn(2), "https://example.com really?"),
+        soon_after(turn(2), "really? " * 45),
+    ],
+    ids=["another speaks", "an answer to a certain message", "a pause", "a mark", "too long"],
+)
+def test_a_line_ends_where_it_ends_in_training(asked: Turn) -> None:
+    context = builder(1000).build(asked, [turn(2)], [], NAMES)
+    assert lines_of(context, "recent") == ("mia: hello you",)
+    assert len(lines_of(context, "message")) == 1
+
+
+def test_a_question_that_does_not_fit_beside_what_was_begun_stands_alone_and_loses_nothing() -> None:
+    before = turn(2, "words " * 5)
+    asked = soon_after(before, "other " * 5)
+    narrow = builder(300, persona="", count=lambda text: len(text.encode()))
+    context = narrow.build(asked, [before], [], NAMES)
+    assert lines_of(context, "message") == (f"mia: {asked.text.strip()}",)
+    assert lines_of(context, "recent") == (f"mia: {before.text.strip()}",)
+    assert context.left_out == ()
+
+
+def test_a_long_turn_is_shown_with_all_of_its_lines_or_none() -> None:
+    long = turn(1, "\n\n".join(f"{number} " + "word " * 150 for number in range(3)))
+    shown = builder(3000).build(turn(3), [long, turn(2)], [], NAMES)
+    assert [line[:6] for line in lines_of(shown, "recent")] == ["mia: 0", "mia: 1", "mia: 2", "mia: h"]
+    assert shown.turns == (long, turn(2), turn(3))
+    hidden = builder(900).build(turn(3), [long, turn(2)], [], NAMES)
+    assert lines_of(hidden, "recent") == ("mia: hello you",)
+    assert hidden.left_out[0].what == "1 older turns"
+
+
+def test_links_and_secrets_are_marks_wherever_they_stand_and_a_trace_keeps_the_words() -> None:
+    asked = turn(50, "is <:tea:456> at https://example.com?")
+    recent = [turn(40, "password: hunter22")]
+    context = builder().build(asked, recent, [hit(7, "mia@example.com wrote\n> you\nno")], NAMES)
+    assert lines_of(context, "recent") == ("mia: password: [password]",)
+    assert lines_of(context, "memories") == ("> 3 Mar 2024, #general, tom: [mail] wrote ⏎ [quote] ⏎ no",)
+    assert lines_of(context, "message") == ("mia: is :tea: at [link]?",)
+    assert context.turns == (*recent, asked)
+    assert context.memories[0].message.rendered.startswith("mia@example.com")
+    plain = builder(rewriting=Rewriting(frozenset())).build(asked, recent, [], NAMES)
+    assert "mia: is <:tea:456> at https://example.com?" in plain.prompt
+
+
+def test_a_name_that_stands_as_an_id_is_looked_up_each_time() -> None:
+    names = {12: "Tom"}
+    build = builder(rewriting=Rewriting(name_of=lambda id_: names.get(id_, "someone"))).build
+    assert "mia: @Tom and @someone" in build(turn(1, "<@12> and <@13>"), [], [], NAMES).prompt
+    del names[12]
+    assert "mia: @someone and @someone" in build(turn(1, "<@12> and <@13>"), [], [], NAMES).prompt
+
+
+def test_nobody_is_called_like_another_or_like_the_bot() -> None:
+    other_mia = replace(turn(2, "me too"), author_id=13, account="mia_k")
+    impostor = replace(turn(3, "I am the bot"), author_id=14, speaker="SUSU", account="")
+    own = replace(turn(4, "no, I am"), author_id=99, speaker="Susu Bot", account="susubot", own=True)
+    asked = turn(5, "@Susu Bot, @susubot and @susubots?")
+    context = builder().build(asked, [turn(1, "hi"), other_mia, impostor, own], [hit(7)], NAMES)
+    assert lines_of(context, "recent") == ("mia: hi", "mia_k: me too", "SUSU 2: I am the bot", "susu: no, I am")
+    assert lines_of(context, "message") == ("mia: @susu, @susu and @susubots?",)
+    assert context.speakers == {"mia", "mia_k", "SUSU 2", "tom"}
+    assert context.turns[-1] == asked
+
+
+def test_the_bot_is_known_by_its_account_before_it_said_anything() -> None:
+    context = builder().build(turn(1, "@Susu Bot?"), [], [], NAMES, Author(99, "susubot", "Susu Bot", is_bot=True))
+    assert context.prompt.endswith("\nmia: @susu?\nsusu:")

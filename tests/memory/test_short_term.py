@@ -26,8 +26,32 @@ def test_it_gives_the_last_turns_of_one_channel_oldest_first(archive: Archive, c
 def test_a_turn_says_who_spoke_what_when(archive: Archive, chat: Chat) -> None:
     message = chat.say(MIA, "hello\nyou")
     assert ShortTerm(archive, window=3).recent(1) == [
-        Turn("mia", "hello\nyou", message.created_at, own=False, message_id=message.id, author_id=MIA.id)
+        Turn(
+            "mia",
+            "hello\nyou",
+            message.created_at,
+            own=False,
+            message_id=message.id,
+            author_id=MIA.id,
+            account="mia",
+            reply_to=None,
+        )
     ]
+
+
+def test_a_turn_says_what_it_answers(archive: Archive, chat: Chat) -> None:
+    asked = chat.say(MIA, "tea?")
+    chat.say(TOM, "yes", reply_to=asked)
+    assert [turn.reply_to for turn in ShortTerm(archive, window=3).recent(1)] == [None, asked.id]
+
+
+def test_the_bots_account_is_known_once_it_said_something(archive: Archive, chat: Chat) -> None:
+    short_term = ShortTerm(archive, window=3)
+    assert short_term.own_account is None
+    short_term.own_id = ROBOT.id
+    assert short_term.own_account is None
+    chat.say(ROBOT, "six")
+    assert short_term.own_account == ROBOT
 
 
 def test_the_message_asked_and_all_after_it_can_be_left_out(archive: Archive, chat: Chat) -> None:

@@ -20,9 +20,9 @@ from sususbot.analysis.analysis import Answers, AuthorRow, Authors, Counted, Pai
 from sususbot.archive.consents import Consents, Permissions, Statement
 from sususbot.chat_format import one_line
 from sususbot.corpus.clean import People
-from sususbot.corpus.privacy import redact
-from sususbot.corpus.rewriting import without_quotes
 from sususbot.messages import Author, Channel, Message
+from sususbot.wording.privacy import redact
+from sususbot.wording.rewriting import without_quotes
 
 PAIRS: Final = 200
 MATRIX: Final = 12

@@ -196,6 +196,11 @@ class Archive:
         rows = self._database.rows("SELECT id, name, display_name, is_bot FROM authors ORDER BY id")
         return {row[0]: _author(row) for row in rows}
 
+    def author(self, author_id: int) -> Author | None:
+        """An account as it is called now; None where it wrote nothing."""
+        rows = self._database.rows("SELECT id, name, display_name, is_bot FROM authors WHERE id = ?", [author_id])
+        return _author(rows[0]) if rows else None
+
     def guild(self) -> Guild | None:
         """The guild most channels belong to, or None in an empty archive."""
         rows = self._database.rows(

@@ -8,13 +8,14 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Final
 
 import discord
 
 from sususbot.bot import incoming, policy, rendering
 from sususbot.errors import Busy
-from sususbot.messages import Turn
+from sususbot.memory.short_term import turn
 from sususbot.responder import Responder
 
 logger = logging.getLogger(__name__)
@@ -62,14 +63,7 @@ class Answering:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _answer(self, message: discord.Message, channel: Talk, own_id: int) -> None:
-        author = message.author
-        asked = Turn(
-            author.display_name,
-            incoming.question(message, own_id),
-            round(message.created_at.timestamp() * 1000),
-            message_id=message.id,
-            author_id=author.id,
-        )
+        asked = replace(turn(incoming.message_from(message)), text=incoming.question(message, own_id))
         try:
             async with self._shown_typing(channel):
                 reply = await self._responder.reply(asked, channel_id=channel.id, audience=policy.audience(channel))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -9,6 +10,7 @@ from sususbot import settings as settings_file
 from sususbot.archive.archive import Archive, now_ms
 from sususbot.cli.main import Place
 from sususbot.cli.output import say
+from sususbot.corpus.clean import rules_without
 from sususbot.errors import (
     AdapterStale,
     ArchiveEmpty,
@@ -34,6 +36,7 @@ from sususbot.model.recall import Recall
 from sususbot.responder import Responder
 from sususbot.settings import Settings
 from sususbot.training import runs
+from sususbot.wording.rules import Rewriting, someone
 
 DAY_MS: Final = 86_400_000
 # What tells a project or a home from a data folder.
@@ -241,8 +244,15 @@ def _check_learned(weights: Path, place: Place, archive: Archive, *, allow_stale
     say(f"used all the same: {complaint.split(':')[0]}")
 
 
+def _name_of(archive: Archive, author_id: int) -> str:
+    author = archive.author(author_id)
+    return author.display_name if author is not None else someone(author_id)
+
+
 def _context(settings: Settings, archive: Archive, backend: Backend) -> ContextBuilder:
     counting = SafeCount(backend)
+    # What a model is shown looks like what it learned: by the settings that a corpus is built by.
+    rewriting = Rewriting(rules_without(settings.clean_off), partial(_name_of, archive))
     tokens = min(settings.context_tokens, backend.context_tokens or settings.context_tokens)
     return ContextBuilder(
         persona=persona_text(settings, archive),
@@ -250,4 +260,6 @@ def _context(settings: Settings, archive: Archive, backend: Backend) -> ContextB
         tokens=tokens - settings.max_new_tokens,
         count_tokens=counting.count_tokens,
         count_ahead=counting.count_ahead,
+        rewriting=rewriting,
+        run_ms=settings.run_seconds * 1000,
     )

@@ -14,11 +14,12 @@ from typing import Any
 from sususbot import __version__
 from sususbot.archive.archive import Archive
 from sususbot.archive.long_pass import collector_at_rest
+from sususbot.chat_format import Names
 from sususbot.corpus import near, plan
 from sususbot.corpus.gather import ACROSS, REPEATED, Gathering, Progress, Stored
 from sususbot.corpus.manifest import FORMAT, TRAIN, VALID, Corpus, Writer
 from sususbot.corpus.recipe import Recipe
-from sususbot.corpus.samples import Names, Play, Shape, sample
+from sususbot.corpus.samples import Play, Shape, sample
 from sususbot.corpus.tally import Tally
 from sususbot.corpus.tokens import TokenCounter
 from sususbot.errors import CorpusEmpty, CorpusNotWritten, SettingsError

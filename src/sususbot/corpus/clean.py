@@ -4,20 +4,34 @@ A rule changes a text or drops a message, and `Cleaned` says which rules did. Wh
 that what stood around it never becomes neighbours unseen. It goes in one of two ways: it **vanishes** (a command, a
 join: the talk went on as if it were not there) or it **cuts** (a picture, a bare link: who did not see it does not
 understand what follows). Messages come in the order of their channel; one message is looked ahead, no more.
-Whose words may be learned is not decided here (`consent`).
+Whose words may be learned is not decided here (`consent`), and not what a rule makes of a text (`wording`).
 """
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import chain, pairwise
 from typing import Final
 
-from sususbot.corpus import privacy, rewriting
 from sususbot.errors import SettingsError
 from sususbot.messages import WRITTEN_TYPES, Message
+from sususbot.wording import rewriting
+from sususbot.wording.rules import (
+    CODE,
+    EMOJI,
+    EMOTES,
+    LINKS,
+    LONG,
+    MENTIONS,
+    PERSONAL,
+    QUOTES,
+    SECRETS,
+    ZALGO,
+    Rewriting,
+    someone,
+)
 
 
 class Verdict(StrEnum):
@@ -34,16 +48,6 @@ EMPTY: Final = "empty"
 ATTACHMENTS: Final = "attachments"
 COMMANDS: Final = "commands"
 DUPLICATES: Final = "duplicates"
-ZALGO: Final = "zalgo"
-CODE: Final = "code"
-QUOTES: Final = "quotes"
-MENTIONS: Final = "mentions"
-EMOJI: Final = "emoji"
-LINKS: Final = "links"
-SECRETS: Final = "secrets"
-PERSONAL: Final = "personal"
-EMOTES: Final = "emotes"
-LONG: Final = "long"
 
 # Every rule in the order they are asked, and what it does.
 RULES: Final[Mapping[str, str]] = {
@@ -118,27 +122,12 @@ class _Cleaner:
     def __init__(self, rules: Set[str], people: People) -> None:
         self._rules = rules
         self._unnamed = people.unnamed
+        named = {id_: name for id_, name in people.names.items() if id_ not in people.unnamed}
         # "@alex" without an id may be another Alex.
-        others = {name for id_, name in people.names.items() if id_ not in people.unnamed}
-        alone = {name for names in people.unnamed.values() for name in names if name} - others
+        alone = {name for names in people.unnamed.values() for name in names if name} - set(named.values())
         self._alone = rewriting.mentioning(alone) if alone else None
         self._repeats = _Repeats(0)
-        shown = {id_: "someone" if id_ in people.unnamed else name for id_, name in people.names.items()}
-        self._steps: tuple[tuple[str, Callable[[str], str]], ...] = tuple(
-            (rule, step)
-            for rule, step in (
-                (ZALGO, rewriting.without_zalgo),
-                (CODE, rewriting.without_code),
-                (QUOTES, rewriting.without_quotes),
-                (MENTIONS, lambda text: rewriting.with_names(text, shown)),
-                (EMOJI, rewriting.with_emoji_names),
-                (LINKS, rewriting.without_links),
-                (SECRETS, lambda text: privacy.redact(text, privacy.SECRETS).text),
-                (PERSONAL, lambda text: privacy.redact(text, privacy.PERSONAL).text),
-                (EMOTES, rewriting.without_emote_spam),
-            )
-            if rule in rules
-        )
+        self._rewriting = Rewriting(rules, lambda id_: named.get(id_) or someone(id_))
 
     def cleaned(self, message: Message, following: Message | None) -> Cleaned:
         if message.channel_id != self._repeats.channel_id:
@@ -167,24 +156,14 @@ class _Cleaner:
         return None
 
     def _rewritten(self, message: Message) -> Cleaned:
-        text = before = self._without_unnamed(message)
-        applied = []
-        for rule, step in self._steps:
-            text, known = step(text), text
-            # A step gives the same object back where it has nothing to do.
-            if text is not known and text != known:
-                applied.append(rule)
-        marked = text is not before and rewriting.has_mark(text)
-        if marked and rewriting.says_nothing(text):
-            return Cleaned(message, (), tuple(applied), Verdict.CUT)
-        text = text.strip()
-        if not text:
-            return Cleaned(message, (), tuple(applied), Verdict.VANISHED)
-        parts: tuple[str, ...] = (text,)
-        if LONG in self._rules and len(text) > rewriting.LONGEST:
-            parts = rewriting.split(text)
-            applied.append(LONG)
-        return Cleaned(message, parts, tuple(applied), Verdict.KEPT, marked)
+        left = self._rewriting.of(self._without_unnamed(message))
+        if left.marked and rewriting.says_nothing(left.text):
+            return Cleaned(message, (), left.rules, Verdict.CUT)
+        if not left.text:
+            return Cleaned(message, (), left.rules, Verdict.VANISHED)
+        parts = self._rewriting.parts(left.text)
+        applied = (*left.rules, LONG) if len(parts) > 1 else left.rules
+        return Cleaned(message, parts, applied, Verdict.KEPT, left.marked)
 
     def _without_unnamed(self, message: Message) -> str:
         """The text members read, without the names of those who are not to be learned of: no rule, but their right."""

@@ -139,7 +139,15 @@ class Gathering:
         tokens = iter(line_tokens(texts, self._counter.count))
         for conversation in conversations:
             said = [
-                Said((message.id,), message.author.id, message.created_at, part, next(tokens), line.marked)
+                Said(
+                    (message.id,),
+                    message.author.id,
+                    message.created_at,
+                    part,
+                    next(tokens),
+                    line.marked,
+                    message.reply_to,
+                )
                 for line in conversation.lines
                 for message in (line.message,)
                 for part in line.parts

@@ -14,12 +14,11 @@ from typing import Any, Final
 import orjson
 
 from sususbot import chat_format
-from sususbot.corpus import privacy, rewriting
+from sususbot.chat_format import Names
 from sususbot.messages import Turn
+from sususbot.wording import rewriting
 
 PLAYED: Final = 1.0
-# A run of one member's messages becomes one turn up to here: a reply is no longer (MAX_NEW_TOKENS).
-_RUN_TOKENS: Final = 96
 # What a later part of a conversation may repeat before its first line, and each part's least share when it is divided.
 _REPEATED: Final = 0.125
 _LEAST_PART: Final = 0.15
@@ -79,7 +78,10 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What one author said in one go: a message, a piece of one, or several joined. `marked`: not to be learned."""
+    """What one author said in one go: a message, a piece of one, or several joined.
+
+    `marked`: not to be learned. `reply_to`: the message that the first of it answers, where Discord says so.
+    """
 
     message_ids: tuple[int, ...]
     author_id: int
@@ -87,6 +89,7 @@ class Said:
     text: str
     tokens: int
     marked: bool = False
+    reply_to: int | None = None
 
     @property
     def cost(self) -> int:
@@ -114,44 +117,6 @@ class Play:
     scale: Mapping[int, float] = field(default_factory=dict)
 
 
-class Names:
-    """What speakers are called: as members read it, without personal data, and never two alike in one sample."""
-
-    def __init__(self, names: Mapping[int, tuple[str, str]], own_name: str) -> None:
-        """`names`: author -> (display name, account name)."""
-        self._names = names
-        self._own_name = own_name
-        self._clean: dict[int, str] = {}
-
-    def of(self, author_ids: Sequence[int], played: int) -> dict[int, str]:
-        """A name for each, in the order they speak; the played one has the bot's."""
-        given = {played: self._own_name}
-        taken = {chat_format.speaker(self._own_name).casefold()}
-        for id_ in author_ids:
-            if id_ not in given:
-                name = self._free(id_, taken)
-                taken.add(chat_format.speaker(name).casefold())
-                given[id_] = name
-        return given
-
-    def mentioned(self, author_id: int) -> tuple[str, ...]:
-        """How others write to somebody after an @."""
-        return tuple(dict.fromkeys(name for name in self._names.get(author_id, ()) if name))
-
-    def _free(self, author_id: int, taken: set[str]) -> str:
-        display, account = self._names.get(author_id, ("", ""))
-        if author_id not in self._clean:
-            self._clean[author_id] = privacy.redact(display).text
-        name = self._clean[author_id]
-        if chat_format.speaker(name).casefold() not in taken:
-            return name
-        number = 2
-        name = privacy.redact(account).text
-        while chat_format.speaker(name).casefold() in taken:
-            name, number = f"{self._clean[author_id][:24]} {number}", number + 1
-        return name
-
-
 @dataclass(frozen=True, slots=True)
 class Shape:
     """The settings that samples are made by."""
@@ -161,11 +126,16 @@ class Shape:
     run_ms: int
     persona_tokens: int = 0
 
+    @property
+    def room(self) -> int:
+        """Tokens for what is said."""
+        return self.sample_tokens - self.persona_tokens
+
 
 def parts(channel_id: int, said: Sequence[Said], shape: Shape, *, cut: bool = False) -> Iterator[Part]:
     """A conversation in parts that fit into a sample each. Every line is in the `lines` of exactly one."""
     lines = _joined(said, shape)
-    budget = shape.sample_tokens - shape.persona_tokens
+    budget = shape.room
     spans = _divided(lines, budget)
     for number, (start, end) in enumerate(spans):
         own = lines[start:end]
@@ -185,7 +155,7 @@ def prompted(part: Part) -> dict[int, tuple[int, int]]:
     return counts
 
 
-def sample(part: Part, play: Play, names: Names, shape: Shape) -> Sample:
+def sample(part: Part, play: Play, names: Names[int], shape: Shape) -> Sample:
     """The part, played."""
     whole = (*part.before, *part.lines)
     called = names.of([one.author_id for one in whole], play.author_id)
@@ -198,7 +168,7 @@ def sample(part: Part, play: Play, names: Names, shape: Shape) -> Sample:
         turns.append(
             SampleTurn(
                 speaker=called[one.author_id],
-                text=_with_own_name(one.text, play.author_id, names, called[play.author_id]),
+                text=names.with_own(one.text, play.author_id),
                 at=one.at,
                 author_id=one.author_id,
                 message_ids=one.message_ids,
@@ -220,37 +190,30 @@ def sample(part: Part, play: Play, names: Names, shape: Shape) -> Sample:
     )
 
 
-def _with_own_name(text: str, played: int, names: Names, own_name: str) -> str:
-    for name in names.mentioned(played):
-        text = rewriting.renamed(text, name, own_name)
-    return text
-
-
 # -- dividing
 
 
 def _joined(said: Sequence[Said], shape: Shape) -> list[Said]:
-    """Runs of one author as one. What is not learned stays apart, and does not take its neighbours with it."""
-    lines: list[Said] = []
-    for one in (piece for whole in said for piece in _fitting(whole, shape)):
-        last = lines[-1] if lines else None
-        if (
-            last is not None
-            and (last.author_id, last.marked) == (one.author_id, one.marked)
-            and one.at - last.at <= shape.run_ms
-            and last.cost + one.cost <= _RUN_TOKENS
-        ):
-            ids = (*last.message_ids, *(id_ for id_ in one.message_ids if id_ != last.message_ids[-1]))
-            text = f"{last.text}\n{one.text}"
-            lines[-1] = Said(ids, last.author_id, one.at, text, last.tokens + one.tokens, last.marked)
-        else:
-            lines.append(one)
-    return lines
+    """Runs of one author as one, where a line leaves room for others beside it."""
+    pieces = (piece for whole in said for piece in _fitting(whole, shape))
+    return [_one(run) for run in chat_format.runs(pieces, shape.run_ms, min(chat_format.RUN_BYTES, shape.room // 2))]
+
+
+def _one(run: Sequence[Said]) -> Said:
+    if len(run) == 1:
+        return run[0]
+    return replace(
+        run[0],
+        message_ids=tuple(dict.fromkeys(id_ for one in run for id_ in one.message_ids)),
+        at=run[-1].at,
+        text="\n".join(one.text for one in run),
+        tokens=sum(one.tokens for one in run),
+    )
 
 
 def _fitting(said: Said, shape: Shape) -> Iterator[Said]:
     """One text in pieces that leave room for others beside them, whatever its script takes in tokens."""
-    most = (shape.sample_tokens - shape.persona_tokens) // 3
+    most = shape.room // 3
     if said.tokens <= most:
         yield said
         return

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from sususbot.chat_format import RUN_MS
 from sususbot.corpus.clean import BOTS, Cleaned, Verdict
 
 _MINUTE: Final = 60_000
@@ -27,7 +28,7 @@ class Linking:
     """The windows and thresholds. Lines are counted over the whole channel."""
 
     # The short window: one member's messages in a row are one thing said.
-    run_ms: int = 5 * _MINUTE
+    run_ms: int = RUN_MS
     run_lines: int = 15
     # The long window: after so much silence a conversation is over.
     silence_ms: int = 30 * _MINUTE

@@ -10,9 +10,10 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from sususbot.corpus.clean import PERSONAL, QUOTES, RULES, SECRETS, Cleaned, Verdict
-from sususbot.corpus.privacy import redact
-from sususbot.corpus.rewriting import without_quotes
+from sususbot.corpus.clean import RULES, Cleaned, Verdict
+from sususbot.wording.privacy import redact
+from sususbot.wording.rewriting import without_quotes
+from sususbot.wording.rules import PERSONAL, QUOTES, SECRETS
 
 EXAMPLES: Final = 5
 _SHOWN: Final = 160

@@ -5,7 +5,7 @@ loses nothing. Members who opted out are left out, and so are other bots; the bo
 """
 
 from sususbot.archive.archive import Archive
-from sususbot.messages import Message, Turn
+from sususbot.messages import Author, Message, Turn
 
 
 class ShortTerm:
@@ -17,6 +17,11 @@ class ShortTerm:
         self._window = window
         self.own_id = own_id
 
+    @property
+    def own_account(self) -> Author | None:
+        """The bot's account, once it said something."""
+        return None if self.own_id is None else self._archive.author(self.own_id)
+
     def recent(self, channel_id: int, *, before: int | None = None) -> list[Turn]:
         """The last turns, oldest first; with `before`, those before that message."""
         messages = self._archive.window(channel_id, limit=self._window, before=before, own_id=self.own_id)
@@ -24,7 +29,7 @@ class ShortTerm:
 
 
 def turn(message: Message, own_id: int | None = None) -> Turn:
-    """A message as a model is shown it."""
+    """A message as a turn of a conversation."""
     return Turn(
         speaker=message.author.display_name,
         text=message.rendered,
@@ -32,4 +37,6 @@ def turn(message: Message, own_id: int | None = None) -> Turn:
         own=message.author.id == own_id,
         message_id=message.id,
         author_id=message.author.id,
+        account=message.author.name,
+        reply_to=message.reply_to,
     )

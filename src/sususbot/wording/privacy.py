@@ -48,7 +48,7 @@ _Finder = Callable[[str], Iterator[_Span]]
 # Nothing can be found in a text without one of these; most messages have none.
 _ONE_DIGIT: Final = re.compile(r"\d")
 _TWO_DIGITS: Final = re.compile(r"\d\d")
-_LONG_RUN: Final = re.compile(r"[\w\-./+=]{16}")
+_LONG_RUN: Final = re.compile(r"(?<![\w\-./+=])[\w\-./+=]{16}")
 
 
 def redact(text: str, kinds: frozenset[str] = KINDS) -> Redacted:
@@ -76,15 +76,23 @@ def _spans(text: str, kinds: frozenset[str]) -> list[_Span]:
 def _finders(text: str, kinds: frozenset[str]) -> Iterator[_Finder]:
     """Those that could find something here: what is longer or surer first."""
     lower = text.lower()
+    digits = _TWO_DIGITS.search(text) is not None
     if "-----begin" in lower and KEY in kinds:
         yield _private_keys
     if TOKEN in kinds and _LONG_RUN.search(text):
         yield _tokens
-    if PASSWORD in kinds and any(word in lower for word in _PASSWORD_HINTS):
+        if _TOKEN_HINT.search(lower):
+            yield _told_tokens
+    if PASSWORD in kinds and "://" in lower:
+        yield _passwords_in_urls
+    if PASSWORD in kinds and _PASSWORD_HINT.search(lower):
         yield _passwords
-    if MAIL in kinds and ("@" in text or any(word in lower for word in _SPELT_HINTS)):
+    if PASSWORD in kinds and digits and ("pin" in lower or "code" in lower):
+        yield _pins
+    if MAIL in kinds and _AT.search(text):
         yield _mails
-    digits = _TWO_DIGITS.search(text) is not None
+    if MAIL in kinds and _SPELT_HINT.search(lower):
+        yield _spelt_mails
     if digits and not kinds.isdisjoint((BANK, CARD, PERSON_NUMBER)) and _BANK_HINT.search(text):
         yield _banks
     if IP in kinds and (digits or text.count(":") > 1):
@@ -140,8 +148,9 @@ _ASSIGNED_TOKEN: Final = re.compile(
     r"((?=[\w\-./+=]{0,200}\d)(?=[\w\-./+=]{0,200}[A-Za-z])[\w\-./+=]{16,})",
     re.IGNORECASE,
 )
+_TOKEN_HINT: Final = re.compile("key|secret|token|bearer")
 _BEARER: Final = re.compile(r"\bBearer\s+((?=[\w\-./+~]{0,200}\d)[\w\-./+~]{16,}=*)", re.IGNORECASE)
-_PASSWORD_HINTS: Final = ("pass", "pwd", "pw", "contrase", "mdp", "mot de", "pin", "code", "://")
+_PASSWORD_HINT: Final = re.compile(r"p(?:ass|wd?)|contrase|mdp|mot de")
 _IN_URL: Final = re.compile(r"\b[a-z][a-z0-9+.-]{0,20}://[^\s:/@]+:([^\s:/@]+)@", re.IGNORECASE)
 # What follows `password:` in questions and in code without being one.
 _NO_PASSWORD: Final = frozenset(
@@ -161,15 +170,21 @@ def _private_keys(text: str) -> Iterator[_Span]:
 def _tokens(text: str) -> Iterator[_Span]:
     for found in _TOKENS.finditer(text):
         yield _Span(*found.span(), TOKEN)
+
+
+def _told_tokens(text: str) -> Iterator[_Span]:
     for pattern in (_ASSIGNED_TOKEN, _BEARER):
         for found in pattern.finditer(text):
             yield _Span(*found.span(1), TOKEN)
 
 
-def _passwords(text: str) -> Iterator[_Span]:
+def _passwords_in_urls(text: str) -> Iterator[_Span]:
     for found in _IN_URL.finditer(text):
         if not _PLACEHOLDER.match(found[1]):
             yield _Span(*found.span(1), PASSWORD)
+
+
+def _passwords(text: str) -> Iterator[_Span]:
     for found in _ASSIGNED_PASSWORD.finditer(text):
         if _may_be_password(found[1]) and not text.startswith("(", found.end(1)):
             yield _Span(*found.span(1), PASSWORD)
@@ -177,6 +192,9 @@ def _passwords(text: str) -> Iterator[_Span]:
         # Said in a sentence, a plain word is part of it: "the password is wrong".
         if _may_be_password(found[1]) and re.search(r"\d|[^\w.?!]", found[1].rstrip(".?!")):
             yield _Span(*found.span(1), PASSWORD)
+
+
+def _pins(text: str) -> Iterator[_Span]:
     for found in _SAID_PIN.finditer(text):
         yield _Span(*found.span(1), PASSWORD)
 
@@ -225,17 +243,20 @@ _SPELT_MAIL: Final = re.compile(
 _SPELT_MAIL_DOT: Final = re.compile(
     r"(?<![\w.])[\w.+-]+\s*(?:\[at\]|\(at\)|\{at\})\s*[\w-]+\.[A-Za-z]{2,12}\b", re.IGNORECASE
 )
-_SPELT_HINTS: Final = ("[at]", "(at)", "{at}", " dot ")
+_AT: Final = re.compile(r"@(?<=[\w.+%-]@)[\w-]")
+_SPELT_HINT: Final = re.compile(r"[\[({]at[\])}]| dot ")
 _NO_MAIL_HOST: Final = frozenset({"png", "jpg", "jpeg", "gif", "webp", "svg", "js", "css", "json", "html", "min"})
 _NO_MAILBOX: Final = frozenset({"git", "hg", "svn", "root", "npm", "user", "username", "you", "your", "foo", "test"})
 
 
 def _mails(text: str) -> Iterator[_Span]:
-    if "@" in text:
-        for found in _MAIL.finditer(text):
-            mailbox = found[0].split("@", 1)[0]
-            if found[1].lower() not in _NO_MAIL_HOST and mailbox.lower() not in _NO_MAILBOX:
-                yield _Span(*found.span(), MAIL)
+    for found in _MAIL.finditer(text):
+        mailbox = found[0].split("@", 1)[0]
+        if found[1].lower() not in _NO_MAIL_HOST and mailbox.lower() not in _NO_MAILBOX:
+            yield _Span(*found.span(), MAIL)
+
+
+def _spelt_mails(text: str) -> Iterator[_Span]:
     for pattern in (_SPELT_MAIL, _SPELT_MAIL_DOT):
         for found in pattern.finditer(text):
             yield _Span(*found.span(), MAIL)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sususbot.corpus.privacy import KINDS, PERSONAL, SECRETS, redact
+from sususbot.wording.privacy import KINDS, PERSONAL, SECRETS, redact
 
 # Made up, in the shapes their issuers document; numbers are those reserved for examples where such exist.
 FOUND = {

@@ -5,10 +5,10 @@ there, and a line with a mark is read by the model, never learned, so that it in
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Final
 
-from sususbot.corpus import privacy
+from sususbot.wording import privacy
 
 LINK: Final = "[link]"
 CODE: Final = "[code]"
@@ -93,14 +93,14 @@ def without_quotes(text: str) -> str:
     return _QUOTED.sub(lambda found: QUOTE + ("\n" if found[0].endswith("\n") else ""), text)
 
 
-def with_names(text: str, names: Mapping[int, str]) -> str:
-    """`@mia` for `<@123>`, as serving shows it."""
-    return _MENTION.sub(lambda found: _named(found, names), text) if "<" in text else text
+def with_names(text: str, name_of: Callable[[int], str]) -> str:
+    """`@mia` for `<@123>`."""
+    return _MENTION.sub(lambda found: _named(found, name_of), text) if "<" in text else text
 
 
-def _named(found: re.Match[str], names: Mapping[int, str]) -> str:
+def _named(found: re.Match[str], name_of: Callable[[int], str]) -> str:
     if found[1]:
-        return f"@{names.get(int(found[1]), 'someone')}"
+        return f"@{name_of(int(found[1]))}"
     if found[2]:
         return "@a role" if found[2] == "@&" else "#a channel"
     if found[4]:
