@@ -85,15 +85,18 @@ class Cards:
     complaint: str = ""
 
 
-def find_cards() -> Cards:
-    """The cards of this machine. Asking also prepares each card for use, which takes some of its memory."""
+def find_cards(only: int | None = None) -> Cards:
+    """The cards of this machine. Asking also prepares each card for use, which takes some of its memory.
+
+    With `only`, no other than that one is prepared: each of many processes has its own; the rest count as empty.
+    """
     driver, names = _driver()
     usable: list[Card] = []
     # What torch complains about is told in our own words.
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         if torch.cuda.is_available():
-            usable = [_card(index) for index in range(torch.cuda.device_count())]
+            usable = [_card(index, asked=only in (None, index)) for index in range(torch.cuda.device_count())]
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     return Cards(
         usable=tuple(usable),
@@ -302,9 +305,10 @@ def spilled(sample: Sample, cap_bytes: int, tokens_per_s: float, earlier: Sequen
     )
 
 
-def _card(index: int) -> Card:
+def _card(index: int, *, asked: bool) -> Card:
     properties = torch.cuda.get_device_properties(index)
-    free, total = torch.cuda.mem_get_info(index)
+    total = properties.total_memory
+    free = torch.cuda.mem_get_info(index)[0] if asked else total
     name = properties.name.removeprefix("NVIDIA ")
     arches = tuple(torch.cuda.get_arch_list())
     return Card(index, name, (properties.major, properties.minor), total, free, arches)

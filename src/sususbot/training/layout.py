@@ -23,6 +23,8 @@ from sususbot.training.shape import Shape
 # Of what is free, what is left alone: the desktop takes a little more now and then.
 _KEPT_FREE: Final = 0.04
 _SPEEDS: Final = 64
+# Of the tokens, about those that have a loss.
+_LEARNED: Final = 0.8
 
 
 @dataclass(slots=True)
@@ -82,7 +84,7 @@ def plan_adapter(corpus: Corpus, settings: Settings, base_name: str, *, cpu: boo
 def plan_base(corpus: Corpus, settings: Settings, size: str, *, cpu: bool) -> Plan:
     """How a small base is made of a corpus: as the recipe for that has it, whatever the settings for adapters say."""
     _check_filled(corpus)
-    cards = hardware.find_cards()
+    cards = hardware.find_cards(only=_local_rank())
     on_card = bool(cards.usable) and not cpu
     laid_out = Hardware(
         device=_device() if on_card else "cpu",
@@ -135,8 +137,8 @@ def _on_processor(shape: Shape, settings: Settings, tokens: int) -> Laid:
 
 
 def _on_card(shape: Shape, settings: Settings, tokens: int) -> Laid:
-    cards = hardware.find_cards()
     index = _local_rank()
+    cards = hardware.find_cards(only=index)
     card = cards.usable[index] if index < len(cards.usable) else None
     preset = (
         presets.preset_named(settings.vram_preset)
@@ -199,7 +201,7 @@ def recipe_of(settings: Settings, pack_tokens: int, batch_rows: int) -> Recipe:
 
 def _flops(shape: Shape, tokens: int) -> float:
     """Of learning so many tokens: attention and what is learned are little beside the layers themselves."""
-    return shape.operations(tokens, 0, tokens // 3, plain_layers=shape.layers).done
+    return shape.operations(tokens, 0, round(tokens * _LEARNED), plain_layers=shape.layers).done
 
 
 def _tokens(corpus: Corpus) -> int:
