@@ -174,6 +174,17 @@ def test_nothing_is_computed_in_bf16_where_fp16_was_chosen(found: Base) -> None:
     assert {weight.grad.dtype for weight in one.weights().values() if weight.grad is not None} == {torch.float32}
 
 
+def test_adapters_take_their_input_as_it_is(found: Base) -> None:
+    """Copied to fp32 first, as peft does unless it is told not to, it would take twice the room."""
+    one = learner(found.folder, RECIPE, QLORA)
+    seen: set[torch.dtype] = set()
+    for name, module in one.model.named_modules():
+        if name.endswith("lora_A.default"):
+            module.register_forward_pre_hook(lambda _, inputs: seen.add(inputs[0].dtype))
+    gradients(one, [documents(2)], QLORA)
+    assert seen == {torch.float16}
+
+
 # -- gradients through a base in 4 bits
 
 

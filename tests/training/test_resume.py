@@ -130,6 +130,9 @@ def test_patience_goes_on(base: Path, tmp_path: Path) -> None:
     outcome, _ = trained(tmp_path / "stopped", base, recipe, some=some, stop=after(whole.step - per_epoch))
     assert outcome.best_step == whole.best_step
     assert outcome.step == whole.step - per_epoch
+    # The best so far can be used already.
+    best = checkpoints.at(tmp_path / "stopped", whole.best_step).weights()
+    assert_same_state(published(tmp_path / "stopped"), best)
     outcome, one = trained(tmp_path / "stopped", base, recipe, some=some, resume=True)
     assert outcome == whole
     assert_same_run(tmp_path / "stopped", tmp_path / "whole")
