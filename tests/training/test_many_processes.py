@@ -31,7 +31,7 @@ def run(base: Path, folder: Path) -> None:
     settings = {**os.environ, "OMP_NUM_THREADS": "1"}
     ran = subprocess.run(
         [sys.executable, *command, str(base), str(folder)],
-        capture_output=True, text=True, check=False, env=settings, cwd=Path(__file__).parents[2], timeout=240,
+        capture_output=True, text=True, check=False, env=settings, cwd=Path(__file__).parents[2], timeout=150,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
 
