@@ -21,16 +21,17 @@ from typing import Final
 from sususbot.archive.archive import Archive
 from sususbot.benchmarks.haystack import fill
 from sususbot.benchmarks.report import Metrics, Result
-from sususbot.benchmarks.training_gain import ADAPTER, RUNS, Gain, gain, general_base, shuffled
+from sususbot.benchmarks.training_gain import ADAPTER, RUNS, Gain, gain, general_base, general_texts, shuffled
 from sususbot.benchmarks.training_race import TRL, Raced, WayFailed, race, trl_python
 from sususbot.benchmarks.training_ways import BATCH, write_order
 from sususbot.corpus.build import build
 from sususbot.corpus.manifest import Corpus
 from sususbot.corpus.recipe import Recipe as CorpusRecipe
 from sususbot.corpus.tokens import token_counter
+from sususbot.training import from_scratch
 from sususbot.training.base import find_base
 from sususbot.training.batches import Steps
-from sususbot.training.documents import Document, documents
+from sususbot.training.documents import documents
 from sususbot.training.metrics import CURVE
 from sususbot.training.recipe import Recipe
 
@@ -40,15 +41,21 @@ _PERSONA: Final = "This is the chat of a server. sususbot is one of its members.
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much is done. Learning rates are higher than the 2.5e-4 of a 7B: the smaller a model, the more it bears."""
+    """How much is done.
 
-    base: str = "medium"
-    base_recipe: Recipe = field(default_factory=lambda: Recipe(learning_rate=2e-3, epochs=1))
-    recipe: Recipe = field(default_factory=lambda: Recipe(learning_rate=2e-3, epochs=1))
-    texts: int | None = None
+    `raced` is the base that speed is measured on, with random weights: large enough that products of matrices are most
+    of the work, as they are of a 7B. `base` is the one that learns; it is smaller, and wants a higher learning rate and
+    smaller steps than a 7B.
+    """
+
+    raced: str = "medium"
+    race: Recipe = field(default_factory=lambda: Recipe(epochs=1))
     rounds: int = 4
-    documents: int = 96
-    control: bool = True
+    documents: int = 72
+    base: str = "small"
+    base_recipe: Recipe = field(default_factory=lambda: Recipe(learning_rate=2e-3, epochs=1, rows=1))
+    recipe: Recipe = field(default_factory=lambda: Recipe(learning_rate=2e-3, epochs=1, rows=1, evals_per_epoch=4))
+    texts: int | None = None
 
 
 def bench_train(
@@ -72,20 +79,16 @@ def bench_train(
         place = Path(scratch)
         told("building a corpus")
         corpus = _corpus(exports, messages, place)
-        base = general_base(place, sizes.base, sizes.base_recipe, sizes.texts, told)
-        read = _learnable(corpus, base, sizes.recipe)
-        told("training in turns: packed, padded, TRL")
-        raced = _race(place, base, read, sizes, python)
+        texts = general_texts(sizes.texts)
+        told(f"training in turns: packed, padded{', TRL' if isinstance(python, Path) else ''}")
+        raced, pack_fill = _race(place, corpus, texts, sizes, python)
+        base = general_base(place / RUNS / "base", texts, sizes.base, sizes.base_recipe, told)
         learned = gain(corpus, base, place / RUNS / ADAPTER, sizes.recipe, told)
-        control = (
-            gain(shuffled(corpus, place / "shuffled"), base, place / RUNS / "control", sizes.recipe, told)
-            if sizes.control
-            else None
-        )
+        control = gain(shuffled(corpus, place / "shuffled"), base, place / RUNS / "control", sizes.recipe, told)
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(place / RUNS / ADAPTER / CURVE, folder / CURVE)
     told(f"the learning curve is {folder / CURVE}")
-    return _result(raced, learned, control, Steps(read, sizes.recipe).fill)
+    return _result(raced, pack_fill, learned, control)
 
 
 def _corpus(exports: Sequence[Path], messages: int | None, folder: Path) -> Corpus:
@@ -94,33 +97,30 @@ def _corpus(exports: Sequence[Path], messages: int | None, folder: Path) -> Corp
         return build(archive, folder / "corpus", CorpusRecipe("sususbot", _PERSONA), token_counter()).corpus
 
 
-def _learnable(corpus: Corpus, base: Path, recipe: Recipe) -> list[Document]:
-    """Its documents as a training takes them."""
-    read = documents(corpus.train(), corpus.persona, find_base(str(base), download=False).tokenizer)
-    return [document.cut(recipe.pack_tokens) for document in read if document.weights.any()]
-
-
 def _race(
-    folder: Path, base: Path, read: Sequence[Document], sizes: Sizes, python: Path | WayFailed
-) -> dict[str, Raced | WayFailed]:
-    """All ways on the same documents, as they come: long and short ones."""
-    mean = sum(map(len, read)) / len(read)
-    accumulate = max(1, round(sizes.recipe.tokens_per_step / (BATCH * mean)))
-    # Whole steps, so that a round ends where a step of the padded ways does.
+    folder: Path, corpus: Corpus, texts: Sequence[str], sizes: Sizes, python: Path | WayFailed
+) -> tuple[dict[str, Raced | WayFailed], float]:
+    """All ways on the same documents, as they come: long and short ones. Also how full all of them pack."""
+    base, recipe = folder / "raced", sizes.race
+    from_scratch.begin(base, texts, sizes.raced, recipe)
+    read = documents(corpus.train(), corpus.persona, find_base(str(base), download=False).tokenizer)
+    read = [document.cut(recipe.pack_tokens) for document in read if document.weights.any()]
+    # About the tokens of a packed step, in whole batches; and rounds of whole steps.
+    accumulate = max(1, round(recipe.tokens_per_step / (BATCH * sum(map(len, read)) / len(read))))
     step = BATCH * accumulate
     size = step * max(1, round(sizes.documents / step))
     drawn = cycle(Random(_SEED).sample(read, len(read)))
     rounds = [list(islice(drawn, count)) for count in (step, *[size] * sizes.rounds)]
     order = folder / "order.json"
-    write_order(order, base, rounds, sizes.recipe, accumulate)
+    write_order(order, base, rounds, recipe, accumulate)
     ways = race(order, len(rounds), python if isinstance(python, Path) else None)
-    return {"trl": python, **ways} if isinstance(python, WayFailed) else ways
+    return {"trl": python, **ways} if isinstance(python, WayFailed) else ways, Steps(read, recipe).fill
 
 
 # -- the figures
 
 
-def _result(raced: dict[str, Raced | WayFailed], learned: Gain, control: Gain | None, pack_fill: float) -> Result:
+def _result(raced: dict[str, Raced | WayFailed], pack_fill: float, learned: Gain, control: Gain) -> Result:
     packed, padded, trl = _done(raced["packed"]), _done(raced["padded"]), raced["trl"]
     metrics: Metrics = {
         "useful_tokens_per_s": _speed(packed),
@@ -134,7 +134,7 @@ def _result(raced: dict[str, Raced | WayFailed], learned: Gain, control: Gain | 
         "bits_per_byte_base": learned.base,
         "bits_per_byte_lora": learned.adapter,
         "bits_per_byte_drop": _drop(learned),
-        "bits_per_byte_control": control.adapter if control is not None else None,
+        "bits_per_byte_control": control.adapter,
         "tokens": sum(taken.tokens for taken in packed.rounds),
     }
     baseline: Metrics = {

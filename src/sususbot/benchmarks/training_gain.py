@@ -6,7 +6,7 @@ and the form of a chat, but not how anything is said.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -37,13 +37,16 @@ class Gain(NamedTuple):
     adapter: float | None
 
 
-def general_base(folder: Path, size: str, recipe: Recipe, limit: int | None, told: Told) -> Path:
-    """A small base that read general text: its folder."""
+def general_texts(limit: int | None) -> list[str]:
+    """What a base reads before it hears a server, in an order by chance that is always the same."""
     texts = python_docs.texts()
     random.Random(_SEED).shuffle(texts)
-    texts = texts[:limit]
+    return texts[:limit]
+
+
+def general_base(run: Path, texts: Sequence[str], size: str, recipe: Recipe, told: Told) -> Path:
+    """A small base that read these: its folder."""
     apart = max(1, round(_APART * len(texts)))
-    run = folder / RUNS / "base"
     train_base(texts[apart:], texts[:apart], run, _how(recipe, "base", told), size=size, authors={})
     return run / run_folder.MODEL
 
