@@ -206,3 +206,17 @@ def test_wrong_usage(folder: Path, arguments: list[str]) -> None:
     done = run_here("train", *arguments, folder=folder)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+def test_what_may_change_when_a_run_goes_on(folder: Path) -> None:
+    """A run that was killed early goes on with another learning rate, but not with another adapter."""
+    assert run_here("train", "--base", "base", "--cpu", folder=folder, **QUICK).returncode == 0
+    manifest = folder / "data" / RUNS / "default" / MANIFEST
+    manifest.write_text(json.dumps({**json.loads(manifest.read_bytes()), "state": "training"}))
+    done = run_here("train", "--base", "base", "--cpu", "--resume", folder=folder, **{**QUICK, "LORA_RANK": "8"})
+    assert "was begun with other settings (rank 16): set them back" in refusal(done.stderr)
+    done = run_here(
+        "train", "--base", "base", "--cpu", "--resume", folder=folder, **{**QUICK, "LEARNING_RATE": "0.001"}
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(manifest.read_bytes())["recipe"]["learning_rate"] == 0.001

@@ -34,6 +34,8 @@ from sususbot.training.train_lora import Data, Learner, Machine, Outcome, fit
 
 # Weights and AdamW's two states, all fp32, in each of the checkpoints kept: two, the best, and one being written.
 _BYTES_A_WEIGHT: Final = 3 * 4 * 4
+# What an owner may want otherwise when a run goes on: after gradients that were no numbers, or to be more patient.
+_MAY_CHANGE: Final = frozenset({"learning_rate", "patience"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +182,7 @@ class _begun:  # noqa: N801  (a context manager, used like a function)
         try:
             if self._resume and (self._run / MANIFEST).is_file():
                 _check_same(run_folder.read_manifest(self._run), self._facts)
-                run_folder.note(self._run, state="training", hardware=self._hardware)
+                run_folder.note(self._run, state="training", hardware=self._hardware, recipe=self._facts["recipe"])
             else:
                 run_folder.begin(self._run, {**self._facts, "state": "training", "hardware": self._hardware})
         except BaseException as error:
@@ -236,7 +238,7 @@ def _check_same(manifest: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
     if manifest["continued" if "continued" in facts else "kind"] != facts.get("continued", facts["kind"]):
         raise RunExists(f"the run {name} began another way: give the same --continue, or choose another --name")
     theirs, ours = manifest["recipe"], facts["recipe"]
-    if odd := [f"{key} {theirs.get(key)}" for key in ours if ours[key] != theirs.get(key)]:
+    if odd := [f"{key} {theirs.get(key)}" for key in sorted(ours.keys() - _MAY_CHANGE) if ours[key] != theirs.get(key)]:
         raise SettingsError(
             f"the run {name} was begun with other settings ({', '.join(odd)}): set them back, or begin a new run"
         )

@@ -274,8 +274,8 @@ class _Loop:
             # Later ones hold the weights that give no numbers.
             checkpoints.take_back(self._run, self._good, {self._at.best_step} if self._data.valid else ())
         return TrainingDiverged(
-            f"{why}: lower LEARNING_RATE (it is {self._recipe.learning_rate:g}) and begin a new run, or go on from the "
-            "last good checkpoint with  --resume"
+            f"{why}: lower LEARNING_RATE (it is {self._recipe.learning_rate:g}) and go on from the last good "
+            "checkpoint with  --resume"
         )
 
     def _gradients(self, bins: Sequence[tuple[int, ...]]) -> tuple[float, float]:
