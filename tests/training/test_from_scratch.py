@@ -161,5 +161,15 @@ def test_a_small_corpus_is_read_often_and_a_large_one_once() -> None:
     few, many = from_scratch.pretraining_recipe(7_400), from_scratch.pretraining_recipe(1_500_000)
     assert few.epochs > 20
     assert many.epochs == 1
-    assert few.tokens_per_step < many.tokens_per_step
     assert from_scratch.pretraining_recipe(0).epochs == few.epochs
+
+
+def test_wide_bases_learn_in_shorter_steps() -> None:
+    rates = [from_scratch.pretraining_recipe(1_000_000, size=size).learning_rate for size in from_scratch.SIZES]
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_weights_are_counted_without_loading_them(tmp_path: Path) -> None:
+    from_scratch.begin(tmp_path / "start", TEXTS, "tiny", Recipe())
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "start", local_files_only=True)
+    assert from_scratch.count_weights(tmp_path / "start") == model.num_parameters()

@@ -26,6 +26,7 @@ from sususbot.cli.output import bar, say, working
 if TYPE_CHECKING:
     from sususbot.archive.archive import Archive
     from sususbot.corpus.manifest import Corpus
+    from sususbot.memory.context import ContextBuilder
     from sususbot.model.llamacpp import LlamaCpp
     from sususbot.responder import Reply
     from sususbot.settings import Settings
@@ -38,6 +39,8 @@ _VOICE: Final = "voice"
 # Tokens that are read in all while the base is made, and while its adapter is: some seconds each.
 _READ: Final = 300_000
 _READ_AGAIN: Final = 60_000
+# As long as what it was trained on: further from the beginning of a text it has never read anything.
+_PROMPT_TOKENS: Final = 512
 _REPLY_SECONDS: Final = 20.0
 
 
@@ -143,31 +146,33 @@ def _questions() -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Tiny:
-    """It, loaded, and what there is to say of it."""
+    """It, loaded, with what builds its prompts, and what there is to say of it."""
 
     engine: "LlamaCpp"
+    context: "ContextBuilder"
     settings: "Settings"
     facts: Mapping[str, Any]
 
     def answer(self, reply: "Reply") -> str:
-        """A line on what it says to the same prompt."""
+        """A line on what it says to the same, with no memories to read from: what it has learned by itself."""
         from sususbot import chat_format
         from sususbot.cli.build import sampling
         from sususbot.errors import ModelError
         from sususbot.model.backend import Deadline, Request
         from sususbot.safety import mention_safe
 
-        context = reply.trace.context
+        *recent, asked = reply.trace.context.turns
+        context = self.context.build(asked, recent, (), {})
         request = Request(context.prompt, context.turns, chat_format.STOP, sampling(self.settings))
         try:
             raw = "".join(chunk.text for chunk in self.engine.generate(request, Deadline(_REPLY_SECONDS)))
         except ModelError as error:
-            return f"  | the tiny model does not answer: {error}"
+            return f"  | smoke test: the tiny model does not answer: {error}"
         speakers = sorted({turn.speaker for turn in context.turns if not turn.own})
-        text = mention_safe(chat_format.spoken(raw, self.settings.bot_name, speakers)) or "(nothing)"
+        text = chat_format.one_line(mention_safe(chat_format.spoken(raw, self.settings.bot_name, speakers)))
         return (
             f"  | smoke test, a model of {self.facts['weights'] / 1e6:.1f} million weights that read "
-            f"{self.facts['messages']} messages, through llama.cpp: {text}"
+            f"{self.facts['messages']} messages, through llama.cpp: {text or '(nothing)'}"
         )
 
     def close(self) -> None:
@@ -177,6 +182,8 @@ class _Tiny:
 def _tiny(data: Path, settings: "Settings", archive: "Archive", epochs: int | None) -> _Tiny | None:
     """The tiny model, made if it is not there yet; None, with a line that says why, where it cannot be."""
     from sususbot.errors import SususError
+    from sususbot.memory.context import ContextBuilder
+    from sususbot.model.estimate import SafeCount
     from sususbot.model.llamacpp import LlamaCpp
 
     models = data / MODELS
@@ -184,14 +191,20 @@ def _tiny(data: Path, settings: "Settings", archive: "Archive", epochs: int | No
         corpus = _corpus(data, settings, archive)
         facts = _ready(models, corpus) or _make(data, corpus, epochs)
         engine = LlamaCpp(
-            models / f"{_BASE}.gguf",
-            adapter_path=models / f"{_VOICE}.gguf",
-            context_tokens=facts["context_tokens"],
+            models / f"{_BASE}.gguf", adapter_path=models / f"{_VOICE}.gguf", context_tokens=2 * _PROMPT_TOKENS
         )
     except SususError as error:
         say(f"without a tiny model of its own: {error}")
         return None
-    return _Tiny(engine, settings, facts)
+    counting = SafeCount(engine)
+    context = ContextBuilder(
+        persona=corpus.persona,
+        own_name=settings.bot_name,
+        tokens=_PROMPT_TOKENS,
+        count_tokens=counting.count_tokens,
+        count_ahead=counting.count_ahead,
+    )
+    return _Tiny(engine, context, settings, facts)
 
 
 def _corpus(data: Path, settings: "Settings", archive: "Archive") -> "Corpus":
@@ -255,7 +268,6 @@ def _make(data: Path, corpus: "Corpus", epochs: int | None) -> dict[str, Any]:
             "authors": corpus.authors,
             "messages": len({id_ for sample in corpus.train() for turn in sample.turns for id_ in turn.message_ids}),
             "weights": from_scratch.count_weights(base / run_folder.MODEL),
-            "context_tokens": from_scratch.CONTEXT,
         }
         write_manifest(models, facts)
     _done("wrote both as GGUF, for llama.cpp", "export")
@@ -267,7 +279,7 @@ def _make_base(corpus: "Corpus", run: Path, epochs: int | None) -> None:
     from sususbot.training.recipe import Hardware
 
     tokens = corpus.manifest["files"]["train.jsonl"]["tokens"]
-    recipe = replace(from_scratch.pretraining_recipe(tokens), epochs=epochs or _often(corpus, _READ))
+    recipe = replace(from_scratch.pretraining_recipe(tokens, size=_SIZE), epochs=epochs or _often(corpus, _READ))
     hardware = Hardware(precision=from_scratch.PROCESSOR_PRECISION, plain_layers=from_scratch.layers_of(_SIZE))
     texts, _ = jobs.corpus_texts(corpus)
     with _training(run, "making a tiny base") as report:

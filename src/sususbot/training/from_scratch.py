@@ -37,12 +37,16 @@ _CHARACTERS: Final = 0.5
 # Standard deviation of the weights a training begins with.
 _SPREAD: Final = 0.02
 
-# What products are computed in on a processor.
-PROCESSOR_PRECISION: Final = "fp32"
+# What products are computed in on a processor: with bf16, those that have it are 1.3 to 1.8 times as fast.
+PROCESSOR_PRECISION: Final = (
+    "bf16" if any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16")) else "fp32"
+)
+# Learning rate of a base of so much width: the best of those tried.
+_RATE: Final = 4e-3
+_RATE_WIDTH: Final = 128
 # So many tokens are read in all, small corpora several times: about a minute on two cores.
 _READ: Final = 1_500_000
 _MOST_EPOCHS: Final = 40
-_LARGE: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +74,13 @@ def layers_of(size: str) -> int:
     return SIZES[size].layers
 
 
-def pretraining_recipe(tokens: int, *, seed: int = 0) -> Recipe:
-    """How a base is made of a corpus of so many tokens: large steps of learning, many of them, the end slow."""
+def pretraining_recipe(tokens: int, *, size: str = "small", seed: int = 0) -> Recipe:
+    """How a base is made of a corpus of so many tokens: many small steps, and wide models take shorter ones."""
     return Recipe(
-        learning_rate=4e-3,
+        learning_rate=_RATE * (_RATE_WIDTH / SIZES[size].width) ** 0.5,
         epochs=max(1, min(_MOST_EPOCHS, round(_READ / max(1, tokens)))),
         pack_tokens=2048,
-        rows=2 if tokens > _LARGE else 1,
+        rows=1,
         warmup_share=0.05,
         final_share=0.1,
         weight_decay=0.1,

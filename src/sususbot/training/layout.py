@@ -91,7 +91,7 @@ def plan_base(corpus: Corpus, settings: Settings, size: str, *, cpu: bool) -> Pl
         precision=presets.precision(cards.usable[0].capability, None) if on_card else from_scratch.PROCESSOR_PRECISION,
         plain_layers=from_scratch.layers_of(size),
     )
-    recipe = from_scratch.pretraining_recipe(_tokens(corpus), seed=settings.train_seed)
+    recipe = from_scratch.pretraining_recipe(_tokens(corpus), size=size, seed=settings.train_seed)
     named = f"a {size} base from nothing but the corpus, on the {'card' if on_card else 'processor'}"
     return _plan(corpus, None, recipe, laid_out, (named,), Watched(hardware.Watch(torch.device(laid_out.device)), 0))
 
