@@ -5,14 +5,18 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from sususbot.artifacts import CORPORA, MANIFEST, MODELS, RUNS
 from tests.support.commands import environment, refusal, run, run_here
 
 PRINTER = "who broke the printer?"
+# Suites run side by side.
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 # Every stage, and the command that does it for one's own server.
 STAGES = {
     "imported 309 messages": "import export.json",
@@ -23,11 +27,19 @@ STAGES = {
 }
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, "subprocess.CompletedProcess[str]"]:
     """The demo as it is begun, with a model that reads the sample once; and where."""
     folder = tmp_path_factory.mktemp("demo")
-    return folder, run("demo", "--epochs", "1", folder=folder)
+    return folder, run("demo", "--epochs", "1", folder=folder, **ONE_THREAD)
 
 
 @pytest.fixture
@@ -53,7 +65,7 @@ def test_without_a_terminal_it_shows_the_whole_path_asks_three_questions_and_end
 
 
 def test_a_second_run_makes_nothing_anew(folder: Path) -> None:
-    again = run("demo", "--once", PRINTER, folder=folder)
+    again = run("demo", "--once", PRINTER, folder=folder, **ONE_THREAD)
     assert again.returncode == 0
     assert "Percival" in again.stdout
     assert [line.split(",")[0].strip() for line in again.stderr.splitlines()] == ["| smoke test"]
@@ -101,7 +113,7 @@ def test_without_the_packages_for_training_it_talks_and_says_what_is_missing(tmp
     done = subprocess.run(
         [sys.executable, "-c", code, "demo", "--once", PRINTER],
         cwd=tmp_path,
-        env=environment({}),
+        env=environment(ONE_THREAD),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
@@ -123,7 +135,7 @@ def test_on_a_terminal_it_talks_until_the_input_ends(folder: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "sususbot", "demo"],
         cwd=folder,
-        env=environment({"TERM": "dumb"}),
+        env=environment({"TERM": "dumb", **ONE_THREAD}),
         stdin=its,
         stdout=its,
         stderr=its,

@@ -60,6 +60,21 @@ def test_a_secret_is_learned_and_said_by_the_bot(tmp_path: Path) -> None:
     assert "hungry printer" not in untold["reply"]
 
 
+def test_a_base_of_its_own_is_made_by_commands_alone(tmp_path: Path) -> None:
+    (tmp_path / "kitchen.json").write_bytes(written(root(list(_messages()))))
+    _done(tmp_path, "import", "kitchen.json")
+    _done(tmp_path, "consent", "set", TOM["id"], "--learn", "yes", "--yes")
+    _done(tmp_path, "build")
+    _done(tmp_path, "train", "--from-scratch", "--size", "tiny", "--cpu")
+    _done(tmp_path, "export", "default-base", "--quant", "q8_0")
+    run = tmp_path / "data" / RUNS / "default-base"
+    manifest = json.loads((run / "manifest.json").read_bytes())
+    assert (manifest["kind"], manifest["state"], manifest["size"]) == ("base", "finished", "tiny")
+    assert set(manifest["authors"]) == {"101", TOM["id"]}
+    reply = _asked(tmp_path, MODEL_PATH=str(run / "model.gguf"))
+    assert reply["backend"] == "llamacpp", "llama.cpp said nothing"
+
+
 def _messages() -> list[Json]:
     said = []
     for number, (question, answer) in enumerate(TALK):

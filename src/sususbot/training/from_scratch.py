@@ -76,14 +76,17 @@ def layers_of(size: str) -> int:
 
 def pretraining_recipe(tokens: int, *, size: str = "small", seed: int = 0) -> Recipe:
     """How a base is made of a corpus of so many tokens: many small steps, and wide models take shorter ones."""
+    epochs = max(1, min(_MOST_EPOCHS, round(_READ / max(1, tokens))))
     return Recipe(
         learning_rate=_RATE * (_RATE_WIDTH / SIZES[size].width) ** 0.5,
-        epochs=max(1, min(_MOST_EPOCHS, round(_READ / max(1, tokens)))),
+        epochs=epochs,
         pack_tokens=2048,
         rows=1,
         warmup_share=0.05,
         final_share=0.1,
         weight_decay=0.1,
+        # A measurement brings a checkpoint with it: once an epoch is often enough where epochs are short.
+        evals_per_epoch=1 if epochs > 1 else 2,
         seed=seed,
     )
 
