@@ -1,7 +1,11 @@
 """`sususbot train` as its user meets it: what it says before, what comes out, and what can be wrong."""
 
 import json
+import re
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +14,7 @@ import pytest
 from sususbot.artifacts import CORPORA, MANIFEST, RUNS
 from sususbot.cli.demo import sample_exports
 from sususbot.corpus.manifest import Writer
-from tests.support.commands import refusal, run, run_here
+from tests.support.commands import environment, refusal, run, run_here
 from tests.training import tiny
 
 PERMITTED = {"TRAINING_PERMISSION_CONFIRMED": "true"}
@@ -220,3 +224,43 @@ def test_what_may_change_when_a_run_goes_on(folder: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(manifest.read_bytes())["recipe"]["learning_rate"] == 0.001
+
+
+def test_ctrl_c_saves_and_the_same_command_goes_on(folder: Path) -> None:
+    """A base made here is stopped once it has begun; with --resume it is the same training."""
+    command = ["train", "--from-scratch", "--size", "tiny", "--cpu", "--resume"]
+    plan = json.loads(run_here(*command, "--plan", "--json", folder=folder, **PERMITTED).stdout)
+    assert plan["base"] is None
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sususbot", *command],
+        cwd=folder,
+        env=environment(PERMITTED),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("before the first step:"):
+            break
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "stopping after this step" in err
+    stopped = re.match(r"stopped after step (\d+), all is saved; go on with the same command and  --resume", out)
+    assert stopped is not None
+    made = folder / "data" / RUNS / "default-base"
+    assert json.loads((made / MANIFEST).read_bytes())["state"] == "stopped"
+    assert (made / "checkpoints" / f"step-{int(stopped[1]):06d}" / "state.pt").is_file()
+
+
+def test_a_base_made_here_goes_by_the_name_of_its_run(folder: Path) -> None:
+    (folder / "data" / RUNS / "mine").mkdir(parents=True)
+    shutil.move(folder / "base", folder / "data" / RUNS / "mine" / "model")
+    done = run_here("train", "--base", "mine", "--cpu", "--plan", folder=folder, **QUICK)
+    assert "the run mine does not say whose words its adapter learned" in refusal(done.stderr)
+    (folder / "data" / RUNS / "mine" / MANIFEST).write_text(json.dumps({"authors": {}}))
+    done = run_here("train", "--base", "mine", "--cpu", "--plan", folder=folder, **QUICK)
+    assert done.returncode == 0, done.stderr
+    assert "mine/model (mistral, 2 layers)" in done.stderr

@@ -1,5 +1,6 @@
 """`sususbot train`: a corpus to an adapter, or to a small base of its own."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -159,7 +160,8 @@ def _stoppable() -> Iterator[Callable[[], bool]]:
         if wished:
             raise KeyboardInterrupt
         wished.append(number)
-        say("stopping after this step; once more stops at once (then the last checkpoint counts)")
+        # Straight to the system: Python's own stream may be in the middle of a line.
+        os.write(2, b"\nstopping after this step; once more stops at once (then the last checkpoint counts)\n")
 
     names = [name for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
     before = {name: signal.signal(getattr(signal, name), wish) for name in names}
