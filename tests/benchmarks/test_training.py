@@ -114,7 +114,8 @@ def test_general_text_is_plenty_and_fits_into_rows() -> None:
 
 def test_the_benchmark_in_little(tmp_path: Path) -> None:
     told: list[str] = []
-    sizes = Sizes(raced="tiny", race=Recipe(epochs=1, rows=1), rounds=1, documents=8, base="tiny", texts=60)
+    few = Recipe(learning_rate=2e-3, epochs=1, rows=1)
+    sizes = Sizes("tiny", few, rounds=1, documents=8, base="tiny", base_recipe=few, recipe=few, texts=60)
     result = bench_train(sample_exports(), tmp_path, told.append, trl=False, sizes=sizes)
     metrics = result.metrics
     assert metrics["speedup_vs_trl"] is None

@@ -36,6 +36,8 @@ from sususbot.training.metrics import CURVE
 from sususbot.training.recipe import Recipe
 
 _SEED: Final = 20_261_125
+# What `training_gain.general_texts` takes of the vocabulary of a small base, roughly.
+_GENERAL_TOKENS: Final = 780_000
 _PERSONA: Final = "This is the chat of a server. sususbot is one of its members."
 
 
@@ -53,7 +55,7 @@ class Sizes:
     rounds: int = 4
     documents: int = 72
     base: str = "small"
-    base_recipe: Recipe = field(default_factory=lambda: Recipe(learning_rate=2e-3, epochs=1, rows=1))
+    base_recipe: Recipe = field(default_factory=lambda: from_scratch.pretraining_recipe(_GENERAL_TOKENS, size="small"))
     recipe: Recipe = field(default_factory=lambda: Recipe(learning_rate=2e-3, epochs=1, rows=1, evals_per_epoch=4))
     texts: int | None = None
 

@@ -15,7 +15,7 @@ from sususbot.benchmarks import python_docs
 from sususbot.benchmarks.training_ways import HARDWARE
 from sususbot.corpus.manifest import TRAIN, VALID, Corpus, Writer
 from sususbot.corpus.samples import Sample
-from sususbot.training import run_folder
+from sususbot.training import from_scratch, run_folder
 from sususbot.training.base import find_base
 from sususbot.training.jobs import How, train_adapter, train_base
 from sususbot.training.metrics import Event, Measured, StepDone
@@ -27,7 +27,7 @@ RUNS: Final = "runs"
 ADAPTER: Final = "adapter"
 _SEED: Final = 20_261_125
 _APART: Final = 0.01
-_TOLD_EVERY: Final = 25
+_TOLD_EVERY: Final = 100
 
 
 class Gain(NamedTuple):
@@ -47,7 +47,8 @@ def general_texts(limit: int | None) -> list[str]:
 def general_base(run: Path, texts: Sequence[str], size: str, recipe: Recipe, told: Told) -> Path:
     """A small base that read these: its folder."""
     apart = max(1, round(_APART * len(texts)))
-    train_base(texts[apart:], texts[:apart], run, _how(recipe, "base", told), size=size, authors={})
+    how = _how(recipe, "base", told, from_scratch.PROCESSOR_PRECISION)
+    train_base(texts[apart:], texts[:apart], run, how, size=size, authors={})
     return run / run_folder.MODEL
 
 
@@ -77,7 +78,7 @@ def _shuffled(sample: Sample, chance: random.Random) -> Sample:
     return replace(sample, turns=tuple(turns))
 
 
-def _how(recipe: Recipe, name: str, told: Told) -> How:
+def _how(recipe: Recipe, name: str, told: Told, precision: str = HARDWARE.precision) -> How:
     def report(event: Event) -> None:
         match event:
             case StepDone() if event.step % _TOLD_EVERY == 0 or event.step == event.of:
@@ -87,4 +88,4 @@ def _how(recipe: Recipe, name: str, told: Told) -> How:
             case _:
                 pass
 
-    return How(recipe, HARDWARE, report=report)
+    return How(recipe, replace(HARDWARE, precision=precision), report=report)
