@@ -21,8 +21,8 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 STAGES = {
     "imported 309 messages": "import export.json",
     "built 58 samples": "build",
-    "made a tiny base": "train --from-scratch",
-    "trained an adapter": "train",
+    "making a tiny base": "train --from-scratch",
+    "training an adapter": "train",
     "wrote both as GGUF": "export",
 }
 
@@ -60,7 +60,7 @@ def test_without_a_terminal_it_shows_the_whole_path_asks_three_questions_and_end
         assert any(line.startswith(stage) and line.endswith(f"sususbot {command}") for line in stages), stages
     tested = [line for line in done.stderr.splitlines() if "smoke test" in line]
     assert len(tested) == 3
-    assert all("a model of 1.0 million weights that read 261 messages, through llama.cpp: " in line for line in tested)
+    assert all("a model of 0.8 million weights that read 261 messages, through llama.cpp: " in line for line in tested)
     assert "Traceback" not in done.stderr
 
 
@@ -79,12 +79,8 @@ def test_what_an_earlier_run_finished_is_kept_and_the_rest_made(folder: Path) ->
     manifest.write_text(json.dumps({**json.loads(manifest.read_bytes()), "state": "training"}), encoding="utf-8")
     again = run_here("demo", "--once", PRINTER, "--epochs", "1", folder=folder)
     assert again.returncode == 0, again.stderr
-    stages = [line.split("  ")[0] for line in again.stderr.splitlines() if "yours:" in line]
-    assert stages == [
-        "built 58 samples of conversation from them",
-        "trained an adapter for it",
-        "wrote both as GGUF, for llama.cpp",
-    ]
+    stages = [line.split()[0] for line in again.stderr.splitlines() if "yours:" in line]
+    assert stages == ["built", "training", "wrote"]
 
 
 def test_a_sample_that_changed_is_learned_anew(folder: Path) -> None:
@@ -96,8 +92,8 @@ def test_a_sample_that_changed_is_learned_anew(folder: Path) -> None:
         path.write_text(json.dumps(facts), encoding="utf-8")
     again = run_here("demo", "--once", PRINTER, "--epochs", "1", folder=folder)
     assert again.returncode == 0, again.stderr
-    assert "made a tiny base" in again.stderr
-    assert "trained an adapter" in again.stderr
+    assert "making a tiny base" in again.stderr
+    assert "training an adapter" in again.stderr
 
 
 def test_only_the_sample_needs_no_permission_to_train_on(folder: Path) -> None:

@@ -148,7 +148,7 @@ def test_a_base_begins_whole_and_alike_for_the_same_seed(tmp_path: Path) -> None
     assert (model.config.model_type, str(model.dtype)) == ("mistral", "torch.float32")
 
 
-@pytest.mark.parametrize(("size", "millions"), [("tiny", 1.0), ("small", 2.4), ("medium", 9.5)])
+@pytest.mark.parametrize(("size", "millions"), [("tiny", 1.8), ("small", 2.4), ("medium", 9.5)])
 def test_sizes_are_what_they_are_called(size: str, millions: float) -> None:
     shape = from_scratch.SIZES[size]
     model = MistralForCausalLM(from_scratch.base_config(shape.vocabulary, size))
@@ -173,3 +173,12 @@ def test_weights_are_counted_without_loading_them(tmp_path: Path) -> None:
     from_scratch.begin(tmp_path / "start", TEXTS, "tiny", Recipe())
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "start", local_files_only=True)
     assert from_scratch.count_weights(tmp_path / "start") == model.num_parameters()
+
+
+def test_few_texts_make_few_pieces_and_many_no_more_than_the_size_has(tmp_path: Path) -> None:
+    for name, texts, pieces in (
+        ("few", TEXTS, 512),
+        ("many", [f"{number} {number:x}" for number in range(40_000)], 2048),
+    ):
+        from_scratch.begin(tmp_path / name, texts, "small", Recipe())
+        assert len(AutoTokenizer.from_pretrained(tmp_path / name, local_files_only=True)) <= pieces

@@ -8,6 +8,7 @@ Nobody is asked for permission to train here: the people of the sample are made 
 
 import shutil
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -240,7 +241,8 @@ def _ready(models: Path, corpus: "Corpus") -> dict[str, Any] | None:
         facts: dict[str, Any] = orjson.loads((models / MANIFEST).read_bytes())
     except (OSError, ValueError):
         return None
-    return facts if facts.get("corpus") == corpus.manifest["files"] else None
+    whole = all((models / f"{name}.gguf").is_file() for name in (_BASE, _VOICE))
+    return facts if whole and facts.get("corpus") == corpus.manifest["files"] else None
 
 
 def _make(data: Path, corpus: "Corpus", epochs: int | None) -> dict[str, Any]:
@@ -248,6 +250,8 @@ def _make(data: Path, corpus: "Corpus", epochs: int | None) -> dict[str, Any]:
     from sususbot.errors import MissingExtra
 
     try:
+        # All that is needed, before anything is begun.
+        import sususbot.training.jobs  # noqa: F401
         from sususbot.training import from_scratch, run_folder
         from sususbot.training.gguf_adapter import adapter_to_gguf
         from sususbot.training.gguf_base import base_to_gguf
@@ -282,7 +286,7 @@ def _make_base(corpus: "Corpus", run: Path, epochs: int | None) -> None:
     recipe = replace(from_scratch.pretraining_recipe(tokens, size=_SIZE), epochs=epochs or _often(corpus, _READ))
     hardware = Hardware(precision=from_scratch.PROCESSOR_PRECISION, plain_layers=from_scratch.layers_of(_SIZE))
     texts, _ = jobs.corpus_texts(corpus)
-    with _training(run, "making a tiny base") as report:
+    with _training(run, "making a tiny base of what they say", "train --from-scratch") as report:
         jobs.train_base(
             texts,
             (),
@@ -292,7 +296,6 @@ def _make_base(corpus: "Corpus", run: Path, epochs: int | None) -> None:
             authors=corpus.authors,
             corpus={"name": corpus.manifest["name"], "files": corpus.manifest["files"]},
         )
-    _done("made a tiny base of what they say", "train --from-scratch")
 
 
 def _train_adapter(corpus: "Corpus", base: Path, run: Path, epochs: int | None) -> None:
@@ -302,9 +305,8 @@ def _train_adapter(corpus: "Corpus", base: Path, run: Path, epochs: int | None) 
 
     recipe = Recipe(learning_rate=2e-3, rank=8, alpha=16, rows=1, epochs=epochs or _often(corpus, _READ_AGAIN))
     hardware = Hardware(plain_layers=from_scratch.layers_of(_SIZE))
-    with _training(run, "training an adapter") as report:
+    with _training(run, "training an adapter for it", "train") as report:
         jobs.train_adapter(corpus, find_base(str(base), download=False), run, jobs.How(recipe, hardware, report=report))
-    _done("trained an adapter for it", "train")
 
 
 def _often(corpus: "Corpus", tokens: int) -> int:
@@ -314,18 +316,21 @@ def _often(corpus: "Corpus", tokens: int) -> int:
 
 
 @contextmanager
-def _training(run: Path, label: str) -> "Iterator[Report]":
-    """A training that begins anew, whatever an earlier one left half done; its steps are shown."""
+def _training(run: Path, what: str, command: str) -> "Iterator[Report]":
+    """A training that begins anew, whatever an earlier one left half done; its steps are shown, and how it ended."""
     from sususbot.training.metrics import StepDone
 
     shutil.rmtree(run, ignore_errors=True)
-    with bar(label) as progress:
+    begun, losses = time.monotonic(), list[float]()
+    with bar(what) as progress:
 
         def show(event: "Event") -> None:
             if isinstance(event, StepDone):
+                losses.append(event.loss)
                 progress.update(event.step, event.of, f"step {event.step} of {event.of}, loss {event.loss:.2f}")
 
         yield show
+    _done(f"{what}: {time.monotonic() - begun:.0f} s, loss {losses[0]:.1f} to {losses[-1]:.1f}", command)
 
 
 def _finished(run: Path, corpus: "Corpus") -> bool:

@@ -32,6 +32,9 @@ _BYTES: Final = 256
 _MARKS: Final = 3
 # With fewer pieces than this there is hardly one beside bytes and letters.
 LEAST_PIECES: Final = 320
+# A base has at least so many, and one more for each so many bytes that it reads: about ten tokens.
+_FEWEST: Final = 512
+_BYTES_A_PIECE: Final = 30
 # Of the pieces that are not given, those that may be single characters.
 _CHARACTERS: Final = 0.5
 # Standard deviation of the weights a training begins with.
@@ -51,7 +54,10 @@ _MOST_EPOCHS: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How large a base is. `heads` share keys by twos; widths are multiples of 32, the blocks of Q8_0."""
+    """How large a base is; `vocabulary` at most, where there is enough to read.
+
+    Heads share keys by twos; widths are multiples of 32, the blocks of Q8_0.
+    """
 
     width: int
     layers: int
@@ -64,7 +70,7 @@ class Size:
 
 
 SIZES: Final[Mapping[str, Size]] = {
-    "tiny": Size(width=128, layers=4, inner=352, vocabulary=2048),
+    "tiny": Size(width=128, layers=4, inner=352, vocabulary=8192),
     "small": Size(width=192, layers=5, inner=512, vocabulary=2048),
     "medium": Size(width=384, layers=5, inner=1024, vocabulary=4096),
 }
@@ -95,13 +101,18 @@ def begin(folder: Path, texts: Sequence[str], size: str, recipe: Recipe) -> None
     """A base that knows nothing yet, as a folder that is there whole or not at all. Raises CorpusEmpty."""
     aside = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(aside, ignore_errors=True)
-    tokenizer = make_tokenizer(texts, aside, SIZES[size].vocabulary)
+    tokenizer = make_tokenizer(texts, aside, _pieces(texts, SIZES[size].vocabulary))
     new_base(aside, base_config(len(tokenizer), size), recipe.seed)
     for path in aside.iterdir():
         flush(path)
     shutil.rmtree(folder, ignore_errors=True)
     aside.replace(folder)
     flush_folder(folder.parent)
+
+
+def _pieces(texts: Sequence[str], most: int) -> int:
+    """How many pieces can be learned from texts: what is read a few times alone stays noise."""
+    return max(_FEWEST, min(most, sum(len(text.encode(errors="replace")) for text in texts) // _BYTES_A_PIECE))
 
 
 def make_tokenizer(texts: Iterable[str], folder: Path, pieces: int) -> PreTrainedTokenizerBase:
