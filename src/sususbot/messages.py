@@ -7,6 +7,7 @@ Identity, storage and rendering for a model live elsewhere (`archive/`, `chat_fo
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, Literal
 
 # Discord's own epoch, 2015-01-01T00:00:00Z: the upper 42 bits of an id count milliseconds from here.
@@ -123,7 +124,12 @@ def iso_ms(text: str) -> int:
 
 def day(ms: int) -> str:
     """A time as people write a date: `3 Mar 2024`."""
-    moment = datetime.fromtimestamp(ms / 1000, UTC)
+    return _date(ms // 86_400_000)
+
+
+@lru_cache(1024)
+def _date(days: int) -> str:
+    moment = datetime.fromtimestamp(days * 86_400, UTC)
     return f"{moment.day} {moment:%b %Y}"
 
 

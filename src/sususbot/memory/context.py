@@ -117,9 +117,9 @@ class _Cast:
     def name(self, who: _Who) -> str:
         return self._called[who]
 
-    def turn(self, turn: Turn, text: str) -> Turn:
-        """It, as a model is shown it."""
-        return Turn(self._called[_who(turn)], self._names.with_own(text, None), turn.at)
+    def turn(self, who: _Who, text: str, at: int) -> Turn:
+        """What somebody said, as a model is shown it."""
+        return Turn(self._called[who], self._names.with_own(text, None), at)
 
 
 class ContextBuilder:
@@ -181,7 +181,8 @@ class ContextBuilder:
         # The message begins here, perhaps in a line that its writer had begun before.
         border = next(place for place, line in enumerate(lines) if any(one.turn is asked for one in line.pieces))
         talk, ending = lines[:border], lines[border:]
-        quoted = {one.id: self._quoted(one, channel_names, cast) for hit in hits for one in hit.around}
+        found = {one.id: one for hit in hits for one in hit.around}
+        quoted = {id_: self._quoted(one, channel_names, cast) for id_, one in found.items()}
         self._count_ahead(
             [_text(ending), *(line.text + "\n" for line in talk), *(line + "\n" for line in quoted.values())]
         )
@@ -227,12 +228,12 @@ class ContextBuilder:
     def _lines(self, turns: Sequence[Turn], cast: _Cast) -> list[_Line]:
         pieces = (piece for one in turns for piece in self._pieces(one))
         joined = (("\n".join(one.text for one in run), run) for run in chat_format.runs(pieces, self._run_ms))
-        return [_Line(chat_format.line(cast.turn(run[0].turn, text)), run) for text, run in joined]
+        return [_Line(chat_format.line(cast.turn(run[0].author_id, text, run[0].at)), run) for text, run in joined]
 
     def _shortened(self, asked: Turn, cast: _Cast, left_out: list[LeftOut]) -> tuple[str, int]:
         """The message by itself, and its tokens; one that is too long loses its end."""
         budget = self._budgets[MESSAGE]
-        turn = cast.turn(asked, self._read(asked.text).text)
+        turn = cast.turn(_who(asked), self._read(asked.text).text, asked.at)
         whole, shown = turn.text, self._alone(turn)
         if self._count(shown) > budget and self._count(chat_format.speaker(turn.speaker)) > budget // 2:
             left_out.append(LeftOut(MESSAGE, "the name", "it is so long that no words would fit"))
@@ -298,7 +299,7 @@ class ContextBuilder:
         return lines, sum(self._count(line + "\n") for line in lines)
 
     def _quoted(self, message: Message, channel_names: dict[int, str], cast: _Cast) -> str:
-        quoted = cast.turn(short_term.turn(message), self._read(message.rendered).text)
+        quoted = cast.turn(message.author.id, self._read(message.rendered).text, message.created_at)
         return chat_format.quoted_line(quoted, channel_names.get(message.channel_id, "?"))
 
 

@@ -95,7 +95,7 @@ def _finders(text: str, kinds: frozenset[str]) -> Iterator[_Finder]:
         yield _spelt_mails
     if digits and not kinds.isdisjoint((BANK, CARD, PERSON_NUMBER)) and _BANK_HINT.search(text):
         yield _banks
-    if IP in kinds and (digits or text.count(":") > 1):
+    if IP in kinds and ((digits and text.count(".") > 2) or text.count(":") > 1):
         yield _ips
     if ADDRESS in kinds and _ONE_DIGIT.search(text):
         yield _addresses
@@ -334,31 +334,35 @@ def _is_phone(text: str, *, told: bool) -> bool:
 # -- where somebody lives
 
 _TOWN: Final = r"(?:,?\s+(?:[A-Z][\w.'-]+\s?){1,3},?\s*[A-Z]{2}\s+\d{5}(?:-\d{4})?|,?\s+\d{4,5}\s+[A-ZÄÖÜ][\wäöüß-]+)?"
+# Each looks back only after its first letter: without it, a search can skip to where one stands.
 _ADDRESSES: Final = (
     # 221B Baker Street; the short forms and common words only with capitals.
     re.compile(
-        r"(?<![\w.$€£:/-])\d{1,5}[A-Za-z]?\s+(?:(?:North|South|East|West|[NSEW])\.?\s+)?(?:[A-Z][\w'-]+\s+){1,3}"
+        r"\d(?<![\w.$€£:/-].)\d{0,4}[A-Za-z]?\s+(?:(?:North|South|East|West|[NSEW])\.?\s+)?(?:[A-Z][\w'-]+\s+){1,3}"
         r"(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Ct|Way|Place|Pl|Terrace|Crescent|"
         r"Highway|Hwy|Square|Sq|Parkway|Pkwy)\b\.?(?:,?\s*(?:Apt|Apartment|Suite|Unit|Flat|#)\.?\s*\w+)?" + _TOWN
     ),
     re.compile(
-        r"(?<![\w.$€£:/-])\d{1,5}[a-z]?\s+(?!(?:min|mile|hour|day|week|year|meter|metre|km|lane|way|people|feet|of|on|in|"
-        r"a|the|more|other|different|new|separate)\w*\b)(?:[a-z]{3,}\s){1,2}(?:street|avenue|boulevard|blvd|road|terrace|crescent)\b",
+        r"\d(?<![\w.$€£:/-].)\d{0,4}[a-z]?\s+(?!(?:min|mile|hour|day|week|year|meter|metre|km|lane|way|people|feet|of|on|"
+        r"in|a|the|more|other|different|new|separate)\w*\b)(?:[a-z]{3,}\s){1,2}(?:street|avenue|boulevard|blvd|road|terrace|"
+        r"crescent)\b",
     ),
     # Unter den Linden 77, 10117 Berlin: with the town, any street.
-    re.compile(r"\b[A-ZÄÖÜ][\wäöüß-]+(?: [A-Za-zÄÖÜäöü][\wäöüß-]*){0,3} \d{1,4} ?[a-z]?, ?\d{5} [A-ZÄÖÜ][\wäöüß-]+"),
+    re.compile(
+        r"[A-ZÄÖÜ](?<!\w.)[\wäöüß-]+(?: [A-Za-zÄÖÜäöü][\wäöüß-]*){0,3} \d{1,4} ?[a-z]?, ?\d{5} [A-ZÄÖÜ][\wäöüß-]+"
+    ),
     re.compile(r"\b(?:calle|avenida|avda\.|paseo de|rua)(?: [^\W\d]{2,}){1,4},? \d{1,4}\b", re.IGNORECASE),
     # Lindenstraße 12, 10969 Berlin
     re.compile(
-        r"\b[A-ZÄÖÜ][\wäöüß-]*(?:stra(?:ß|ss)e|str\.|weg|platz|allee|gasse|ring|damm|ufer|chaussee)\s+\d{1,4}\s?[a-z]?\b"
-        + _TOWN
+        r"[A-ZÄÖÜ](?<!\w.)[\wäöüß-]*(?:stra(?:ß|ss)e|str\.|weg|platz|allee|gasse|ring|damm|ufer|chaussee)"
+        r"\s+\d{1,4}\s?[a-z]?\b" + _TOWN
     ),
-    re.compile(r"\b\d{1,4}\s?(?:bis|ter)?,?\s+(?:rue|avenue|boulevard|chemin|impasse|allée)\s+(?:d[eu'] ?|des |la |l')*"
-               r"[A-ZÉ][\w'éèêâç-]+(?:\s+[A-ZÉ][\w'éèêâç-]+)*(?:,?\s+\d{5}\s+[A-ZÉ][\w-]+)?"),
+    re.compile(r"\d(?<!\w.)\d{0,3}\s?(?:bis|ter)?,?\s+(?:rue|avenue|boulevard|chemin|impasse|allée)\s+"
+               r"(?:d[eu'] ?|des |la |l')*[A-ZÉ][\w'éèêâç-]+(?:\s+[A-ZÉ][\w'éèêâç-]+)*(?:,?\s+\d{5}\s+[A-ZÉ][\w-]+)?"),
     # A postcode of the United Kingdom is a handful of houses.
-    re.compile(r"\b[A-PR-UWYZ](?:[A-HK-Y]?\d{1,2}|[A-HK-Y]?\d[A-Z]) \d[ABD-HJLNP-UW-Z]{2}\b"),
+    re.compile(r"[A-PR-UWYZ](?<!\w.)(?:[A-HK-Y]?\d{1,2}|[A-HK-Y]?\d[A-Z]) \d[ABD-HJLNP-UW-Z]{2}\b"),
 )  # fmt: skip
-_TOLD_ADDRESS: Final = re.compile(r"(?<!\w)(?:P\.?\s?O\.?\s*Box)\s+\d{1,6}\b", re.IGNORECASE)
+_TOLD_ADDRESS: Final = re.compile(r"P(?<!\w.)(?:\.?\s?O\.?\s*Box)\s+\d{1,6}\b", re.IGNORECASE)
 
 
 def _addresses(text: str) -> Iterator[_Span]:
