@@ -37,6 +37,8 @@ _LEAST_MESSAGE: Final = 24
 _CUT: Final = " …"
 # Rewritten texts that are kept: a window moves by a message or two, and the same old messages are found often.
 _TEXTS: Final = 1024
+# Read once at the start: what is loaded to tell numbers apart would cost the first replies 40 ms.
+_NUMBERS: Final = "call 555-123-4567 or 0151 23456789 or 1 234 567 890 or 12 345 678 90 12, card 4111 1111 1111 1111"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,7 @@ class ContextBuilder:
         self._count_ahead = count_ahead
         self._rewriting = rewriting or Rewriting()
         self._rewritten = lru_cache(_TEXTS)(self._rewriting.of)
+        self._read(_NUMBERS)
         self._run_ms = run_ms
         self._own_name = own_name
         self._count = count_tokens
