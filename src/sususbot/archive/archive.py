@@ -24,6 +24,7 @@ from sususbot.archive.dump import Dump
 from sususbot.archive.erasure import Erasure
 from sususbot.archive.nameless import NOBODY
 from sususbot.archive.standing import Standings
+from sususbot.archive.summaries import Summaries
 from sususbot.archive.upsert import FIDELITY, Added, Upsert, json_list
 from sususbot.archive.vectors import Vectors
 from sususbot.archive.words import Words
@@ -64,10 +65,11 @@ class Archive:
         self.vectors = Vectors(self._database)
         self.standings = Standings(self._database)
         self.checkpoints = Checkpoints(self._database)
-        self.erasure = Erasure(self._database, self.words, self.vectors)
-        self.consents = Consents(self._database, self.erasure)
+        self.summaries = Summaries(self._database)
+        self.erasure = Erasure(self._database, self.words, self.vectors, self.summaries)
+        self.consents = Consents(self._database, self.erasure, self.summaries)
         self.dump = Dump(self._database)
-        self._upsert = Upsert(self._database, self.words, self.vectors, self.erasure)
+        self._upsert = Upsert(self._database, self.words, self.vectors, self.summaries, self.erasure)
 
     def close(self) -> None:
         self._database.close()
@@ -307,6 +309,8 @@ _CHECKS: Final = {
     "tombstones still hold words": """SELECT count(*) FROM messages WHERE deleted_at IS NOT NULL
         AND (content <> '' OR rendered <> '')""",
     "vectors belong to deleted messages": """SELECT count(*) FROM vectors JOIN messages ON id = message_id
+        WHERE deleted_at IS NOT NULL""",
+    "summaries are made of deleted messages": """SELECT count(*) FROM summary_messages JOIN messages ON id = message_id
         WHERE deleted_at IS NOT NULL""",
     "messages of erased members still hold words": """SELECT count(*) FROM messages JOIN erased USING (author_id)
         WHERE finished_at IS NOT NULL AND (content <> '' OR rendered <> '')""",

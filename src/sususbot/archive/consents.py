@@ -18,6 +18,7 @@ import orjson
 
 from sususbot.archive.database import Database
 from sususbot.archive.erasure import Erasure
+from sususbot.archive.summaries import Summaries
 from sususbot.messages import WRITTEN_TYPES
 
 Mode = Literal["opt-out", "opt-in", "all"]
@@ -51,9 +52,10 @@ class Statement:
 class Consents:
     """The consents of an archive."""
 
-    def __init__(self, database: Database, erasure: Erasure) -> None:
+    def __init__(self, database: Database, erasure: Erasure, summaries: Summaries) -> None:
         self._database = database
         self._erasure = erasure
+        self._summaries = summaries
         for view in _VIEWS:
             database.execute(view)
 
@@ -69,7 +71,7 @@ class Consents:
         if mode != self.mode:
             with self._database.transaction():
                 self._database.execute("INSERT OR REPLACE INTO facts (name, value) VALUES ('consent', ?)", [mode])
-                self._drop_vectors()
+                self._drop_refused()
 
     def answers(self, author_id: int) -> Permissions:
         """What holds for a member, who need not be known."""
@@ -124,7 +126,7 @@ class Consents:
             authors = self._heard({statement.author_id for statement in fresh})
             self._settle(authors)
             self._readmit(authors)
-            self._drop_vectors()
+            self._drop_refused()
         return len(fresh)
 
     def statements(self) -> list[Statement]:
@@ -201,8 +203,8 @@ class Consents:
         for (author_id,) in rows:
             self._erasure.readmit(author_id)
 
-    def _drop_vectors(self) -> None:
-        """What may not be remembered has no vector either."""
+    def _drop_refused(self) -> None:
+        """What may not be remembered has no vector either, and stands in no summary."""
         silence = int(self._silence())
         self._database.execute(
             f"""DELETE FROM vectors WHERE message_id IN (SELECT messages.id FROM answers
@@ -210,6 +212,7 @@ class Consents:
             OR NOT {silence} AND message_id IN (SELECT id FROM messages
                 WHERE author_id NOT IN (SELECT author_id FROM answers WHERE remember = 1))"""
         )
+        self._summaries.drop_refused(silence=bool(silence))
 
     def _silence(self) -> bool:
         return self.mode != "opt-in"

@@ -18,6 +18,7 @@ import orjson
 
 from sususbot.archive.database import Database, Row
 from sususbot.archive.nameless import NOBODY, SOMEONE, named, without_names, without_quotes
+from sususbot.archive.summaries import Summaries
 from sususbot.archive.vectors import Vectors
 from sususbot.archive.words import Words
 from sususbot.messages import DISCORD_EPOCH_MS
@@ -29,10 +30,11 @@ _ERASED_AMONG: Final = "SELECT author_id, at FROM erased WHERE author_id IN (SEL
 class Erasure:
     """Makes tombstones: of single messages, of all of a member's, of all before a day."""
 
-    def __init__(self, database: Database, words: Words, vectors: Vectors) -> None:
+    def __init__(self, database: Database, words: Words, vectors: Vectors, summaries: Summaries) -> None:
         self._database = database
         self._words = words
         self._vectors = vectors
+        self._summaries = summaries
 
     def bury(self, rows: Iterable[Row]) -> int:
         """(id, rendered, deleted_at) of messages to tombstones; the caller is inside a transaction."""
@@ -43,6 +45,7 @@ class Erasure:
         # Every row of messages has its row in the index, also one without words; `check` counts them.
         self._words.add([(id_, "") for id_, _ in worded])
         self._vectors.drop(gone)
+        self._summaries.drop(gone)
         self._database.execute_many(
             """UPDATE messages SET deleted_at = ?, type = 0, edited_at = NULL, content = '', rendered = '',
             reply_to = NULL, pinned = 0, mentions = NULL, reactions = NULL, attachments = NULL,
@@ -272,6 +275,7 @@ class Erasure:
         self._words.remove([(id_, before[1])])
         self._words.add([(id_, after[1])])
         self._vectors.drop([id_])
+        self._summaries.drop([id_])
         self._database.execute("UPDATE messages SET content = ?, rendered = ? WHERE id = ?", [*after, id_])
 
     def _shared(self, author_id: int, name: str, as_: str = "") -> bool:

@@ -14,6 +14,7 @@ import orjson
 from sususbot.archive.database import Database, Row
 from sususbot.archive.erasure import Erasure
 from sususbot.archive.nameless import NOBODY, without_names, without_quotes
+from sususbot.archive.summaries import Summaries
 from sususbot.archive.vectors import Vectors
 from sususbot.archive.words import Words
 from sususbot.messages import DISCORD_EPOCH_MS, Author, Message, Origin
@@ -62,10 +63,13 @@ class Look(NamedTuple):
 class Upsert:
     """Writes batches; the doors are `Archive.add` and `Archive.delete`."""
 
-    def __init__(self, database: Database, words: Words, vectors: Vectors, erasure: Erasure) -> None:
+    def __init__(
+        self, database: Database, words: Words, vectors: Vectors, summaries: Summaries, erasure: Erasure
+    ) -> None:
         self._database = database
         self._words = words
         self._vectors = vectors
+        self._summaries = summaries
         self._erasure = erasure
 
     def add(
@@ -124,6 +128,7 @@ class Upsert:
         ids = [(id_,) for id_, _ in rows]
         self._words.remove(rows)
         self._vectors.drop([id_ for id_, _ in rows])
+        self._summaries.drop(id_ for id_, _ in rows)
         self._database.execute_many("DELETE FROM messages WHERE id = ?", ids)
 
     def _moments(self, messages: Iterable[Message], sign: str) -> dict[tuple[int, int, int], tuple[int, str]]:
@@ -238,6 +243,7 @@ class Upsert:
         self._words.remove([(id_, old)])
         self._words.add([(id_, new)])
         self._vectors.drop([id_])
+        self._summaries.drop([id_])
 
     def _update(self, message: Message, known: Row, look: Look, source: int) -> bool:
         """Take what this look at a known message shows better; gives whether anybody would see a change."""
