@@ -1,13 +1,15 @@
 """Summaries beside the messages they were made of: written in the same file, gone in the same transaction.
 
-The talk of a channel is cut into pieces, stretches of ids that stay where they are; what was made of a piece names every
-message that went into it. Once one of these is edited, deleted, erased or may not be remembered any more, it is dropped,
-and made anew of what is left.
+The talk of a channel is cut into pieces, stretches of ids that stay where they are; what was made of a piece names
+every message that went into it. Once one of these is edited, deleted, erased or may not be remembered any more, it is
+dropped, and made anew of what is left.
 Not here: making them (`memory/summarizer`), and where pieces begin and end (`memory/pieces`).
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
 
 import orjson
 
@@ -32,6 +34,11 @@ class Made:
     by: str
     of: frozenset[int]
 
+# Of bots only our own lines are summed up.
+_STILL_SO: Final = """SELECT 1 FROM messages JOIN authors ON authors.id = author_id
+    WHERE messages.id = ?1 AND rendered = ?2 AND deleted_at IS NULL
+    AND (is_bot OR EXISTS (SELECT 1 FROM remembered WHERE remembered.id = ?1))"""
+
 
 class Summaries:
     """The pieces and summaries of an archive."""
@@ -51,7 +58,7 @@ class Summaries:
         with self._database.transaction():
             self._database.execute_many(
                 "INSERT INTO pieces (channel_id, after_id, last_id) VALUES (?, ?, ?)",
-                [(channel_id, after, last) for after, last in zip(borders, borders[1:], strict=False)],
+                [(channel_id, after, last) for after, last in pairwise(borders)],
             )
             self._database.execute(
                 """DELETE FROM pieces WHERE channel_id = ?1 AND id NOT IN
@@ -72,15 +79,12 @@ class Summaries:
     def put(self, piece_id: int, text: str, by: str, of: Sequence[tuple[int, str]]) -> bool:
         """Keep what was made of a piece; `of` are its messages' ids and words as they were read.
 
-        Gives whether it was kept: not where a message was changed, or the piece let go, meanwhile.
+        Gives whether it was kept: not where meanwhile a message was changed or may not be remembered any more, or the
+        piece was let go.
         """
         with self._database.transaction():
-            same = self._database.rows(
-                """SELECT count(*) FROM messages JOIN json_each(?) AS used ON messages.id = used.value ->> 0
-                WHERE deleted_at IS NULL AND rendered = used.value ->> 1""",
-                [orjson.dumps(of).decode()],
-            )[0][0]
-            if same != len(of) or not self._database.rows("SELECT 1 FROM pieces WHERE id = ?", [piece_id]):
+            still_so = all(self._database.rows(_STILL_SO, [message_id, words]) for message_id, words in of)
+            if not still_so or not self._database.rows("SELECT 1 FROM pieces WHERE id = ?", [piece_id]):
                 return False
             self._database.execute("DELETE FROM summaries WHERE piece_id = ?", [piece_id])
             self._database.execute("INSERT INTO summaries VALUES (?, ?, ?)", [piece_id, text, by])

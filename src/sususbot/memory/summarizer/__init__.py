@@ -1,0 +1,1 @@
+"""Ways to say in short what was said: one protocol, and three that keep it."""
