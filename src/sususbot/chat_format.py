@@ -2,8 +2,9 @@
 
 One line for what a member says in one go, `name: text`; a newline inside becomes a visible mark, as does the border
 between two messages, so that no text can begin a line of its own and speak as somebody else. No two speakers are called
-alike, and nobody like the bot. Old messages are quoted: `> 3 Mar 2024, #general, mia: …`. A reply ends at the first
-newline. No model's special tokens are used: any base model reads this.
+alike, and nobody like the bot, in whatever letters. Old messages are quoted: `> 3 Mar 2024, #general, mia: …`, and so
+is what is known of the talk before. A reply ends at the first newline. No model's special tokens are used, and none are
+let through: any base model reads this.
 Not here: what becomes of links, secrets and mentions in a text (`wording`).
 """
 
@@ -14,21 +15,36 @@ from itertools import chain, count
 from typing import Final, Generic, Protocol, TypeVar
 
 from sususbot.messages import Turn, day
+from sususbot.wording.lookalikes import skeleton
 from sususbot.wording.privacy import redact
-from sususbot.wording.rewriting import renamed
+from sususbot.wording.rewriting import renamed, without_zalgo
 
 STOP: Final = ("\n",)
 # Stands for a newline inside a message.
 NEWLINE_MARK: Final = " ⏎ "
 _NEWLINES: Final = re.compile(r"[\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+")
 # What hides the words of a line: control characters, turns of direction, invisible letters, halves of a surrogate pair.
-# Kept are the joiners inside emoji and words (U+200C, U+200D), and the letters that make a flag of 🏴 (the group).
+# Kept are the joiners inside emoji and words (U+200C, U+200D), what chooses how an emoji is drawn (U+FE0E, U+FE0F), and
+# the letters that make a flag of 🏴 (the group).
 _INVISIBLE: Final = re.compile(
     r"(\U0001f3f4[\U000e0030-\U000e007a]+\U000e007f)"
-    r"|[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"
-    r"\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+    r"|[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\u034f\u061c\u115f\u1160\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e"
+    r"\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
 )
-_NAME_BREAKERS: Final = re.compile(r"[:>#\[\]]+")
+# Stands above the lines about the talk before the recent turns.
+GIST_HEADING: Final = "(earlier, in short:)"
+# What some model takes for the end of a turn, or for its beginning, when a server cuts a text into tokens by itself:
+# llama.cpp is given ids that were cut without them, other servers are not.
+_CONTROL: Final = re.compile(
+    r"<(?=[|｜][^<>\s]{1,60}[|｜]>|/?s>|(?:unk|pad|bos|eos|mask|sep|cls)>|(?:start|end)_of_\w{1,20}>"
+    r"|/?(?:think|tool_call|tool_response|tools)>)"
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|CALL_ID|ARGS|THINK|IMG|IMG_BREAK"
+    r"|IMG_END|AUDIO|BEGIN_AUDIO|PREFIX|MIDDLE|SUFFIX)\])"
+)
+# What a line within a quotation could pass itself off with: signs of a quotation, or a speaker's name.
+_QUOTED_START: Final = re.compile(r"(?:(?<=⏎)|^)[\s>]+")
+_QUOTED_SPEAKER: Final = re.compile(r"⏎ ((?::\w+:\s*)*[^\s:：⏎][^⏎]{0,80}?)\s*[:：](?=\s|$)")
+_NAME_BREAKERS: Final = re.compile(r"[:：>#,⏎\[\]]+")
 _LONGEST_NAME: Final = 32
 # Few speak, and often.
 _NAMES_KEPT: Final = 1024
@@ -42,15 +58,16 @@ RUN_BYTES: Final = 320
 
 def one_line(text: str) -> str:
     """A message's text as it stands in a prompt: visible, and on one line."""
-    if text.isprintable():
-        return text.strip()
-    return _NEWLINES.sub(NEWLINE_MARK, _INVISIBLE.sub(r"\1", text).strip())
+    if not (text.isascii() and text.isprintable()):
+        text = _NEWLINES.sub(NEWLINE_MARK, _INVISIBLE.sub(r"\1", text).strip())
+    return _CONTROL.sub(r"\g<0> ", text.strip()) if "<" in text or "[" in text else text.strip()
 
 
 @lru_cache(_NAMES_KEPT)
 def speaker(name: str) -> str:
     """A name as it stands before the colon: short, and without what the format itself uses."""
-    return " ".join(_NAME_BREAKERS.sub(" ", one_line(name)).split())[:_LONGEST_NAME].strip() or "someone"
+    name = without_zalgo(_NAME_BREAKERS.sub(" ", one_line(name)))
+    return " ".join(name.split())[:_LONGEST_NAME].strip() or "someone"
 
 
 def line(turn: Turn) -> str:
@@ -60,14 +77,46 @@ def line(turn: Turn) -> str:
 
 def quoted_line(turn: Turn, channel: str) -> str:
     """A turn of long ago: dated, placed and marked as a quotation."""
-    return f"> {day(turn.at)}, #{speaker(channel)}, {line(turn)}"
+    return f"> {day(turn.at)}, #{speaker(channel)}, {speaker(turn.speaker)}: {quoted(turn.text)}"
 
 
-def prompt(persona: str, recent: Sequence[str], memories: Sequence[str], asked: str, own_name: str) -> str:
-    """The whole text before the reply. What changes least comes first, so that an engine can keep its work."""
-    parts = [persona.strip(), "", *recent]
+def quoted(text: str) -> str:
+    """A text within a quotation: on one line, and nothing in it looks like another quotation or another's words."""
+    text = one_line(text)
+    if "⏎" not in text and ">" not in text:
+        return text
+    return _QUOTED_SPEAKER.sub(r"⏎ \1 -", _QUOTED_START.sub(lambda found: " " * (found.start() > 0), text))
+
+
+def gist_line(text: str) -> str:
+    """A line of what is known of the talk before: marked as a quotation, as its words may be anybody's."""
+    return f"> {quoted(text)}"
+
+
+def memories_heading(now: int) -> str:
+    """What stands above old messages. With today's date once, none of them needs to say how old it is."""
+    return f"(said here before, quoted; today is {day(now)}:)"
+
+
+def prompt(
+    persona: str,
+    recent: Sequence[str],
+    memories: Sequence[str],
+    asked: str,
+    own_name: str,
+    *,
+    gist: Sequence[str] = (),
+) -> str:
+    """The whole text before the reply. What changes least comes first, so that an engine can keep its work.
+
+    `gist` and `memories` come with their headings, or are empty.
+    """
+    parts = [persona.strip(), ""]
+    if gist:
+        parts += [*gist, ""]
+    parts += recent
     if memories:
-        parts += ["", "(said here before, quoted:)", *memories, ""]
+        parts += ["", *memories, ""]
     return "\n".join([*parts, asked, f"{speaker(own_name)}:"])
 
 
@@ -145,11 +194,11 @@ class Names(Generic[K]):
     def of(self, authors: Iterable[K], own: K) -> dict[K, str]:
         """A name for each, in the order they speak; the bot, or whoever it plays, has the bot's."""
         given = {own: self._own_name}
-        taken = {speaker(self._own_name).casefold()}
+        taken = {skeleton(speaker(self._own_name))}
         for author in authors:
             if author not in given:
                 name = self._free(author, taken)
-                taken.add(speaker(name).casefold())
+                taken.add(skeleton(speaker(name)))
                 given[author] = name
         return given
 
@@ -163,7 +212,7 @@ class Names(Generic[K]):
         display, account = map(_without_data, self._names.get(author, ("", "")))
         numbered = (f"{display[:24]} {number}" for number in count(2))
         names = chain([display], [account] if account else [], numbered)
-        return next(name for name in names if speaker(name).casefold() not in taken)
+        return next(name for name in names if skeleton(speaker(name)) not in taken)
 
 
 @lru_cache(_NAMES_KEPT)

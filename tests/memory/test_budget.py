@@ -1,7 +1,7 @@
 """The token budget holds for whatever is said, by an estimate as by a real tokenizer, and nothing is lost unsaid."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -9,8 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sususbot.memory.context import Context, ContextBuilder, CountTokens
+from sususbot.chat_format import GIST_HEADING, memories_heading
+from sususbot.memory.context import Context, ContextBuilder
 from sususbot.memory.long_term import Hit, Parts
+from sususbot.memory.recent import Relevance
+from sususbot.memory.sections import CountTokens
+from sususbot.memory.summary import Summary
 from sususbot.messages import Author, Message, Turn
 from sususbot.model.estimate import estimate_tokens
 
@@ -36,6 +40,7 @@ TURNS = st.builds(
     message_id=st.none() | st.integers(1, 30),
     author_id=st.none() | st.integers(1, 3),
 )
+SUMMARIES = st.none() | st.lists(TEXT, max_size=9).map(lambda lines: Summary("\n".join(lines), "bart", 0, 0, 5))
 
 
 @st.composite
@@ -55,12 +60,28 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CountTokens]
     model.close()
 
 
-def check(count: CountTokens, asked: Turn, recent: list[Turn], found: list[Hit]) -> None:
-    builder = ContextBuilder(persona="A chat among friends.", own_name="susu", tokens=TOKENS, count_tokens=count)
-    context = builder.build(asked, recent, found, {1: "general", 2: "a: b\n"})
+def by_length(turns: Sequence[Turn], _asked: Turn) -> list[float]:
+    """Some relevance or other."""
+    return [len(one.text) % 11 / 10 for one in turns]
+
+
+def check(
+    count: CountTokens,
+    asked: Turn,
+    recent: list[Turn],
+    found: list[Hit],
+    summary: Summary | None = None,
+    relevance: Relevance | None = None,
+) -> None:
+    builder = ContextBuilder(
+        persona="A chat among friends.", own_name="susu", tokens=TOKENS, count_tokens=count, relevance=relevance
+    )
+    context = builder.build(asked, recent, found, {1: "general", 2: "a: b\n"}, None, summary)
     for section in context.sections:
         assert section.used <= section.budget, section
-        assert section.used <= sum(count(line + "\n") for line in section.lines)
+        heading = {"memories": memories_heading(asked.at) + "\n", "summary": GIST_HEADING + "\n\n"}
+        above = heading.get(section.name, "") if section.lines else ""
+        assert section.used <= count(above) + sum(count(line + "\n") for line in section.lines)
     # One more for the token that a model begins every text with.
     assert count(context.prompt) + 1 <= TOKENS
     nothing_is_lost_unsaid(context, recent, found)
@@ -81,16 +102,20 @@ def nothing_is_lost_unsaid(context: Context, recent: list[Turn], found: list[Hit
 
 
 @settings(max_examples=100, deadline=None)
-@given(TURNS, st.lists(TURNS, max_size=25), st.lists(hits(), max_size=8))
-def test_it_holds_with_an_estimate(asked: Turn, recent: list[Turn], found: list[Hit]) -> None:
-    check(estimate_tokens, asked, recent, found)
+@given(TURNS, st.lists(TURNS, max_size=25), st.lists(hits(), max_size=8), SUMMARIES, st.sampled_from([None, by_length]))
+def test_it_holds_with_an_estimate(
+    asked: Turn, recent: list[Turn], found: list[Hit], summary: Summary | None, relevance: Relevance | None
+) -> None:
+    check(estimate_tokens, asked, recent, found, summary, relevance)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_it_holds_with_a_real_tokenizer(tokenizer: CountTokens, data: st.DataObject) -> None:
     recent = data.draw(st.lists(TURNS, max_size=12))
-    check(lru_cache(1000)(tokenizer), data.draw(TURNS), recent, data.draw(st.lists(hits(), max_size=4)))
+    found, summary = data.draw(st.lists(hits(), max_size=4)), data.draw(SUMMARIES)
+    relevance = data.draw(st.sampled_from([None, by_length]))
+    check(lru_cache(1000)(tokenizer), data.draw(TURNS), recent, found, summary, relevance)
 
 
 @pytest.mark.parametrize("unit", ["a ", "the quick ", "🎉", "東", "\n", "x\n", "\t", "\u200d", "…"])
@@ -99,4 +124,6 @@ def test_it_holds_for_huge_messages(tokenizer: CountTokens, unit: str) -> None:
     message = Message(7, 1, Author(1, "m", "m"), 0, text, text)
     found = [Hit(message, 1.0, Parts(1, 1, 1, 1), (message,))]
     for count in (tokenizer, estimate_tokens):
-        check(count, Turn("mia", text, 0), [Turn("tom", text, 0), Turn("tom", "hi", 0)], found)
+        recent = [Turn("tom", text, 0), Turn("tom", "hi", 0)]
+        check(count, Turn("mia", text, 0), recent, found, Summary(text, "bart", 0, 0, 5))
+        check(count, Turn("mia", text, 0), recent, found, None, by_length)
