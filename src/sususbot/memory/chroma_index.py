@@ -67,6 +67,7 @@ class ChromaIndex:
         """`complaint` is the sentence for the user when Chroma fails."""
         self._complaint = complaint
         self._channels: dict[int, int] = {}
+        self._dimensions = dimensions or 0
         with self._told():
             self._client = connect()
             self._sessions = _sessions(self._client)
@@ -113,6 +114,18 @@ class ChromaIndex:
 
     def cosines(self, query: Vector, ids: Sequence[int]) -> dict[int, float]:
         return {id_: float(vector @ query) for id_, vector in self._vectors(ids).items()}
+
+    def cosines_of(self, query: Vector, ids: Ids) -> Vector:
+        known = self.cosines(query, ids.tolist())
+        return np.array([known.get(id_, np.nan) for id_ in ids.tolist()], np.float32)
+
+    def rows(self, ids: Ids) -> Matrix:
+        vectors = self._vectors(ids.tolist())
+        matrix: Matrix = np.zeros((len(ids), self._dimensions), np.float32)
+        for row, id_ in enumerate(ids.tolist()):
+            if (vector := vectors.get(id_)) is not None:
+                matrix[row] = vector
+        return matrix
 
     def __len__(self) -> int:
         return len(self._channels)
