@@ -156,9 +156,14 @@ class Folding:
                 if self._closed:
                     return
             text = self._summarizer.summarize(said, deadline)
+        except TooLate as error:
+            if deadline is not None and deadline.over() == "deadline":
+                self._failed(piece, f"it took longer than {self._seconds:g} s")
+            else:
+                # It made way for a reply, or for the end.
+                self._set_aside(piece, str(error))
         except ModelError as error:
-            late = isinstance(error, TooLate) and deadline is not None and deadline.over() == "deadline"
-            self._failed(piece, f"it took longer than {self._seconds:g} s" if late else str(error))
+            self._failed(piece, str(error))
         except Exception as error:
             logger.exception("%s broke", self._summarizer.name)
             self._failed(piece, f"it broke ({type(error).__name__})")

@@ -5,19 +5,20 @@ is named in the reply. `submit` either takes a request and later gives exactly o
 Backends run in one thread of their own; the event loop only ever waits on futures. A backend that does not come back
 in time is left behind: its deadline is cancelled, what it still says is not heard, and the next one answers in a thread
 of its own. The time spent waiting in line counts.
+What is no reply (`aside`) is done while nobody waits, and ends the moment somebody does.
 """
 
 import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
 from sususbot.errors import Busy, ModelError
-from sususbot.model.backend import Backend, Deadline, Finish, Request, Source, Usage
+from sususbot.model.backend import Backend, Chunk, Deadline, Finish, Request, Source, Usage
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class Generation:
 
 
 _LATE: Final = "its time was over"
+_ENDED: Final = "nothing is answered any more: start again"
 
 # Told each chunk of text as it comes, on the event loop; None means: forget what came so far, another backend begins.
 OnText = Callable[[str | None], None]
@@ -73,6 +75,7 @@ class Inference:
         self._seconds = deadline_seconds
         self._waiting = 0
         self._running: set[Deadline] = set()
+        self._asides: set[Deadline] = set()
         self._random = random.Random()
         self._context_thread = ThreadPoolExecutor(1, "context")
         self._model_thread = ThreadPoolExecutor(1, "model")
@@ -97,19 +100,43 @@ class Inference:
         if self._waiting >= self._queue_size:
             raise Busy("too many questions at once: ask again in a moment")
         self._waiting += 1
+        for aside in self._asides.copy():
+            aside.cancel()
         try:
             return await self._answer(prepare, clean, on_text or _nobody)
         finally:
             self._waiting -= 1
 
+    def aside(self, request: Request, deadline: Deadline) -> Iterator[Chunk]:
+        """What the first backend makes of a request that is no reply. Blocks: call it in a thread of its own.
+
+        A reply goes first: it cancels the deadline. Raises Busy where one is waiting already, and the backend's errors.
+        """
+        self._asides.add(deadline)
+        try:
+            if self._waiting:
+                raise Busy("a reply goes first: try again later")
+            yield from self._in_turn(request, deadline).result()
+        except CancelledError as error:
+            raise Busy(_ENDED) from error
+        finally:
+            self._asides.discard(deadline)
+
     def close(self) -> None:
         """End what runs, drop what waits."""
-        for deadline in self._running.copy():
+        for deadline in self._running | self._asides:
             deadline.cancel()
         for executor in (self._context_thread, self._model_thread, self._spare_threads):
             executor.shutdown(wait=False, cancel_futures=True)
         for backend in self._backends:
             backend.close()
+
+    def _in_turn(self, request: Request, deadline: Deadline) -> "Future[list[Chunk]]":
+        first = self._backends[0]
+        try:
+            return self._model_thread.submit(lambda: list(first.generate(request, deadline)))
+        except RuntimeError as error:
+            raise Busy(_ENDED) from error
 
     async def _answer(self, prepare: Callable[[], Request], clean: Callable[[str], str], tell: OnText) -> Generation:
         begun = time.monotonic()

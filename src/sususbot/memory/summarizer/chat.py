@@ -7,7 +7,7 @@ after it is read anew from the start. Base models follow no instructions, so the
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from sususbot.errors import BackendFailed
+from sususbot.errors import BackendFailed, Busy
 from sususbot.memory.summarizer.checked import checked
 from sususbot.memory.summarizer.folds import folded
 from sususbot.memory.summarizer.summarizer import MOST_LINES, Said, TooLate
@@ -60,8 +60,11 @@ class Chat:
     def _said_in_short(self, said: Sequence[Said], deadline: Deadline) -> str:
         request = Request(_prompt(said), (), ("\n",), Sampling(temperature=0.0, max_new_tokens=_TOKENS, seed=0))
         text, finish = "", None
-        for chunk in self._generate(request, deadline):
-            text, finish = text + chunk.text, chunk.finish
+        try:
+            for chunk in self._generate(request, deadline):
+                text, finish = text + chunk.text, chunk.finish
+        except Busy as error:
+            raise TooLate(str(error)) from error
         if finish in ("cancelled", "deadline"):
             raise TooLate("the model had no time left for it")
         return text
