@@ -99,7 +99,7 @@ class MiniLM:
             loaded: Any = AutoModel.from_pretrained(
                 folder, local_files_only=True, dtype=_fastest_dtype(), output_loading_info=True
             )
-            self.name = f"{Path(model).name}:{_digest(folder)}"
+            self.name = f"{Path(model).name}:{weights_digest(folder)}"
         except Exception as error:
             raise ModelLoadFailed(f"{_refused(folder)} ({error}): remove the folder and fetch it again") from error
         self._model, info = loaded
@@ -118,13 +118,18 @@ class MiniLM:
             places.setdefault(text, []).append(place)
         tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(list(places))]
         vectors = np.empty((len(texts), self.dimensions), np.float32)
-        rows = list(places.values())
-        for batch in _batches([len(ids) for ids in tokens]):
-            for index, vector in zip(batch, self._encode([tokens[i] for i in batch]), strict=True):
-                vectors[rows[index]] = vector
+        for rows, vector in zip(places.values(), self.encode(tokens), strict=True):
+            vectors[rows] = vector
         return vectors
 
-    def _encode(self, tokens: list[list[int]]) -> Matrix:
+    def encode(self, tokens: Sequence[Sequence[int]]) -> Matrix:
+        """The same for texts that are token ids already, with those that frame them."""
+        vectors = np.empty((len(tokens), self.dimensions), np.float32)
+        for batch in _batches([len(ids) for ids in tokens]):
+            vectors[batch] = self._encode([tokens[i] for i in batch])
+        return vectors
+
+    def _encode(self, tokens: Sequence[Sequence[int]]) -> Matrix:
         torch = self._torch
         longest = max(map(len, tokens))
         ids = np.zeros((len(tokens), longest), np.int64)
@@ -172,7 +177,7 @@ def _fastest_dtype() -> Any:
     return min(seconds, key=seconds.__getitem__)
 
 
-def _digest(folder: Path) -> str:
+def weights_digest(folder: Path) -> str:
     """The first characters of the weights' SHA-256: other weights, other vectors."""
     weights = folder / "model.safetensors"
     with weights.open("rb") as file:
