@@ -33,7 +33,7 @@ FENCES: Final = {
     "sqlite3": ("archive", "benchmarks.importing"),
     "torch": ("memory.embedding", "training", "benchmarks"),
     "transformers": ("memory.embedding", "training", "benchmarks"),
-    "tokenizers": ("memory.embedding", "training.vocabulary"),
+    "tokenizers": ("memory.embedding", "memory.static", "training.vocabulary"),
     "sentencepiece": ("corpus.tokens", "training"),
     "accelerate": ("training.processes",),
     "filelock": ("training.run_folder",),
