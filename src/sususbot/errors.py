@@ -31,6 +31,9 @@
     │   ├── TrainingDiverged    losses or gradients are no numbers any more; the last good checkpoint stays
     │   ├── ContractBroken      what was loaded is not what the settings say
     │   └── ExportFailed        the file to export to cannot be written
+    ├── LinkerError
+    │   ├── LinkerUnfit         the file is no linker, or was made by another version
+    │   └── TooFewReplies       the server's own replies are too few to learn who answers whom
     ├── VectorStoreError        the vector store cannot be reached or used
     ├── ModelError
     │   ├── ModelNotFound       no model file at the path in the settings
@@ -178,6 +181,18 @@ class ContractBroken(TrainingError):
 
 class ExportFailed(TrainingError):
     """The file to export to cannot be written."""
+
+
+class LinkerError(SususError):
+    """Something about the linker, which tells who answers whom."""
+
+
+class LinkerUnfit(LinkerError):
+    """The file is no linker, or was made by another version."""
+
+
+class TooFewReplies(LinkerError):
+    """The server's own replies are too few to learn who answers whom."""
 
 
 class VectorStoreError(SususError):
