@@ -30,6 +30,20 @@ class Trace:
     seconds: dict[str, float]
     searched_by_meaning: bool
 
+    def facts(self) -> str:
+        """All of it in one line for a log: ids and figures, not a word of what anybody said."""
+        usage, context = self.generation.usage, self.context
+        parts = [f"by {self.generation.backend}", *(f"not by {one.backend}" for one in self.generation.fallbacks)]
+        if usage.prompt:
+            parts.append(f"{usage.prompt} tokens read, {usage.cached} of them cached, {usage.completion} written")
+        parts += [f"{one.name} {one.used}/{one.budget}" for one in context.sections]
+        ids = [turn.message_id for turn in context.turns if turn.message_id is not None]
+        parts.append(f"turns {' '.join(map(str, ids)) or 'none known by id'}")
+        parts.append(f"memories {' '.join(str(hit.message.id) for hit in context.memories) or 'none'}")
+        parts.append(f"left out {len(context.left_out)}")
+        parts += [f"{name} {seconds * 1000:.0f} ms" for name, seconds in self.seconds.items()]
+        return "; ".join(parts)
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:

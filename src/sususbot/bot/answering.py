@@ -74,8 +74,7 @@ class Answering:
             logger.exception("no reply to message %s", message.id)
             await self._sign_busy(message)
             return
-        generation = reply.trace.generation
-        logger.info("answered message %s by %s in %.2f s", message.id, generation.backend, reply.trace.seconds["total"])
+        logger.info("answered message %s: %s", message.id, reply.trace.facts())
         await self._send(message, channel, reply.text)
 
     async def _send(self, message: discord.Message, channel: Talk, text: str) -> None:
