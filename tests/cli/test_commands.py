@@ -43,7 +43,7 @@ def test_import_index_chat(tmp_path: Path) -> None:
     assert answer["searched_by_meaning"] is True
     weights = {"semantic": 0.5, "words": 0.5, "recency": 0.05, "engagement": 0.05}
     for memory in answer["memories"]:
-        assert memory["score"] == pytest.approx(sum(weight * memory[part] for part, weight in weights.items()))
+        assert memory["score"] == pytest.approx(sum(weight * memory["parts"][part] for part, weight in weights.items()))
     for section in answer["sections"]:
         assert section["used_tokens"] <= section["budget_tokens"]
     assert {"embed", "words", "vectors", "total"} <= set(answer["seconds"])
@@ -56,6 +56,7 @@ def test_why_shows_memories_tokens_what_was_left_out_and_times(tmp_path: Path) -
     for part in (
         "answered by recall",
         "said by ",
+        "recent turns: none",
         "memories, by words alone",
         "tokens used",
         "left out:",

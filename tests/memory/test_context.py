@@ -355,7 +355,7 @@ def test_the_turns_that_matter_are_kept_in_their_order_and_the_newest_fill_up() 
     assert left.what == f"{20 - len(kept)} turns"
     assert left.reason.endswith("other conversations, or the least relevant")
     assert section_of(context, "recent").why == (
-        f"{len(kept)} of 20: 2 things said that the message goes on from, then the newest"
+        f"{len(kept)} of 20: 2 that the message goes on from, then the newest"
     )
 
 

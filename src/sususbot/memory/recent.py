@@ -137,7 +137,7 @@ class RecentTurns:
                 break
             fitting.pop()
         going_on = sum(best[place] >= _MATTERS for place in fitting)
-        why = f"{going_on} things said that the message goes on from, then the newest"
+        why = f"{going_on} that the message goes on from, then the newest"
         return _Chosen(told, used, why, f"{full(budget)}; other conversations, or the least relevant", relevance)
 
     def _told(self, asked: Turn, turns: Sequence[Turn], cast: Cast) -> Parted:
