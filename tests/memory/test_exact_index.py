@@ -1,5 +1,7 @@
 """The default index beyond what every index promises: many rows, the same results on every machine, nothing left."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,17 @@ def test_with_and_without_simd_the_results_are_the_same(matrix: Matrix, ids: Ids
         found = fast.search(QUERY, limit=100, audience=audience)
         assert len(found) == 100
         assert found == slow.search(QUERY, limit=100, audience=audience)
+
+
+def test_multiplying_leaves_every_object_counted(matrix: Matrix) -> None:
+    pytest.importorskip("simsimd")
+    rows, query = coded(matrix[:10])[0], coded(QUERY[None])[0]
+    dots, out = fastest_dots(), np.empty(10, np.float32)
+    before = [sys.getrefcount(one) for one in (None, rows, query, out)]
+    for _ in range(1000):
+        dots(rows, query, out)
+    after = [sys.getrefcount(one) for one in (None, rows, query, out)]
+    assert after == pytest.approx(before, abs=100)
 
 
 def test_many_rows_are_searched_whole_whatever_comes_and_goes(matrix: Matrix, ids: Ids) -> None:
