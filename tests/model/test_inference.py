@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 
 from sususbot.errors import Busy
-from sususbot.model.backend import Backend, Request
+from sususbot.model.backend import Backend, Deadline, Request
 from sususbot.model.inference import CANNED, PREPARING, Fallback, Inference
 from sususbot.model.scripted import Scripted
 from tests.model.unruly import Broken, Stuck, Watched
@@ -242,3 +242,45 @@ async def test_cancelled_callers_among_many_cost_the_others_nothing() -> None:
                 await task
         others = [task for number, task in enumerate(tasks) if number % 3]
         assert [reply.text for reply in await asyncio.gather(*others)] == ["hello"] * len(others)
+
+
+async def test_what_is_no_reply_is_done_by_the_first_backend_while_nobody_waits() -> None:
+    first = Scripted(["in short"])
+    with inference(first, Scripted(["second"])) as queue:
+        chunks = await asyncio.to_thread(lambda: list(queue.aside(REQUEST, Deadline(TIME))))
+    assert "".join(chunk.text for chunk in chunks) == "in short"
+    assert list(first.requests) == [REQUEST]
+
+
+async def test_a_reply_ends_what_is_none_and_comes_at_once() -> None:
+    watched = Watched()
+    deadline = Deadline(60.0)
+    with inference(watched, Scripted(["second"]), seconds=TIME) as queue:
+        aside = asyncio.create_task(asyncio.to_thread(lambda: list(queue.aside(REQUEST, deadline))))
+        await happened(watched.began)
+        watched.ended.clear()
+        reply = asyncio.create_task(queue.submit(prepare))
+        chunks = await aside
+        assert chunks[-1].finish == "cancelled"
+        assert (await reply).text == "second"
+    assert deadline.over() == "cancelled"
+
+
+async def test_while_a_reply_is_made_nothing_else_begins() -> None:
+    watched = Watched()
+    with inference(watched, Scripted(["second"]), seconds=TIME) as queue:
+        reply = asyncio.create_task(queue.submit(prepare))
+        await happened(watched.began)
+        with pytest.raises(Busy, match="a reply goes first"):
+            await asyncio.to_thread(lambda: list(queue.aside(REQUEST, Deadline(TIME))))
+        assert (await reply).text == "second"
+
+
+async def test_closing_ends_what_is_no_reply_and_nothing_begins_afterwards() -> None:
+    watched = Watched()
+    with inference(watched) as queue:
+        aside = asyncio.create_task(asyncio.to_thread(lambda: list(queue.aside(REQUEST, Deadline(60.0)))))
+        await happened(watched.began)
+    assert (await aside)[-1].finish == "cancelled"
+    with pytest.raises(Busy, match="start again"):
+        list(queue.aside(REQUEST, Deadline(TIME)))

@@ -68,13 +68,14 @@ class Folding:
         self._rests_until = 0.0
         self._last_reason = ""
 
-    def wake(self, channel_id: int) -> None:
-        """Something changed there. Never blocks."""
+    def wake(self, *channel_ids: int) -> None:
+        """Something changed there, in the last of them last. Never blocks."""
         with self._news:
             if self._closed:
                 return
-            self._waiting[channel_id] = None
-            self._waiting.move_to_end(channel_id)
+            for channel_id in channel_ids:
+                self._waiting[channel_id] = None
+                self._waiting.move_to_end(channel_id)
             self._news.notify_all()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="summaries", daemon=True)

@@ -1,8 +1,9 @@
 """Where a channel's window begins, and the pieces of talk before it.
 
 What left the window of the newest 20 messages is cut into pieces of five, each once, at borders that stay where they
-are. What makes no whole piece yet stays in the window, so that nothing is invisible: it grows from 20 to 24 and steps
-back by five. A prompt's beginning stays the same between two steps, which the engine's cache lives on.
+are. What makes no whole piece yet stays in the window, so that nothing is invisible: before the message that is
+answered, it grows from 20 to 24 and steps back by five. A prompt's beginning stays the same between two steps, which
+the engine's cache lives on.
 Borders are kept in the archive; which messages lie between them is asked each time, so that an edit, a deletion or a no
 shows at once.
 """
@@ -73,6 +74,8 @@ class Pieces:
         self._window = window
         self._interval = interval
         self._kept = kept
+        # The newest message is the one that is answered, mostly.
+        self._whole = window + 1
         # With a piece to spare, for a moment at which the newest is not cut yet.
         self._shown_at_most = window + 2 * interval
         self._looked_at = self._shown_at_most + interval * kept
@@ -130,9 +133,9 @@ class Pieces:
         fresh, border = look.fresh, look.border
         if border is None or not look.covers(border):
             # Never cut, or much was said meanwhile: only what is shown of it later.
-            fresh = fresh[-(self._window + self._interval * self._kept) :]
+            fresh = fresh[-(self._whole + self._interval * self._kept) :]
             border = fresh[0].id - 1 if fresh else None
-        count = (len(fresh) - self._window) // self._interval
+        count = (len(fresh) - self._whole) // self._interval
         if count <= 0 or border is None:
             return None if sound else []
         return [border, *(fresh[self._interval * (place + 1) - 1].id for place in range(count))]

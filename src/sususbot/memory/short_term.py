@@ -116,14 +116,12 @@ class ShortTerm:
     def changed(self, ids: Iterable[int]) -> None:
         """These messages are new, edited or gone. Takes a millisecond, in the thread that writes to the archive."""
         if self._pieces is not None:
-            for channel_id in self._archive.summaries.channels_of(ids):
-                self._wake(channel_id)
+            self._fold(self._archive.summaries.channels_of(ids))
 
     def start(self) -> None:
         """Catch up with what was said while nothing ran, in the channels that spoke last."""
         if self._pieces is not None:
-            for channel_id in reversed(self._archive.summaries.busiest(_CAUGHT_UP)):
-                self._wake(channel_id)
+            self._fold(self._archive.summaries.busiest(_CAUGHT_UP)[::-1])
 
     def forget(self, channel_id: int) -> None:
         """Begin a channel anew: nothing that was said there so far is in its turns or summary any more."""
@@ -138,11 +136,12 @@ class ShortTerm:
         if self._folding is not None:
             self._folding.close()
 
-    def _wake(self, channel_id: int) -> None:
+    def _fold(self, channel_ids: Sequence[int]) -> None:
         assert self._pieces is not None
-        self._pieces.cut(channel_id, own_id=self.own_id)
+        for channel_id in channel_ids:
+            self._pieces.cut(channel_id, own_id=self.own_id)
         if self._folding is not None:
-            self._folding.wake(channel_id)
+            self._folding.wake(*channel_ids)
 
     def _pieces_of(self, channel_id: int) -> Sequence[Piece]:
         assert self._pieces is not None
