@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from sususbot.archive.archive import Archive
+from sususbot.benchmarks.multiplied import multiplied
 from sususbot.memory.embedding import Embedder
 from sususbot.memory.indexing import index
 from sususbot.sources.formats import open_source
@@ -44,6 +45,19 @@ def haystack(
         fill(archive, exports)
     index(archive, embedder, progress)
     return archive
+
+
+def larger(folder: Path, exports: Sequence[Path], messages: int | None, progress: Callable[[int, int], None]) -> Path:
+    """Where an archive of `messages` stands: the haystack (which must be closed), or one made of it."""
+    small = _place(folder, exports)
+    with Archive(small) as archive:
+        held = archive.counts().messages
+    if messages is None or messages <= held:
+        return small
+    large = small.with_name(f"{small.name}-{messages}")
+    if not large.exists():
+        multiplied(small, large, messages, progress)
+    return large
 
 
 def copied(folder: Path, exports: Sequence[Path], target: Path) -> Path:

@@ -220,7 +220,7 @@ def _shifted(item: Json, other: Json, copy: int, shift: int) -> Json:
         f"T{ms // 3_600_000:02}:{ms // 60_000 % 60:02}:{ms // 1000 % 60:02}.{ms % 1000:03}+00:00"
     )
     shifted = {**item, "id": _later(item["id"], shift), "timestamp": stamp, "timestampEdited": None}
-    shifted["content"] = _other_words(_spliced(item["content"], other["content"]), copy)
+    shifted["content"] = other_words(spliced(item["content"], other["content"]), copy)
     if item.get("reference"):
         shifted["reference"] = {**item["reference"], "messageId": _later(item["reference"]["messageId"], shift)}
     return shifted
@@ -230,12 +230,12 @@ def _later(id_: str, shift: int) -> str:
     return str(int(id_) + (shift << 22))
 
 
-def _spliced(text: str, other: str) -> str:
+def spliced(text: str, other: str) -> str:
     words, others = text.split(" "), other.split(" ")
     return " ".join(words[: (len(words) + 1) // 2] + others[len(others) // 2 :])
 
 
-def _other_words(text: str, copy: int) -> str:
+def other_words(text: str, copy: int) -> str:
     def changed(found: re.Match[str]) -> str:
         word = found[0]
         if crc32(f"{copy}{word.lower()}".encode()) % _CHANGED:
