@@ -36,7 +36,7 @@ _EMBEDDED: Final = 6000
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="segmentation: annotated logs, JSON lines of {log, messages, links}.",
 )
-@click.option("--messages", type=click.IntRange(1), help="index, train: how many messages.  [index: 6000; train: all]")
+@click.option("--messages", type=click.IntRange(1), help="index, retrieval, train: how many.  [index: 6000; else all]")
 @click.option("--no-trl", is_flag=True, help="train: without TRL beside it, which installs its own environment.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
@@ -88,14 +88,14 @@ def _index(place: Place, files: list[Path], messages: int | None) -> "Result":
         return bench_index(files, load_settings(place).embedding_model, messages or _EMBEDDED)
 
 
-def _retrieval(place: Place, files: list[Path], _messages: int | None) -> "Result":
+def _retrieval(place: Place, files: list[Path], messages: int | None) -> "Result":
     from sususbot.benchmarks.retrieval import bench_retrieval
     from sususbot.cli.build import load_settings, make_embedder
 
     settings = load_settings(place)
     with bar("indexing") as progress:
         return bench_retrieval(
-            files, make_embedder(settings), settings.vector_db, place.data / "bench", progress.messages
+            files, make_embedder(settings), settings.vector_db, place.data / "bench", progress.messages, messages
         )
 
 
