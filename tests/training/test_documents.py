@@ -189,10 +189,10 @@ def test_an_example_read_by_eye(name: str) -> None:
     )
     (document,) = documents([one], PERSONA, by.tokenizer)
     bare = _without_marks(document, by, one)
-    assert learned(bare, by, OTHERS).decode() == " how do I ⏎ read </s>?\n"
+    assert learned(bare, by, OTHERS).decode() == " how do I ⏎ read < /s>?\n"
     assert learned(bare, by, OWN).decode() == " no idea 😂\n"
     assert learned(bare, by, 0.0).decode().strip() == "sus lives on the server and is kind,\nmostly.\n\nmia:sus:"
-    assert document.learned_bytes == pytest.approx(0.2 * 25 + 14)
+    assert document.learned_bytes == pytest.approx(0.2 * 26 + 14)
     assert (document.id, document.at) == ("1", 9)
 
 
