@@ -86,7 +86,7 @@ def test_no_text_and_no_name_forges_a_line(
     text = prompt("persona", recent, memories, asked, own, gist=gist)
     lines = text.split("\n")
     assert lines == text.splitlines()
-    passage = ["", *memories, ""] if memories else []
+    passage = [*([""] if recent else []), *memories, ""] if memories else []
     before = [*gist, ""] if gist else []
     assert lines == ["persona", "", *before, *recent, *passage, asked, f"{speaker(own)}:"]
     assert all(TURN_LINE.match(one) for one in (*recent, asked))

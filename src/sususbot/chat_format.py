@@ -116,7 +116,7 @@ def prompt(
         parts += [*gist, ""]
     parts += recent
     if memories:
-        parts += ["", *memories, ""]
+        parts += [*([""] if recent else []), *memories, ""]
     return "\n".join([*parts, asked, f"{speaker(own_name)}:"])
 
 

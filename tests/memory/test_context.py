@@ -126,10 +126,30 @@ def test_neighbours_that_do_not_fit_are_left_and_named_but_the_memory_stays() ->
         (message(6, "blah " * 400), message(7, "it was gerald"), message(8, "ok")),
     )
     context = builder().build(turn(50), [], [big], NAMES)
-    assert lines_of(context, "memories") == ("> 3 Mar 2024, #general, tom: it was gerald",)
+    assert lines_of(context, "memories") == (
+        "> 3 Mar 2024, #general, tom: it was gerald",
+        "> 3 Mar 2024, #general, tom: ok",
+    )
     assert [(left.section, left.what) for left in context.left_out] == [
-        ("memories", "2 messages around tom: it was gerald")
+        ("memories", "1 messages around tom: it was gerald")
     ]
+    assert context.prompt.startswith(f"{PERSONA}\n\n(said here")
+
+
+def test_of_what_was_said_around_a_memory_the_farthest_goes_first() -> None:
+    around = tuple(message(number, f"number {number} " + "blah " * 60) for number in range(5, 11))
+    shown = {
+        tokens: [
+            one.id
+            for one in builder(tokens)
+            .build(turn(50), [], [Hit(around[2], 1.0, Parts(1, 1, 1, 1), around)], NAMES)
+            .memories[0]
+            .around
+        ]
+        for tokens in (170, 190, 250, 340, 420, 520)
+    }
+    kept = [[7], [7, 8], [6, 7, 8], [6, 7, 8, 9], [5, 6, 7, 8, 9], [5, 6, 7, 8, 9, 10]]
+    assert list(shown.values()) == kept
 
 
 def test_a_memory_that_does_not_fit_is_named_and_a_smaller_one_takes_its_place() -> None:
@@ -354,9 +374,7 @@ def test_the_turns_that_matter_are_kept_in_their_order_and_the_newest_fill_up() 
     (left,) = context.left_out
     assert left.what == f"{20 - len(kept)} turns"
     assert left.reason.endswith("other conversations, or the least relevant")
-    assert section_of(context, "recent").why == (
-        f"{len(kept)} of 20: 2 that the message goes on from, then the newest"
-    )
+    assert section_of(context, "recent").why == (f"{len(kept)} of 20: 2 that the message goes on from, then the newest")
 
 
 def test_what_stands_side_by_side_once_others_are_left_out_is_told_as_one() -> None:

@@ -1,4 +1,4 @@
-"""Which memories a prompt quotes: the best down while they fit, each with what was said around it or by itself.
+"""Which memories a prompt quotes: the best down while they fit, each with as much of what was said around it as fits.
 
 Hits of one neighbourhood become one passage in its own order; the best passage stands last, next to the question.
 Nothing is told twice, and no member floods a prompt: of ten hits three of one author at most, unless the message asks
@@ -7,7 +7,7 @@ about them by name or nobody else was found.
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
@@ -99,13 +99,13 @@ def choose(
             left_out.append(LeftOut(MEMORIES, label(hit), reason))
             continue
         fresh = [one for one in hit.around if one.id not in known.ids]
-        if used + tokens(fresh) > budget and len(fresh) > 1:
-            # Its neighbours do not fit; the memory itself may.
-            left_out.append(LeftOut(MEMORIES, f"{len(fresh) - 1} messages around {label(hit)}", full(budget)))
-            fresh = [hit.message]
-        if used + tokens(fresh) > budget:
+        fitting = _fitting(hit.message, fresh, tokens, budget - used)
+        if not fitting:
             left_out.append(LeftOut(MEMORIES, label(hit), full(budget)))
             continue
+        if dropped := len(fresh) - len(fitting):
+            left_out.append(LeftOut(MEMORIES, f"{dropped} messages around {label(hit)}", full(budget)))
+        fresh = fitting
         used += tokens(fresh)
         known.ids.update(one.id for one in fresh)
         known.texts.add(_letters(hit.message.rendered))
@@ -114,6 +114,19 @@ def choose(
     lines = tuple(quoted[one.id] for one in passages.best_last())
     section = Section(MEMORIES, lines, used if lines else 0, budget)
     return Excerpts(section, (heading,) if lines else (), tuple(shown), tuple(left_out))
+
+
+def _fitting(
+    message: Message, around: Sequence[Message], tokens: Callable[[Sequence[Message]], int], budget: int
+) -> list[Message]:
+    """A memory with what fits of what was said around it: the farthest goes first, and rather what came before."""
+    kept = list(around)
+    while tokens(kept) > budget:
+        if len(kept) == 1:
+            return []
+        place = next(place for place, one in enumerate(kept) if one.id == message.id)
+        kept.pop(0 if place >= len(kept) - 1 - place else -1)
+    return kept
 
 
 def label(hit: Hit) -> str:
