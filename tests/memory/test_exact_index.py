@@ -4,10 +4,12 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sususbot.archive.vectors import Ids, Matrix
 from sususbot.memory.codes import Codes, coded, fastest_dots, numpy_dots
-from sususbot.memory.places import Places
+from sususbot.memory.places import Channels, Places
 from sususbot.memory.vector_index import ExactIndex
 from tests.memory.chat import clusters
 
@@ -121,3 +123,26 @@ def test_places_sort_newcomers_when_there_are_many() -> None:
     expected = np.arange(60_000)
     expected[:10] = -1
     assert places.of(ids).tolist() == expected.tolist()
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.dictionaries(st.integers(0, 20), st.integers(0, 4)))),
+    st.none() | st.frozensets(st.integers(0, 5)),
+)
+def test_channels_do_as_a_dict_would(
+    changes: list[tuple[bool, dict[int, int]]], audience: frozenset[int] | None
+) -> None:
+    channels, expected = Channels(), dict[int, int]()
+    for puts, change in changes:
+        ids = np.array([*change], np.int64)
+        if puts:
+            channels.put(ids, np.array([*change.values()], np.int64))
+            expected |= change
+        else:
+            channels.drop(ids)
+            expected = {id_: channel for id_, channel in expected.items() if id_ not in change}
+    audible = {id_ for id_, channel in expected.items() if audience is None or channel in audience}
+    every = np.arange(-1, 22)
+    assert every[channels.audible(every, audience)].tolist() == sorted(audible)
+    assert set(channels.all_audible(audience).tolist()) == audible
+    assert channels.count(audience) == len(audible)

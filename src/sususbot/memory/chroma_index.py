@@ -18,6 +18,7 @@ import numpy as np
 from sususbot.archive.vectors import Ids, Matrix
 from sususbot.archive.words import Hits
 from sususbot.errors import MissingExtra, SettingsError, VectorStoreError
+from sususbot.memory.places import Channels
 from sususbot.memory.vector_index import Vector, VectorIndex
 from sususbot.messages import Audience
 
@@ -66,7 +67,7 @@ class ChromaIndex:
     def __init__(self, connect: Callable[[], Any], dimensions: int | None, complaint: str) -> None:
         """`complaint` is the sentence for the user when Chroma fails."""
         self._complaint = complaint
-        self._channels: dict[int, int] = {}
+        self._channels = Channels()
         self._dimensions = dimensions or 0
         with self._told():
             self._client = connect()
@@ -78,14 +79,15 @@ class ChromaIndex:
     def synchronise(self, pieces: Iterable[tuple[Ids, Ids, Matrix]]) -> None:
         with self._told():
             there = {int(id_) for id_ in self._collection.get(include=[])["ids"]}
-        self._channels.clear()
+        self._channels = Channels()
         for ids, channels, matrix in pieces:
-            self._channels.update(zip(ids.tolist(), channels.tolist(), strict=True))
+            self._channels.put(ids, channels)
             known = self._vectors([id_ for id_ in ids.tolist() if id_ in there])
             # Also a vector that changed while this store was not looking.
             rows = [row for row, id_ in enumerate(ids.tolist()) if not np.array_equal(known.get(id_, ()), matrix[row])]
             self.add(ids[rows].tolist(), channels[rows].tolist(), matrix[rows])
-        self.remove(sorted(there - self._channels.keys()))
+        stored = np.array(sorted(there), np.int64)
+        self.remove(stored[~self._channels.audible(stored)].tolist())
 
     def add(self, ids: Sequence[int], channels: Sequence[int], matrix: Matrix) -> None:
         # Chroma refuses an id that comes twice; the last one counts.
@@ -93,24 +95,26 @@ class ChromaIndex:
         for part in _batches(list(rows)):
             with self._told():
                 self._collection.upsert(ids=_names(part), embeddings=matrix[[rows[id_] for id_ in part]])
-        self._channels.update(zip(ids, channels, strict=True))
+        chosen = np.array([*rows.values()], np.int64)
+        self._channels.put(np.array([*rows], np.int64), np.array(channels, np.int64)[chosen])
 
     def remove(self, ids: Sequence[int]) -> None:
         for part in _batches(list(dict.fromkeys(ids))):
             with self._told():
                 self._collection.delete(ids=_names(part))
-            for id_ in part:
-                self._channels.pop(id_, None)
+            self._channels.drop(np.array(part, np.int64))
 
     def search(self, query: Vector, *, limit: int, audience: Audience = None) -> Hits:
-        allowed = [id_ for id_, channel in self._channels.items() if audience is None or channel in audience]
+        allowed = self._channels.count(audience)
         fetch = limit
-        while 0 < fetch < len(allowed):
-            hits = [hit for hit in self._nearest(query, min(fetch, len(self))) if self._audible(hit[0], audience)]
+        while 0 < fetch < allowed:
+            near = self._nearest(query, min(fetch, len(self)))
+            audible = self._channels.audible(np.array([id_ for id_, _ in near], np.int64), audience)
+            hits = [hit for hit, heard in zip(near, audible.tolist(), strict=True) if heard]
             if len(hits) >= limit:
                 return _best(hits, limit)
             fetch *= 4
-        return _best(self.cosines(query, allowed).items(), limit) if limit else []
+        return _best(self.cosines(query, self._channels.all_audible(audience).tolist()).items(), limit) if limit else []
 
     def cosines(self, query: Vector, ids: Sequence[int]) -> dict[int, float]:
         return {id_: float(vector @ query) for id_, vector in self._vectors(ids).items()}
@@ -128,10 +132,10 @@ class ChromaIndex:
         return matrix
 
     def __len__(self) -> int:
-        return len(self._channels)
+        return self._channels.count()
 
     def close(self) -> None:
-        self._channels.clear()
+        self._channels = Channels()
         self._client.close()
         for session in self._sessions:
             session.close()
@@ -142,12 +146,10 @@ class ChromaIndex:
         cosines = np.asarray(found["embeddings"][0], np.float32) @ query
         return list(zip(map(int, found["ids"][0]), cosines.tolist(), strict=True))
 
-    def _audible(self, id_: int, audience: Audience) -> bool:
-        return id_ in self._channels and (audience is None or self._channels[id_] in audience)
-
     def _vectors(self, ids: Sequence[int]) -> dict[int, Vector]:
         vectors: dict[int, Vector] = {}
-        for part in _batches([id_ for id_ in dict.fromkeys(ids) if id_ in self._channels]):
+        wanted = np.unique(np.array(ids, np.int64))
+        for part in _batches(wanted[self._channels.audible(wanted)].tolist()):
             with self._told():
                 found = self._collection.get(ids=_names(part), include=["embeddings"])
             vectors.update(zip(map(int, found["ids"]), np.asarray(found["embeddings"], np.float32), strict=True))
