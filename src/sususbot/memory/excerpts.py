@@ -1,4 +1,5 @@
-"""Which memories a prompt quotes: the best down while they fit, each with as much of what was said around it as fits.
+"""Which memories a prompt quotes: the three best by themselves, then what was said around them, then the next best with
+what was said around them, as long as they fit.
 
 Hits of one neighbourhood become one passage in its own order; the best passage stands last, next to the question.
 Nothing is told twice, and no member floods a prompt: of ten hits three of one author at most, unless the message asks
@@ -6,8 +7,7 @@ about them by name or nobody else was found.
 """
 
 import re
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
@@ -17,6 +17,8 @@ from sususbot.memory.sections import MEMORIES, CountTokens, LeftOut, Section, fu
 from sususbot.memory.summary import Summary
 from sususbot.messages import Message, Turn
 
+# So many stand first by themselves, before what was said around them takes room from others.
+_ALONE: Final = 3
 # Of one author, of each ten that were found.
 _PER_AUTHOR: Final = 3
 _OF: Final = 10
@@ -62,71 +64,94 @@ class Known:
         return "the summary says it" if len(text) >= _TEXT_LETTERS and text in self.gist else None
 
 
-@dataclass(slots=True)
-class _Passages:
-    """What is quoted so far: passages best first, each a piece of one channel."""
-
-    passages: list[list[Message]] = field(default_factory=list)
-
-    def add(self, hit: Hit, fresh: Sequence[Message]) -> None:
-        around = {one.id for one in hit.around}
-        for passage in self.passages:
-            if any(one.id in around for one in passage):
-                passage += fresh
-                passage.sort(key=lambda one: (one.created_at, one.id))
-                return
-        self.passages.append(list(fresh))
-
-    def best_last(self) -> list[Message]:
-        return [one for passage in reversed(self.passages) for one in passage]
-
-
 def choose(
     hits: Sequence[Hit], quoted: Mapping[int, str], count: CountTokens, budget: int, known: Known, asked: Turn
 ) -> Excerpts:
     """`hits` best first; `quoted` has the line of each message around them. `known` learns what is chosen."""
-    passages, shown, left_out = _Passages(), list[Hit](), list[LeftOut]()
-    most = _most_of_each(hits, asked.text)
     heading = memories_heading(asked.at)
-    used = count(heading + "\n")
-
-    def tokens(messages: Sequence[Message]) -> int:
-        return sum(count(quoted[one.id] + "\n") for one in messages)
-
-    for hit in hits:
-        author = hit.message.author
-        if reason := known.why_not(hit.message) or _flooding(author.id, shown, most):
-            left_out.append(LeftOut(MEMORIES, label(hit), reason))
-            continue
-        fresh = [one for one in hit.around if one.id not in known.ids]
-        fitting = _fitting(hit.message, fresh, tokens, budget - used)
-        if not fitting:
-            left_out.append(LeftOut(MEMORIES, label(hit), full(budget)))
-            continue
-        if dropped := len(fresh) - len(fitting):
-            left_out.append(LeftOut(MEMORIES, f"{dropped} messages around {label(hit)}", full(budget)))
-        fresh = fitting
-        used += tokens(fresh)
-        known.ids.update(one.id for one in fresh)
-        known.texts.add(_letters(hit.message.rendered))
-        shown.append(replace(hit, around=tuple(fresh)))
-        passages.add(hit, fresh)
-    lines = tuple(quoted[one.id] for one in passages.best_last())
-    section = Section(MEMORIES, lines, used if lines else 0, budget)
-    return Excerpts(section, (heading,) if lines else (), tuple(shown), tuple(left_out))
+    room = budget - count(heading + "\n")
+    filling = _Filling(lambda one: count(quoted[one.id] + "\n"), room, budget, known, _most_of_each(hits, asked.text))
+    for number, hit in enumerate(hits, start=1):
+        filling.take(hit)
+        if len(filling.chosen) >= _ALONE or number == len(hits):
+            filling.widen()
+    lines = tuple(quoted[one.id] for one in _best_last(filling.chosen))
+    section = Section(MEMORIES, lines, budget - filling.left if lines else 0, budget)
+    shown = tuple(replace(one.hit, around=tuple(one.lines)) for one in filling.chosen)
+    return Excerpts(section, (heading,) if lines else (), shown, tuple(filling.left_out))
 
 
-def _fitting(
-    message: Message, around: Sequence[Message], tokens: Callable[[Sequence[Message]], int], budget: int
-) -> list[Message]:
-    """A memory with what fits of what was said around it: the farthest goes first, and rather what came before."""
-    kept = list(around)
-    while tokens(kept) > budget:
-        if len(kept) == 1:
-            return []
-        place = next(place for place, one in enumerate(kept) if one.id == message.id)
-        kept.pop(0 if place >= len(kept) - 1 - place else -1)
-    return kept
+@dataclass(slots=True)
+class _Chosen:
+    """A hit, and what is quoted for it so far."""
+
+    hit: Hit
+    lines: list[Message]
+    widened: bool = False
+
+
+@dataclass(slots=True)
+class _Filling:
+    """Room that memories are put into: `left` tokens of `budget`."""
+
+    size: Callable[[Message], int]
+    left: int
+    budget: int
+    known: Known
+    most: Mapping[int, int]
+    chosen: list[_Chosen] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+
+    def take(self, hit: Hit) -> None:
+        """A memory by itself, if it tells something new and fits."""
+        size = self.size(hit.message)
+        reason = self.known.why_not(hit.message) or self._flooding(hit.message.author.id)
+        if reason is None and size > self.left:
+            reason = full(self.budget)
+        if reason is not None:
+            self.left_out.append(LeftOut(MEMORIES, label(hit), reason))
+            return
+        self.left -= size
+        self.known.ids.add(hit.message.id)
+        self.known.texts.add(_letters(hit.message.rendered))
+        self.chosen.append(_Chosen(hit, [hit.message]))
+
+    def widen(self) -> None:
+        """What was said around the memories: the best one's first, the nearest first, and rather what came after."""
+        for one in self.chosen:
+            if not one.widened:
+                one.widened = True
+                self._widen(one)
+
+    def _widen(self, one: _Chosen) -> None:
+        message = one.hit.message
+        kept = [near for near in one.hit.around if near.id == message.id or near.id not in self.known.ids]
+        wanted, sizes = len(kept), {near.id: self.size(near) for near in kept if near.id != message.id}
+        while sum(sizes[near.id] for near in kept if near.id != message.id) > self.left:
+            place = next(place for place, near in enumerate(kept) if near.id == message.id)
+            kept.pop(0 if place >= len(kept) - 1 - place else -1)
+        if dropped := wanted - len(kept):
+            self.left_out.append(LeftOut(MEMORIES, f"{dropped} messages around {label(one.hit)}", full(self.budget)))
+        self.left -= sum(sizes[near.id] for near in kept if near.id != message.id)
+        self.known.ids.update(near.id for near in kept)
+        one.lines = kept
+
+    def _flooding(self, author_id: int) -> str | None:
+        there = sum(one.hit.message.author.id == author_id for one in self.chosen)
+        return f"{there} memories of one member are enough" if there >= self.most.get(author_id, there + 1) else None
+
+
+def _best_last(chosen: Sequence[_Chosen]) -> Iterator[Message]:
+    """Lines in passages, each a piece of one channel in its own order; the passage of the best memory last."""
+    passages: list[list[Message]] = []
+    for one in chosen:
+        around = {near.id for near in one.hit.around}
+        passage = next((lines for lines in passages if any(near.id in around for near in lines)), None)
+        if passage is None:
+            passages.append(passage := [])
+        passage += one.lines
+    for passage in reversed(passages):
+        yield from sorted(passage, key=lambda one: (one.created_at, one.id))
 
 
 def label(hit: Hit) -> str:
@@ -149,11 +174,6 @@ def _named(names: Collection[str], text: str) -> bool:
     return any(
         len(name) >= _NAME_LETTERS and re.search(rf"(?<!\w){re.escape(name.casefold())}(?!\w)", text) for name in names
     )
-
-
-def _flooding(author_id: int, shown: Sequence[Hit], most: Mapping[int, int]) -> str | None:
-    there = Counter(hit.message.author.id for hit in shown)[author_id]
-    return f"{there} memories of one member are enough" if there >= most.get(author_id, there + 1) else None
 
 
 def _letters(text: str) -> str:
