@@ -168,7 +168,7 @@ def test_no_line_is_shown_twice() -> None:
         hit(7, "best", 6, 8, 41),
         hit(8, "around 8"),
         hit(9, "new", 8),
-        hit(6, "around 6", 7),
+        hit(6, "around 6"),
     ]
     context = builder().build(turn(50), [turn(40), turn(41)], hits, NAMES)
     assert [one.message.id for one in context.memories] == [7, 8, 9]

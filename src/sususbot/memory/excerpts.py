@@ -143,15 +143,16 @@ class _Filling:
 
 def _best_last(chosen: Sequence[_Chosen]) -> Iterator[Message]:
     """Lines in passages, each a piece of one channel in its own order; the passage of the best memory last."""
-    passages: list[list[Message]] = []
+    passages: list[tuple[set[int], list[Message]]] = []
     for one in chosen:
         around = {near.id for near in one.hit.around}
-        passage = next((lines for lines in passages if any(near.id in around for near in lines)), None)
+        passage = next((known for known in passages if known[0] & around), None)
         if passage is None:
-            passages.append(passage := [])
-        passage += one.lines
-    for passage in reversed(passages):
-        yield from sorted(passage, key=lambda one: (one.created_at, one.id))
+            passages.append(passage := (set(), []))
+        passage[0].update(around)
+        passage[1].extend(one.lines)
+    for _, lines in reversed(passages):
+        yield from sorted(lines, key=lambda one: (one.created_at, one.id))
 
 
 def label(hit: Hit) -> str:
