@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # e^80 is still a number in bfloat16 and float32, and so is the sum of some hundred of them.
 _BOUND: Final = 80.0
+# A row is filled up to a multiple of this: oneDNN compiles a kernel for each size, which takes longer than a question.
+_ROWS: Final = 16
 _EMBEDDINGS: Final = ("word_embeddings", "position_embeddings", "token_type_embeddings", "LayerNorm")
 _PARTS: Final = (
     *(f"attention.self.{name}" for name in ("query", "key", "value")),
@@ -100,9 +102,11 @@ class Bert:
         torch, functional = self._torch, self._torch.nn.functional
         runs = [(len(list(run)), length) for length, run in groupby(tokens, len)]
         with torch.inference_mode():
-            ids = torch.from_numpy(np.concatenate([np.asarray(text, np.int64) for text in tokens]))
-            places = torch.cat([self._places[:length].repeat(count, 1) for count, length in runs])
-            states = self._normalised(self._words[ids] + places, self._norm)
+            ids = np.concatenate([np.asarray(text, np.int64) for text in tokens])
+            spare = -len(ids) % _ROWS
+            places = [self._places[:length].repeat(count, 1) for count, length in [*runs, (spare, 1)]]
+            words = self._words[torch.from_numpy(np.pad(ids, (0, spare)))]
+            states = self._normalised(words.add_(torch.cat(places)), self._norm)
             for layer in self._layers:
                 states = self._through(layer, states, runs)
             sums = [states[piece].view(*of, -1).float().mean(1) for piece, of in _pieces(runs)]
@@ -119,7 +123,7 @@ class Bert:
     def _attend(self, asked: "Tensor", runs: "Sequence[tuple[int, int]]") -> "Tensor":
         """Queries, keys and values of the row, side by side, to what each token sees of its own text."""
         heads = self._shape.heads
-        out = asked.new_empty(len(asked), self._shape.width)
+        out = asked.new_zeros(len(asked), self._shape.width)
         for piece, (count, length) in _pieces(runs):
             parts = asked[piece].view(count, length, 3, heads, -1).permute(2, 0, 3, 1, 4).contiguous()
             query, key, value = parts.view(3, count * heads, length, -1)

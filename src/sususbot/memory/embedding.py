@@ -200,8 +200,8 @@ def _quiet_threads() -> None:
     # Threads that wait for each other sleep instead of spinning. Beside one other busy program on two cores this
     # encodes four times as fast (420 lines/s against 91); alone it costs nothing. OpenMP reads it when it loads.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # oneDNN keeps a compiled kernel for each of the last 1024 shapes; every batch has a shape of its own.
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
+    # oneDNN keeps a compiled kernel for each of the last 1024 shapes, which is memory; many batches have their own.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 
 
 def _refused(folder: Path) -> str:
