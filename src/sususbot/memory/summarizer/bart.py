@@ -2,7 +2,7 @@
 
 It is found as a local folder or in the hub's cache; nothing is downloaded here. `facebook/bart-large-cnn` learned from
 news; one that learned from chats (`philschmid/bart-large-cnn-samsum`) keeps speakers apart far better. Linear layers
-are held as int8, which is faster and smaller (docs/benchmarks.md).
+are held as int8: a large one then takes a fifth of the time (docs/benchmarks.md).
 Runs in the caller's thread: torch lets go of the interpreter while it computes, so the event loop goes on.
 """
 
