@@ -2,14 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
-
-import pytest
 
 from sususbot.cli.trace import as_json, as_lines
 from sususbot.memory.context import Context, ContextBuilder
-from sususbot.memory.long_term import Hit, Parts
+from sususbot.memory.long_term import Hit
 from sususbot.memory.summary import Summary
 from sususbot.messages import Author, Message, Turn
 from sususbot.model.backend import Usage
@@ -21,22 +18,17 @@ GIST = Summary("3 Mar 2024, 14:05, mia planned a party", "extractive", MARCH, MA
 SECRETS = ("gerald", "who broke", "party", "word", "mia", "eve")
 
 
-@dataclass(frozen=True)
-class OtherParts:
-    """Parts of a score under other names."""
-
-    time_named: float = 0.5
-    thread: float = 0.25
+PARTS = {"meaning": 0.5, "words": 0.25, "recency": 0.001, "time_named": 0.0}
 
 
 def relevance(turns: Sequence[Turn], _asked: Turn) -> list[float]:
     return [0.9 if one.message_id == 3 else 0.0 for one in turns]
 
 
-def reply(parts: Any = None, **more: Any) -> Reply:
+def reply(**more: Any) -> Reply:
     said = Message(70, 1, Author(2, "eve", "eve"), MARCH, "it was gerald", "it was gerald")
     beside = Message(71, 1, Author(2, "eve", "eve"), MARCH, "truly", "truly")
-    hit = Hit(said, 0.75, parts or Parts(semantic=1.0, words=0.5, recency=0.001, engagement=0.0), (said, beside))
+    hit = Hit(said, 0.75, PARTS, (said, beside))
     recent = [
         Turn("mia", f"number {number} " + "word " * 30, MARCH + number * 600_000, message_id=number, author_id=1)
         for number in range(1, 21)
@@ -61,8 +53,8 @@ def test_a_reader_sees_why() -> None:
         "summary of 5 messages before the recent ones, by extractive (bart was late):",
     ]
     assert lines[3] == "  > 3 Mar 2024, 14:05, mia planned a party"
-    assert " of 20: 1 that the message goes on from, then the newest:\n  0.90  mia: number 3 word" in text
-    assert "  0.75  3 Mar 2024, eve: it was gerald\n        semantic 1.00, words 0.50; with 1 message around it" in text
+    assert " of 20: 1 that the message may go on from, then the newest:\n  0.90  mia: number 3 word" in text
+    assert "  0.75  3 Mar 2024, eve: it was gerald\n        meaning 0.50, words 0.25; with 1 message around it" in text
     assert "turns (budget of " in text
     assert lines[-1] == "milliseconds: total 1250.0"
 
@@ -81,16 +73,9 @@ def test_programs_get_all_of_it() -> None:
     }
     assert (told["turns"][0]["id"], told["turns"][0]["relevance"]) == ("3", 0.9)
     assert (told["turns"][-1]["text"], told["turns"][-1]["relevance"]) == ("who broke it?", None)
-    assert told["memories"][0]["parts"] == {"semantic": 1.0, "words": 0.5, "recency": 0.001, "engagement": 0.0}
+    assert told["memories"][0]["parts"] == PARTS
     assert [section["name"] for section in told["sections"]] == ["persona", "summary", "recent", "memories", "message"]
     assert told["left_out"][0]["section"] == "recent"
-
-
-@pytest.mark.parametrize("parts", [OtherParts(), {"time_named": 0.5, "thread": 0.25}], ids=["values", "mapping"])
-def test_parts_of_a_score_are_shown_under_whatever_name(parts: Any) -> None:
-    one = reply(parts)
-    assert as_json(one)["memories"][0]["parts"] == {"time_named": 0.5, "thread": 0.25}
-    assert "        time named 0.50, thread 0.25; with 1 message around it" in list(as_lines(one))
 
 
 def test_a_reply_without_a_context_has_a_trace_too() -> None:

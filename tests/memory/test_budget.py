@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sususbot.chat_format import GIST_HEADING, memories_heading
 from sususbot.memory.context import Context, ContextBuilder
-from sususbot.memory.long_term import Hit, Parts
+from sususbot.memory.long_term import Hit
 from sususbot.memory.recent import Relevance
 from sususbot.memory.sections import CountTokens
 from sususbot.memory.summary import Summary
@@ -46,7 +46,7 @@ SUMMARIES = st.none() | st.lists(TEXT, max_size=9).map(lambda lines: Summary("\n
 @st.composite
 def hits(draw: st.DrawFn) -> Hit:
     around = draw(st.lists(MESSAGES, min_size=1, max_size=5, unique_by=lambda message: message.id))
-    return Hit(draw(st.sampled_from(around)), 1.0, Parts(1, 1, 1, 1), tuple(around))
+    return Hit(draw(st.sampled_from(around)), 1.0, {"words": 1.0}, tuple(around))
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_it_holds_with_a_real_tokenizer(tokenizer: CountTokens, data: st.DataObj
 def test_it_holds_for_huge_messages(tokenizer: CountTokens, unit: str) -> None:
     text = unit * (4000 // len(unit))
     message = Message(7, 1, Author(1, "m", "m"), 0, text, text)
-    found = [Hit(message, 1.0, Parts(1, 1, 1, 1), (message,))]
+    found = [Hit(message, 1.0, {"words": 1.0}, (message,))]
     for count in (tokenizer, estimate_tokens):
         recent = [Turn("tom", text, 0), Turn("tom", "hi", 0)]
         check(count, Turn("mia", text, 0), recent, found, Summary(text, "bart", 0, 0, 5))

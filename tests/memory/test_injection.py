@@ -7,7 +7,7 @@ import pytest
 
 from sususbot.chat_format import GIST_HEADING, memories_heading
 from sususbot.memory.context import Context, ContextBuilder
-from sususbot.memory.long_term import Hit, Parts
+from sususbot.memory.long_term import Hit
 from sususbot.memory.summary import Summary
 from sususbot.messages import Author, Message, Turn
 from sususbot.model.estimate import estimate_tokens
@@ -40,7 +40,7 @@ def built(
         persona=PERSONA, own_name="susu", tokens=30_000, count_tokens=estimate_tokens, rewriting=rewriting
     )
     recent = [turn(MIA, FIRST, 1), *turns, turn(MIA, LAST, 1_000_000)]
-    hits = [] if memory is None else [Hit(memory, 1.0, Parts(1, 1, 1, 1), (memory,))]
+    hits = [] if memory is None else [Hit(memory, 1.0, {"words": 1.0}, (memory,))]
     gist = Summary(summary, "bart", MARCH, MARCH, 5) if summary else None
     asked = turn(MIA, "what now?", 2_000_000)
     return builder.build(asked, recent, hits, {1: channel}, Author(9, "sususbot", "susu", is_bot=True), gist)

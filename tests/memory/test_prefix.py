@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sususbot.chat_format import STOP
 from sususbot.memory.context import Context, ContextBuilder
-from sususbot.memory.long_term import Hit, Parts
+from sususbot.memory.long_term import Hit
 from sususbot.memory.summary import Summary
 from sususbot.messages import Author, Message, Turn
 from sususbot.model.backend import Deadline, Request, Sampling
@@ -47,7 +47,7 @@ def contexts(builder: ContextBuilder, turns: Sequence[Turn]) -> list[Context]:
         first = max(0, (place - WINDOW) // STEP * STEP)
         summary = Summary(f"3 Mar 2024, what was said until {first}", "bart", 0, 0, first) if first else None
         old = Message(-place, 1, Author(place % 4, "eve", "eve"), 0, f"old {place}", f"old {place}")
-        hits = [Hit(old, 1.0, Parts(1, 1, 1, 1), (old,))]
+        hits = [Hit(old, 1.0, {"words": 1.0}, (old,))]
         built.append(builder.build(turns[place], turns[first:place], hits, {1: "general"}, SUSU, summary))
     return built
 

@@ -1,7 +1,6 @@
 """A reply's trace, for people (`--why`) and for programs (`--json`)."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 from typing import Any
 
@@ -54,7 +53,7 @@ def as_lines(reply: Reply) -> Iterator[str]:
     yield from _summary_lines(trace.context)
     yield from _turn_lines(trace.context)
     how = "meaning and words" if trace.searched_by_meaning else "words alone"
-    yield f"memories, by {how} (score = weighted sum of its parts):"
+    yield f"memories, by {how} (score = sum of its parts):"
     for hit in trace.context.memories:
         yield from _memory_lines(hit)
     if not trace.context.memories:
@@ -103,7 +102,7 @@ def _memory_lines(hit: Hit) -> Iterator[str]:
     message = hit.message
     said = _short(f"{message.author.display_name}: {message.rendered}")
     yield f"  {hit.score:.2f}  {day(message.created_at)}, {said}"
-    parts = [f"{name.replace('_', ' ')} {value:.2f}" for name, value in _parts(hit).items() if abs(value) >= _SEEN]
+    parts = [f"{name.replace('_', ' ')} {value:.2f}" for name, value in hit.parts.items() if abs(value) >= _SEEN]
     beside = len(hit.around) - 1
     with_others = f"; with {beside} message{'s' * (beside > 1)} around it" if beside else ""
     yield f"        {', '.join(parts) or 'no part counts'}{with_others}"
@@ -157,15 +156,9 @@ def _memory(hit: Hit) -> dict[str, Any]:
         "at_ms": hit.message.created_at,
         "text": hit.message.rendered,
         "score": hit.score,
-        "parts": _parts(hit),
+        "parts": dict(hit.parts),
         "around": [f"{m.author.display_name}: {m.rendered}" for m in hit.around],
     }
-
-
-def _parts(hit: Hit) -> dict[str, float]:
-    """The parts of a score by name, whichever they are."""
-    parts: Any = hit.parts
-    return dict(parts) if isinstance(parts, Mapping) else asdict(parts)
 
 
 def _short(text: str) -> str:

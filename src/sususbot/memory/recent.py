@@ -17,8 +17,8 @@ from sususbot.messages import Turn
 # For turns and the message after them, what each matters to it, from 0 to 1.
 Relevance = Callable[[Sequence[Turn], Turn], Sequence[float]]
 
-# A turn below this is of another conversation, and only its age counts.
-_MATTERS: Final = 0.1
+# Below this only a turn's age counts. Low: where relevance is a likelihood, many turns may share it.
+_MATTERS: Final = 0.01
 # So much of what would fit is shown at least, where the first turn is to stay the first.
 _KEPT: Final = 0.75
 _CUT: Final = " …"
@@ -136,8 +136,8 @@ class RecentTurns:
             if used <= budget or not fitting:
                 break
             fitting.pop()
-        going_on = sum(best[place] >= _MATTERS for place in fitting)
-        why = f"{going_on} that the message goes on from, then the newest"
+        mattering = sum(best[place] >= _MATTERS for place in fitting)
+        why = f"{mattering} that the message may go on from, then the newest"
         return _Chosen(told, used, why, f"{full(budget)}; other conversations, or the least relevant", relevance)
 
     def _told(self, asked: Turn, turns: Sequence[Turn], cast: Cast) -> Parted:
