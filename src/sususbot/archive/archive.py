@@ -22,9 +22,11 @@ from sususbot.archive.consents import Consents
 from sususbot.archive.database import Database, Migration, Row
 from sususbot.archive.dump import Dump
 from sususbot.archive.erasure import Erasure
+from sususbot.archive.links import Links
 from sususbot.archive.nameless import NOBODY
 from sususbot.archive.standing import Standings
 from sususbot.archive.summaries import Summaries
+from sususbot.archive.terms import Terms
 from sususbot.archive.upsert import FIDELITY, Added, Upsert, json_list
 from sususbot.archive.vectors import Vectors
 from sususbot.archive.words import Words
@@ -63,6 +65,8 @@ class Archive:
         self._database = Database(folder / FILE_NAME, steps)
         self.words = Words(self._database)
         self.vectors = Vectors(self._database)
+        self.terms = Terms(self._database)
+        self.links = Links(self._database)
         self.standings = Standings(self._database)
         self.checkpoints = Checkpoints(self._database)
         self.summaries = Summaries(self._database)

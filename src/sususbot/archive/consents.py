@@ -206,12 +206,13 @@ class Consents:
     def _drop_refused(self) -> None:
         """What may not be remembered has no vector either, and stands in no summary."""
         silence = int(self._silence())
-        self._database.execute(
-            f"""DELETE FROM vectors WHERE message_id IN (SELECT messages.id FROM answers
-                JOIN messages ON messages.author_id = answers.author_id WHERE coalesce(remember, {silence}) = 0)
-            OR NOT {silence} AND message_id IN (SELECT id FROM messages
-                WHERE author_id NOT IN (SELECT author_id FROM answers WHERE remember = 1))"""
-        )
+        for table in ("vectors", "terms", "links"):
+            self._database.execute(
+                f"""DELETE FROM {table} WHERE message_id IN (SELECT messages.id FROM answers
+                    JOIN messages ON messages.author_id = answers.author_id WHERE coalesce(remember, {silence}) = 0)
+                OR NOT {silence} AND message_id IN (SELECT id FROM messages
+                    WHERE author_id NOT IN (SELECT author_id FROM answers WHERE remember = 1))"""
+            )
         self._summaries.drop_refused(silence=bool(silence))
 
     def _silence(self) -> bool:

@@ -1,39 +1,40 @@
 """Finding what was said before, by meaning and by words together, whoever said it and however long ago.
 
-Candidates are the nearest messages by vector and the best by BM25; each gets the exact cosine, so that both lists are
-judged by the same measure. Score = weighted sum of four parts, each from 0 to 1 and kept on the hit:
-
-- semantic: the cosine, min-max scaled over the candidates
-- words: BM25, min-max scaled likewise
-- recency: 2^(-age / half-life)
-- engagement: e / (e + 3) for e = reactions + replies + 2 if pinned
-
-Recency and engagement are tie-breaks: as equal partners they bury old lore (measured; see docs/memory.md).
+Candidates are the nearest messages by vector, and the best by words, alone or with what stands around them. Each is
+scored by the same features (`ranking`), whichever way it was found; recency, 2^(-age / half-life), and engagement,
+e / (e + 3) for e = reactions + replies + 2 if pinned, are tie-breaks on top: as equal partners they bury old lore
+(docs/memory.md).
 Only what may be remembered, only from channels that all readers of the answer may see: filtered before ranking.
 Words and vectors are searched side by side, each on one core; messages are read once they have won.
-Not here: what of it fits into a prompt (`context`).
+Not here: what a question means (`question`), the indexes (`talk`, `postings`, `vector_index`), what of it fits into a
+prompt (`context`).
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 
 from sususbot.archive.archive import Archive, now_ms
-from sususbot.archive.words import question_words
+from sususbot.archive.vectors import Ids, Matrix
 from sususbot.errors import VectorStoreError
+from sususbot.memory import ranking, terms
 from sususbot.memory.embedding import Embedder, embedded_text
+from sususbot.memory.question import People, Question, understood
+from sususbot.memory.server_words import ServerWords
+from sususbot.memory.talk import Rows
 from sususbot.memory.vector_index import Vector, VectorIndex
 from sususbot.messages import Audience, Message
 
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 _CANDIDATES: Final = 200
@@ -46,36 +47,36 @@ _SPARE: Final = 2
 _LIVE_BATCH: Final = 64
 # Questions whose vectors are kept: where a model failed, recall searches for the same one again.
 _QUESTIONS: Final = 16
+# Two texts that share so much of their words are one memory.
+_ALIKE: Final = 0.8
+# Of so much of all messages, a member is called by name in lower case, too.
+_TALKER: Final = 0.002
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """What each part of a score counts, and after how many days a message's recency is halved."""
+    """What meaning and words count beside how they were fitted, what recency and engagement add at most.
 
-    semantic: float = 0.5
-    words: float = 0.5
-    recency: float = 0.05
-    engagement: float = 0.05
+    After `half_life_days` a message's recency is halved.
+    """
+
+    semantic: float = 1.0
+    words: float = 1.0
+    recency: float = 0.3
+    engagement: float = 0.3
     half_life_days: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """The parts of a score, each from 0 to 1, before weighting."""
-
-    semantic: float
-    words: float
-    recency: float
-    engagement: float
-
-
-@dataclass(frozen=True, slots=True)
 class Hit:
-    """A remembered message, why it was found, and what stood around it (itself included), oldest first."""
+    """A remembered message, why it was found, and what stood around it (itself included), oldest first.
+
+    The score is the sum of its parts.
+    """
 
     message: Message
     score: float
-    parts: Parts
+    parts: Mapping[str, float]
     around: tuple[Message, ...]
 
 
@@ -84,7 +85,7 @@ class _Scored(NamedTuple):
 
     score: float
     id: int
-    parts: Parts
+    parts: Mapping[str, float]
 
 
 @dataclass(slots=True)
@@ -105,21 +106,29 @@ class LongTerm:
         index: VectorIndex | None,
         *,
         weights: Weights | None = None,
+        fitted: Mapping[str, float] = ranking.WEIGHTS,
         neighbours: int = 2,
         neighbour_minutes: float = 10.0,
     ) -> None:
-        """Without an embedder and an index, words alone are searched. `neighbours` on each side are taken in."""
+        """Without an embedder and an index, words alone are searched. `neighbours` on each side are taken in.
+
+        `fitted`: what each feature counts.
+        """
         self._archive = archive
         self._embedder = embedder
         self._index = index
         self._weights = weights or Weights()
+        self._fitted = fitted
         self._neighbours = neighbours
         self._neighbour_ms = neighbour_minutes * 60_000
         self._lock = threading.Lock()
         self._beside = ThreadPoolExecutor(1, "words")
-        self._vector = lru_cache(_QUESTIONS)(self._embedded)
+        self._vectors = lru_cache(_QUESTIONS)(self._embedded)
         # Set when the index could not be told of a change; it is filled anew once it answers again.
         self._behind = False
+        terms.read(archive)
+        self._words = ServerWords(archive)
+        self._people = People(archive.names(), self._words.talkers(_TALKER))
         if index is not None:
             index.synchronise(archive.vectors.load())
 
@@ -139,25 +148,21 @@ class LongTerm:
     ) -> Found:
         """The messages that matter to a question, best first. `exclude` are ids that the reader sees anyway."""
         clock = _Clock()
-        vector = self._vector(question) if self.by_meaning and question.strip() else None
-        clock.lap("embed")
-        by_words = self._beside.submit(
-            self._archive.words.search, question_words(question), limit=_CANDIDATES, audience=audience
-        )
-        cosines = self._asked(vector, lambda index, of: dict(index.search(of, limit=_CANDIDATES, audience=audience)))
-        clock.lap("vectors")
-        words = dict(by_words.result())
-        clock.lap("words")
-        if cosines:
-            others = [id_ for id_ in words if id_ not in cosines]
-            cosines |= self._asked(vector, lambda index, of: index.cosines(of, others))
-        candidates = [id_ for id_ in cosines.keys() | words.keys() if id_ not in exclude]
-        scored = self._scored(candidates, cosines, words, now_ms() if now is None else now, limit)
+        now = now_ms() if now is None else now
+        asked, forms, rows = self._candidates(question, audience, exclude, now, clock)
+        scored = self._scored(asked, forms, rows, now, limit)
         clock.lap("rank")
         placed = (self._with_neighbours(hit, exclude) for hit in _distinct(self._read(scored, limit)))
         hits = list(islice((hit for hit in placed if hit is not None), limit))
         clock.lap("read")
         return Found(hits, clock.seconds)
+
+    def examined(
+        self, question: str, *, audience: Audience = None, now: int | None = None
+    ) -> tuple[list[int], ranking.Features]:
+        """The candidates for a question, and all of their features: what weights are fitted on."""
+        found = self._candidates(question, audience, (), now_ms() if now is None else now, _Clock())
+        return self._features(*found)
 
     def may_quote(self, author_ids: Iterable[int]) -> set[int]:
         """Those of these members whose words may be repeated as they are; to be found is not enough for that."""
@@ -168,6 +173,7 @@ class LongTerm:
 
         Raises VectorStoreError when the index does not answer; what was missed is made up for by a later call.
         """
+        self._learn_words(ids)
         if self._embedder is None or self._index is None:
             return 0
         if self._behind:
@@ -187,8 +193,17 @@ class LongTerm:
             index.add(ids, [channels[id_].channel_id for id_ in ids], matrix[rows])
         return len(pending)
 
+    def _learn_words(self, ids: Sequence[int] | None) -> None:
+        fresh = [] if ids is None else list(ids)
+        if terms.read(self._archive, ids) or fresh:
+            self._words.learn(fresh)
+            for message in self._archive.messages(fresh).values():
+                self._people.add(message.author.id, message.author.display_name)
+                self._people.add(message.author.id, message.author.name)
+
     def drop_stale(self, ids: Sequence[int]) -> None:
-        """Stop finding by meaning those of these whose vector the archive has dropped (edited, deleted)."""
+        """Stop finding those of these whose words the archive has dropped (edited, deleted)."""
+        self._words.drop(self._archive.terms.without(ids))
         if self._index is None:
             return
         stale = self._archive.vectors.without(ids)
@@ -210,41 +225,68 @@ class LongTerm:
                 self._behind = True
                 raise
 
-    def _embedded(self, question: str) -> Vector:
+    def _embedded(self, forms: tuple[str, ...]) -> Matrix:
+        """A row for each form of a question, and one for all of them together."""
         assert self._embedder is not None
-        vector: Vector = self._embedder.embed([question])[0]
-        return vector
+        texts = list(dict.fromkeys(forms))
+        each = dict(zip(texts, self._embedder.embed(texts), strict=True))
+        rows = [each[form] for form in forms]
+        together = np.sum(rows, axis=0)
+        return np.stack([*rows, together / max(float(np.linalg.norm(together)), 1e-6)])
 
-    def _asked(
-        self, vector: Vector | None, question: Callable[[VectorIndex, Vector], dict[int, float]]
-    ) -> dict[int, float]:
-        """What the index says of a vector; nothing while it does not answer: words go on alone."""
-        if vector is None or self._index is None:
-            return {}
+    def _candidates(
+        self, question: str, audience: Audience, exclude: Collection[int], now: int, clock: "_Clock"
+    ) -> tuple[Question, Matrix | None, Rows]:
+        asked = understood(question, self._people, now)
+        forms = self._vectors(asked.forms) if self.by_meaning and question.strip() else None
+        clock.lap("embed")
+        by_words = self._beside.submit(self._words.candidates, asked, _CANDIDATES, audience)
+        near = self._nearest(forms, audience)
+        clock.lap("vectors")
+        rows = self._words.with_rows(by_words.result(), near, exclude)
+        clock.lap("words")
+        return asked, forms, rows
+
+    def _nearest(self, forms: Matrix | None, audience: Audience) -> list[int]:
+        nearest = self._asked(forms, lambda index, of: index.search(of[-1], limit=_CANDIDATES, audience=audience))
+        return [id_ for id_, _ in nearest or ()]
+
+    def _asked(self, forms: Matrix | None, question: Callable[[VectorIndex, Matrix], T]) -> T | None:
+        """What the index says of a question; nothing while it does not answer: words go on alone."""
+        if forms is None or self._index is None:
+            return None
         try:
             with self._lock:
-                return question(self._index, vector)
+                return question(self._index, forms)
         except VectorStoreError as error:
             logger.warning("searched by words alone: %s", error)
-            return {}
+            return None
 
-    def _scored(
-        self, candidates: Sequence[int], cosines: dict[int, float], words: dict[int, float], now: int, limit: int
-    ) -> list[_Scored]:
+    def _features(self, asked: Question, forms: Matrix | None, rows: Rows) -> tuple[list[int], ranking.Features]:
+        ids, around, features = self._words.features(asked, rows)
+        vectors = self._asked(forms, lambda index, of: _rows_of(index, around.ids, of.shape[1]))
+        if forms is not None and vectors is not None:
+            features |= ranking.meaning_features(vectors, around.places, forms, around.asking)
+        return ids, features
+
+    def _scored(self, asked: Question, forms: Matrix | None, rows: Rows, now: int, limit: int) -> list[_Scored]:
         """The candidates that could be among the first `limit`, best first."""
-        if not candidates:
+        if not len(rows):
             return []
-        semantic = _scaled([cosines.get(id_, 0.0) for id_ in candidates])
-        lexical = _scaled([words.get(id_, 0.0) for id_ in candidates])
-        rows = self._worth_weighing(semantic, lexical, limit)
-        standings = self._archive.standings.of(candidates[row] for row in rows)
+        ids, features = self._features(asked, forms, rows)
+        multiplied = {"meaning": self._weights.semantic, "words": self._weights.words}
+        parts = ranking.parts(features, self._fitted, multiplied)
+        known = np.sum(list(parts.values()), axis=0)
+        chosen = self._worth_weighing(known, limit)
+        standings = self._archive.standings.of(ids[row] for row in chosen)
         scored = []
-        for row in rows:
+        for row in chosen:
             # None: gone since the search began.
-            if (standing := standings.get(candidates[row])) is not None:
-                engagement = standing.engagement / (standing.engagement + _ENGAGED)
-                parts = Parts(semantic[row], lexical[row], self._recency(standing.created_at, now), engagement)
-                scored.append(_Scored(self._weigh(parts), candidates[row], parts))
+            if (standing := standings.get(ids[row])) is not None:
+                told = {name: float(part[row]) for name, part in parts.items()}
+                told["recency"] = self._weights.recency * self._recency(standing.created_at, now)
+                told["engagement"] = self._weights.engagement * standing.engagement / (standing.engagement + _ENGAGED)
+                scored.append(_Scored(sum(told.values()), ids[row], told))
         # The id settles ties, so that equal questions get equal answers.
         scored.sort(key=lambda one: (one.score, one.id), reverse=True)
         return scored
@@ -259,24 +301,13 @@ class LongTerm:
                 if (message := messages.get(id_)) is not None:
                     yield Hit(message, score, parts, (message,))
 
-    def _worth_weighing(self, semantic: Sequence[float], lexical: Sequence[float], limit: int) -> list[int]:
+    def _worth_weighing(self, known: Vector, limit: int) -> list[int]:
         """The rows that recency and engagement, at their best, could still lift among the first `limit` texts."""
-        weights = self._weights
-        known = weights.semantic * np.asarray(semantic) + weights.words * np.asarray(lexical)
         spare = limit * _SPARE
         if len(known) <= spare:
             return list(range(len(known)))
-        least = np.partition(known, -spare)[-spare] - weights.recency - weights.engagement
+        least = np.partition(known, -spare)[-spare] - self._weights.recency - self._weights.engagement
         return [int(row) for row in np.flatnonzero(known >= least)]
-
-    def _weigh(self, parts: Parts) -> float:
-        weights = self._weights
-        return (
-            weights.semantic * parts.semantic
-            + weights.words * parts.words
-            + weights.recency * parts.recency
-            + weights.engagement * parts.engagement
-        )
 
     def _recency(self, created_at: int, now: int) -> float:
         age_days = max(0, now - created_at) / _DAY_MS
@@ -316,21 +347,17 @@ class _Clock:
         self._last = now
 
 
-def _scaled(values: Sequence[float]) -> list[float]:
-    """Min-max to 0…1; all zeros when nothing differs and nothing is above zero."""
-    array = np.asarray(values)
-    low, high = float(array.min()), float(array.max())
-    if high == low:
-        return [1.0 if high > 0 else 0.0] * len(values)
-    scaled: list[float] = ((array - low) / (high - low)).tolist()
-    return scaled
+def _rows_of(index: VectorIndex, ids: Ids, dimensions: int) -> Matrix:
+    """The vectors of these ids, after a row of zeros for nobody."""
+    return np.concatenate([np.zeros((1, dimensions), np.float32), index.rows(ids)])
 
 
 def _distinct(hits: Iterable[Hit]) -> Iterator[Hit]:
-    """The best of each text: the same line said twenty times is one memory."""
-    seen: set[str] = set()
+    """The best of each text: the same line said twenty times, or almost the same, is one memory."""
+    seen: list[frozenset[str]] = []
     for hit in hits:
-        key = " ".join(hit.message.rendered.lower().split())
-        if key not in seen:
-            seen.add(key)
+        text = " ".join(hit.message.rendered.lower().split())
+        said = frozenset(terms.words(text)) or frozenset([text])
+        if not any(len(said & other) >= _ALIKE * len(said | other) for other in seen):
+            seen.append(said)
             yield hit

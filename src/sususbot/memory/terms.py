@@ -1,0 +1,80 @@
+"""A text as the memory's index has it: its words as stems and numbers, and a few traits that tell what it can answer.
+
+Stems are Porter's (snowballstemmer); a term is the CRC-32 of its stem, so that no list of words lies anywhere. Traits
+look for English words of time and number; in other languages these are simply never there.
+"""
+
+import re
+import zlib
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+import snowballstemmer
+
+from sususbot.archive.archive import Archive
+from sususbot.archive.terms import Read, TermIds
+
+# Another name here, and all terms are made anew.
+READER: Final = "porter-crc32-1"
+# Traits of a text, as bits. PROPER: names and titles in it, none to three.
+ASKS: Final = 1
+TIME: Final = 2
+NUMBER: Final = 4
+PROPER_SHIFT: Final = 3
+# A wall of pasted text says no more than its beginning.
+_MOST: Final = 400
+_BATCH: Final = 8192
+
+_WORD: Final = re.compile(r"\w+")
+_TIMES: Final = re.compile(
+    r"\b(?:yesterday|today|tonight|tomorrow|last|next|ago|weeks?|weekend|months?|years?|days?|night|morning|monday|tuesday|"
+    r"wednesday|thursday|friday|saturday|sunday|january|february|march|april|may|june|july|august|september|october|"
+    r"november|december|recently|since|soon|\d+)\b",
+    re.IGNORECASE,
+)
+_NUMBERS: Final = re.compile(
+    r"\b(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|few|couple|several|many|once|twice)\b", re.IGNORECASE
+)
+# A capital inside a sentence, or something in quotation marks.
+_PROPER: Final = re.compile(r"(?<![.!?]\s)(?<!^)(?<![\"'“:])\b(?!I\b)[A-Z][a-zA-Z]+|[\"“][^\"”]{3,40}[\"”]")
+
+_stemmer: Final = snowballstemmer.stemmer("porter")
+
+
+@lru_cache(200_000)
+def term(word: str) -> int:
+    """The number of a word's stem."""
+    return zlib.crc32(_stemmer.stemWord(word).encode("utf-8", "surrogatepass"))
+
+
+def words(text: str) -> list[str]:
+    return _WORD.findall(text.lower())
+
+
+def terms_of(text: str) -> TermIds:
+    """The terms of a text in its order."""
+    return np.array([term(word) for word in words(text)[:_MOST]], np.uint32)
+
+
+def traits_of(text: str) -> int:
+    """Its traits, as bits."""
+    proper = min(3, sum(1 for _ in _PROPER.finditer(text)))
+    traits = ASKS if text.rstrip().endswith("?") else 0
+    traits |= TIME if _TIMES.search(text) else 0
+    traits |= NUMBER if _NUMBERS.search(text) else 0
+    return traits | proper << PROPER_SHIFT
+
+
+def read(
+    archive: Archive, ids: Sequence[int] | None = None, progress: Callable[[int], None] = lambda _done: None
+) -> int:
+    """Make the terms of these messages, or of all that wait; gives how many. `progress` is told of each some."""
+    archive.terms.use_reader(READER)
+    done = 0
+    while waiting := archive.terms.pending(_BATCH, ids):
+        archive.terms.put(Read(one, traits_of(one.text), terms_of(one.text)) for one in waiting)
+        done += len(waiting)
+        progress(len(waiting))
+    return done
