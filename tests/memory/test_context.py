@@ -345,11 +345,13 @@ def test_of_a_summary_that_is_too_long_the_oldest_lines_go() -> None:
     assert (left.section, left.what) == ("summary", f"its {9 - len(kept)} oldest lines")
 
 
-def test_of_a_single_long_line_the_last_sentences_stay() -> None:
-    text = "First it was this. " + "blah " * 60 + "and that! Then tea was made."
+def test_of_a_single_long_line_the_first_sentences_stay() -> None:
+    text = "3 Mar 2024, tom: First it was this. Then tea! " + "blah " * 60 + "and that."
     context = builder().build(turn(50), [], [], NAMES, None, summary(text))
-    assert lines_of(context, "summary") == ("> Then tea was made.",)
-    assert [(left.section, left.what) for left in context.left_out] == [("summary", "all but its last words")]
+    assert lines_of(context, "summary") == ("> 3 Mar 2024, tom: First it was this. Then tea!",)
+    assert [(left.section, left.what) for left in context.left_out] == [
+        ("summary", "all but its newest line's beginning")
+    ]
     nothing = builder().build(turn(50), [], [], NAMES, None, summary("blah " * 90))
     assert (lines_of(nothing, "summary"), nothing.summary) == ((), None)
     assert nothing.prompt == builder().build(turn(50), [], [], NAMES).prompt

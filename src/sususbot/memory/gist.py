@@ -1,11 +1,14 @@
-"""What of a summary a prompt shows: all of it, or, where that is too much, its newest lines or last sentences."""
+"""What of a summary a prompt shows: all of it, or, where that is too much, its newest lines.
+
+Of the newest line, where it alone is too much, the first sentences: its date and its speaker stand there.
+"""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sususbot.chat_format import GIST_HEADING, gist_line
+from sususbot.chat_format import GIST_HEADING
 from sususbot.memory.sections import SUMMARY, CountTokens, LeftOut, Section, full
 from sususbot.memory.summary import Summary
 
@@ -34,9 +37,8 @@ def choose(summary: Summary | None, lines: Sequence[str], count: CountTokens, bu
     dropped = len(lines) - len(kept)
     what = f"its {dropped} oldest lines" if kept else "all of it"
     if not kept:
-        sentences = _SENTENCE_END.split(lines[-1])
-        kept, used = _ending(sentences, count, budget - above)
-        what = "all but its last words" if kept else what
+        kept, used = _beginning(_SENTENCE_END.split(lines[-1]), count, budget - above)
+        what = "all but its newest line's beginning" if kept else what
     left_out = (LeftOut(SUMMARY, what, full(budget)),) if dropped else ()
     if not kept:
         return Gist(Section(SUMMARY, (), 0, budget), (), left_out)
@@ -56,10 +58,10 @@ def _newest(lines: Sequence[str], count: CountTokens, budget: int) -> tuple[Sequ
     return lines, used
 
 
-def _ending(sentences: Sequence[str], count: CountTokens, budget: int) -> tuple[Sequence[str], int]:
-    """A line that is too long without the sentences at its beginning."""
-    for place in range(1, len(sentences)):
-        line = gist_line(" ".join(sentences[place:]))
+def _beginning(sentences: Sequence[str], count: CountTokens, budget: int) -> tuple[Sequence[str], int]:
+    """A line that is too long without the sentences at its end."""
+    for place in reversed(range(1, len(sentences))):
+        line = " ".join(sentences[:place])
         if (tokens := count(line + "\n")) <= budget:
             return (line,), tokens
     return (), 0
