@@ -112,7 +112,7 @@ def _search(place: Path, vector_db: str, asked: _Asked) -> _Searched:
         for question in _measured(asked):
             begun = time.perf_counter()
             found = memory.search(question, limit=_HITS)
-            searched.seconds.append(time.perf_counter() - begun - found.seconds["embed"])
+            searched.seconds.append(time.perf_counter() - begun - found.seconds.get("embed", 0.0))
             for stage, lap in found.seconds.items():
                 searched.stages.setdefault(stage, []).append(lap)
         # Before anything is added that a search does not need.
