@@ -34,6 +34,7 @@ class Made:
     by: str
     of: frozenset[int]
 
+
 # Of bots only our own lines are summed up.
 _STILL_SO: Final = """SELECT 1 FROM messages JOIN authors ON authors.id = author_id
     WHERE messages.id = ?1 AND rendered = ?2 AND deleted_at IS NULL
