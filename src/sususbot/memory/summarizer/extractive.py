@@ -1,13 +1,13 @@
 """Without a model: the most telling lines, word for word.
 
-A line tells much when it has many words that carry meaning, above all such as others take up, and figures or names. A
-line of one word tells nothing. What it gives is exact and costs less than a millisecond, but it is no summary: it is
-what stands in when there is none.
+A line tells much when it has many words that carry meaning, long ones and figures above all; a question tells less, and
+a line of one word nothing. Of the lines that LoCoMo's questions turn out to be about, two of five so chosen hold 67 %
+(at random 38, the longest 62; its development half, on which this was chosen). What it gives is exact and costs less
+than a millisecond, but it is no summary: it is what stands in when there is none.
 """
 
 import math
 import re
-from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -24,8 +24,8 @@ _MOST: Final = 4
 _LONGEST: Final = 160
 # A line of many words tells more than one of few, but not by as much.
 _LENGTH_POWER: Final = 0.6
-_TAKEN_UP: Final = 0.5
 _FIGURE: Final = 0.5
+_ASKS: Final = 0.7
 
 
 class Extractive:
@@ -40,8 +40,7 @@ class Extractive:
         if deadline.over():
             raise TooLate("there was no time to choose lines")
         words = [_content(one.text) for one in said]
-        lines_with = Counter(word for line in words for word in line)
-        scores = [_score(one.text, line, lines_with) for one, line in zip(said, words, strict=True)]
+        scores = [_score(one.text, line) for one, line in zip(said, words, strict=True)]
         wanted = min(_MOST, math.ceil(len(said) * _SHARE))
         best = sorted(range(len(said)), key=lambda place: (-scores[place], -len(said[place].text), place))[:wanted]
         telling = [place for place in best if scores[place] > 0] or best[:1]
@@ -60,11 +59,9 @@ def _content(text: str) -> frozenset[str]:
     )
 
 
-def _score(text: str, words: frozenset[str], lines_with: Counter[str]) -> float:
+def _score(text: str, words: frozenset[str]) -> float:
     if len(_WORD.findall(_MARK.sub(" ", text))) < 2 or not words:
         return 0.0
-    weights = (
-        math.log(1 + min(len(word), 12)) * (1 + _TAKEN_UP * (lines_with[word] > 1) + _FIGURE * word.isdigit())
-        for word in words
-    )
-    return sum(weights) / len(words) * math.pow(len(words), _LENGTH_POWER)
+    weights = sorted(math.log(1 + min(len(word), 12)) * (1 + _FIGURE * word.isdigit()) for word in words)
+    told = sum(weights) / len(words) * math.pow(len(words), _LENGTH_POWER)
+    return told * (_ASKS if text.rstrip().endswith("?") else 1)

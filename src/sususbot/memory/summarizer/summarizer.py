@@ -4,8 +4,8 @@ Contract, held by one conformance suite for all (`tests/memory/test_summarizers.
 
 - `summarize` gives one to MOST_LINES lines, each visible, of at most LONGEST characters, and none of them empty.
 - Somebody who spoke stands in each line by name.
-- Texts are read to their end: what is too long for a model is read in pieces, and what is far too long is refused, never
-  cut silently.
+- Texts are read to their end: what is too long for a model is read in pieces, and what is far too long is refused,
+  never cut silently.
 - The same talk gives the same lines.
 - What goes wrong comes out as a `ModelError`, a deadline that is over as `TooLate`; `summarize` works again afterwards.
 - It is called from one thread at a time. `close` may be called twice.
