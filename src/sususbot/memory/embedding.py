@@ -11,8 +11,9 @@ import json
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -68,6 +69,11 @@ def find_model(model: str) -> Path:
 def _in_hub_cache(model: str) -> Path | None:
     if importlib.util.find_spec("huggingface_hub") is None or model.count("/") != 1:
         return None
+    from huggingface_hub import constants
+
+    # The library's own search takes a tenth of a second to load: it is asked where there is something to find.
+    if not (Path(constants.HF_HUB_CACHE) / f"models--{model.replace('/', '--')}").is_dir():
+        return None
     from huggingface_hub import try_to_load_from_cache
 
     try:
@@ -111,6 +117,15 @@ class MiniLM:
     def load(self) -> None:
         """Get ready, so that the first text need not wait."""
         self.embed(["ready"])
+
+    def load_soon(self) -> None:
+        """The same beside what else there is to do. What goes wrong is told to whoever embeds first."""
+
+        def load() -> None:
+            with suppress(ModelLoadFailed):
+                self.load()
+
+        Thread(target=load, name="load encoder").start()
 
     def embed(self, texts: Sequence[str]) -> Matrix:
         places: dict[str, list[int]] = {}

@@ -2,33 +2,54 @@
 
 import ctypes
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Final
 
 from sususbot.archive.archive import Archive
+from sususbot.archive.vectors import Matrix, Pending
 from sususbot.memory.embedding import Embedder, embedded_text
 
 # Messages to a transaction: a kill loses no more than these few seconds of work.
-_BATCH: Final = 512
+_BATCH: Final = 1024
 # Messages that are looked at together for their lengths.
-_READ: Final = 8192
+_READ: Final = 16384
 
 
 def index(archive: Archive, embedder: Embedder, progress: Callable[[int, int], None] = lambda _done, _all: None) -> int:
     """Embed what is pending; give how many messages that were. `progress` is told (done, all)."""
     archive.vectors.use_embedder(embedder.name)
     everything = archive.vectors.count_pending()
+    if not everything:
+        return 0
     done = 0
-    while waiting := archive.vectors.pending(_READ):
-        # Texts of like length together: an encoder pads each batch to its longest.
-        waiting.sort(key=lambda item: len(item.text))
-        for pending in (waiting[start : start + _BATCH] for start in range(0, len(waiting), _BATCH)):
-            matrix = embedder.embed([embedded_text(item.speaker, item.text) for item in pending])
-            archive.vectors.put(pending, matrix)
-            _give_memory_back()
-            done += len(pending)
-            progress(done, everything)
+    with ThreadPoolExecutor(1, "vectors") as writer:
+        while waiting := archive.vectors.pending(_READ):
+            # Texts of like length together are embedded faster, and a text that is there twice only once.
+            waiting.sort(key=lambda item: (len(item.text), item.text))
+            for count in _written(archive, embedder, waiting, writer):
+                done += count
+                progress(done, everything)
     return done
+
+
+def _written(archive: Archive, embedder: Embedder, waiting: Sequence[Pending], writer: Executor) -> Iterator[int]:
+    """How many messages each transaction had, once it is done. One is written while the next is embedded."""
+    writing: Future[int] | None = None
+    for start in range(0, len(waiting), _BATCH):
+        pending = waiting[start : start + _BATCH]
+        matrix = embedder.embed([embedded_text(item.speaker, item.text) for item in pending])
+        if writing is not None:
+            yield writing.result()
+        writing = writer.submit(_write, archive, pending, matrix)
+    if writing is not None:
+        yield writing.result()
+
+
+def _write(archive: Archive, pending: Sequence[Pending], matrix: Matrix) -> int:
+    archive.vectors.put(pending, matrix)
+    _give_memory_back()
+    return len(pending)
 
 
 def _give_memory_back() -> None:

@@ -11,6 +11,7 @@ Not here: which of the two is used (`embedders`).
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any, Final
 from zipfile import BadZipFile
 
@@ -22,6 +23,7 @@ from sususbot.errors import MissingExtra, ModelLoadFailed, ModelNotFound
 from sususbot.memory.embedding import MiniLM, find_model, weights_digest
 
 _MAX_TOKENS: Final = 254
+_PREFIX: Final = "static-1-"
 # How rare a token must be to count half; of a few values the best on the development half of LoCoMo.
 _RARE: Final = 1e-3
 # Tokens whose rows are in memory at once.
@@ -38,7 +40,7 @@ class StaticEmbedder:
 
         _refresh(model, file)
         try:
-            with np.load(file) as kept:
+            with file.open("rb") as opened, np.load(opened) as kept:
                 self.name = str(kept["name"])
                 self._rows: Matrix = kept["rows"].astype(np.float32)
                 self._tokenizer: Any = Tokenizer.from_buffer(kept["tokenizer"].tobytes())
@@ -74,12 +76,17 @@ def _refresh(model: str, file: Path) -> None:
 
 def static_name(model: str) -> str:
     """The name of what is made from this encoder: tells its weights, and the number of this way to do it."""
-    return f"static-1-{Path(model).name}:{weights_digest(find_model(model))}"
+    return f"{_PREFIX}{Path(model).name}:{weights_digest(find_model(model))}"
+
+
+def is_static(name: str) -> bool:
+    """Whether an embedder of this name is such a table."""
+    return name.startswith(_PREFIX)
 
 
 def _name_in(file: Path) -> str | None:
     try:
-        with np.load(file) as kept:
+        with file.open("rb") as opened, np.load(opened) as kept:
             return str(kept["name"])
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None
@@ -95,11 +102,11 @@ def _distil(encoder: MiniLM, tokenizer: Path, name: str, file: Path) -> None:
     rows = encoder.encode([[first, token, last] for token in range(size)])
     rows *= _weights([vocabulary.id_to_token(token) or "" for token in range(size)])[:, None]
     file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_suffix(".unfinished")
     text = np.frombuffer(tokenizer.read_bytes(), np.uint8)
-    with unfinished.open("wb") as out:
+    # A name of its own: another command may be making it, too.
+    with NamedTemporaryFile(dir=file.parent, prefix=file.stem, suffix=".unfinished", delete=False) as out:
         np.savez(out, name=np.array(name), rows=rows.astype(np.float16), tokenizer=text)
-    unfinished.replace(file)
+    Path(out.name).replace(file)
 
 
 def _weights(tokens: Sequence[str]) -> npt.NDArray[np.float32]:
