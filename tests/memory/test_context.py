@@ -444,3 +444,12 @@ def test_hits_of_one_neighbourhood_are_one_passage_in_its_order() -> None:
     context = builder(900).build(turn(50, "tom?"), [], hits, NAMES)
     words = [line.rpartition(": ")[2] for line in lines_of(context, "memories")]
     assert words == ["elsewhere", "third", "around 19", "best", "around 21", "second", "around 23"]
+
+
+def test_the_same_question_asked_before_is_worth_what_was_answered_then() -> None:
+    asked = turn(50, "who broke the printer?")
+    context = builder(900).build(
+        asked, [], [hit(7, "Who broke the printer", 8), hit(10, "who broke the printer")], NAMES
+    )
+    assert [one.message.id for one in context.memories] == [7]
+    assert lines_of(context, "memories")[-1].endswith("tom: around 8")

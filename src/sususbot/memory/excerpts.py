@@ -43,23 +43,25 @@ class Excerpts(NamedTuple):
 
 @dataclass(slots=True)
 class Known:
-    """What the reader of a prompt knows already: ids and texts, and what a summary says."""
+    """What the reader of a prompt knows already: ids, texts of the talk and of memories, and what a summary says."""
 
     ids: set[int]
-    texts: set[str]
+    said: set[str]
     gist: str
+    remembered: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, turns: Sequence[Turn], summary: Summary | None) -> "Known":
         ids = {one.message_id for one in turns if one.message_id is not None}
         return cls(ids, {_letters(one.text) for one in turns}, _letters(summary.text) if summary else "")
 
-    def why_not(self, message: Message) -> str | None:
-        """Why a message would tell nothing new."""
-        text = _letters(message.rendered)
-        if message.id in self.ids:
+    def why_not(self, hit: Hit) -> str | None:
+        """Why a memory would tell nothing new."""
+        text = _letters(hit.message.rendered)
+        if hit.message.id in self.ids:
             return "shown already"
-        if text and text in self.texts:
+        # A question that was asked before is worth what was answered then.
+        if text and (text in self.remembered or (text in self.said and len(hit.around) == 1)):
             return "the same words are shown already"
         return "the summary says it" if len(text) >= _TEXT_LETTERS and text in self.gist else None
 
@@ -105,7 +107,7 @@ class _Filling:
     def take(self, hit: Hit) -> None:
         """A memory by itself, if it tells something new and fits."""
         size = self.size(hit.message)
-        reason = self.known.why_not(hit.message) or self._flooding(hit.message.author.id)
+        reason = self.known.why_not(hit) or self._flooding(hit.message.author.id)
         if reason is None and size > self.left:
             reason = full(self.budget)
         if reason is not None:
@@ -113,7 +115,7 @@ class _Filling:
             return
         self.left -= size
         self.known.ids.add(hit.message.id)
-        self.known.texts.add(_letters(hit.message.rendered))
+        self.known.remembered.add(_letters(hit.message.rendered))
         self.chosen.append(_Chosen(hit, [hit.message]))
 
     def widen(self) -> None:
