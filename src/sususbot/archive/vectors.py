@@ -95,8 +95,22 @@ class Vectors:
     def count(self) -> int:
         return int(self._database.rows("SELECT count(*) FROM vectors")[0][0])
 
-    def load(self) -> Iterator[tuple[Ids, Ids, Matrix]]:
-        """All vectors that may be searched: message ids, channel ids and float32 rows, in pieces."""
+    def load(self) -> "Loading":
+        """All vectors that may be searched."""
+        return Loading(self._database)
+
+
+class Loading:
+    """Message ids, channel ids and float32 rows, in pieces; read anew each time it is gone through."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def at_most(self) -> int:
+        """How many rows may come, so that there is room for them at once."""
+        return int(self._database.rows("SELECT count(*) FROM vectors")[0][0])
+
+    def __iter__(self) -> Iterator[tuple[Ids, Ids, Matrix]]:
         sql = """SELECT remembered.id, channel_id, vector FROM vectors
             JOIN remembered ON remembered.id = message_id ORDER BY message_id"""
         for rows in self._database.chunks(sql, size=_CHUNK):

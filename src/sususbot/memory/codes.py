@@ -3,7 +3,8 @@
 Each row is stretched until its largest number is 127 and rounded; the length of what comes out is kept beside it, so a
 row has unit length again when it is read. That moves a cosine by 0.0005 on average. Over all rows, whole numbers are
 multiplied (`simsimd`: AVX-512, AVX2, NEON; without it numpy, with the same results, some five times slower).
-Rows stand in blocks, so that growing copies nothing and a million rows never stand in memory twice.
+Rows stand in blocks, so that growing copies nothing and a million rows never stand in memory twice; in few of them,
+since each call of numpy or simsimd lets other threads run Python meanwhile, and has to wait for its turn afterwards.
 Not here: which message a row is (`vector_index`).
 """
 
@@ -17,10 +18,12 @@ from sususbot.archive.vectors import Ids, Matrix
 
 Vector = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.int8]
-# (rows, query, out): the dot product of each row, into `out`.
-Dots = Callable[[Bytes, Bytes, Vector], None]
+# (rows, query): the dot product of each row.
+Dots = Callable[[Bytes, Bytes], Vector]
 
+# The least rows of a block; else a share of what is held already.
 _BLOCK: Final = 1 << 16
+_SHARE: Final = 8
 _LARGEST: Final = 127
 # Rows that numpy widens at once: they stay in the processor's cache.
 _WIDENED: Final = 512
@@ -33,13 +36,24 @@ class Codes:
         self._dimensions = dimensions
         self._dots = dots
         self._blocks: list[Bytes] = []
+        # The first row of each block, and where the next one would begin.
+        self._starts: Ids = np.zeros(1, np.int64)
         # What makes each row's codes a unit vector.
         self._scales: Vector = np.zeros(0, np.float32)
+
+    def reserve(self, count: int) -> None:
+        """Be ready for so many rows, and some more."""
+        if count > (room := int(self._starts[-1])):
+            more = max(_BLOCK, count - room + count // _SHARE)
+            # Zeros that nobody touched take no memory yet.
+            self._blocks.append(np.zeros((more, self._dimensions), np.int8))
+            self._starts = np.append(self._starts, room + more)
+            self._scales = np.concatenate([self._scales, np.zeros(more, np.float32)])
 
     def write(self, rows: Ids, matrix: Matrix) -> None:
         """Code the vectors into these rows."""
         if len(rows):
-            self._reserve(int(rows.max()) + 1)
+            self.reserve(int(rows.max()) + 1)
             codes, self._scales[rows] = coded(matrix)
             self._put(rows, codes)
 
@@ -58,17 +72,15 @@ class Codes:
         """What orders the first `count` rows by their cosines, nearly: the query is coded, too."""
         code = coded(query[None])[0]
         scores: Vector = np.empty(count, np.float32)
-        for start, block in zip(range(0, count, _BLOCK), self._blocks, strict=False):
-            end = min(start + _BLOCK, count)
-            self._dots(block[: end - start], code, scores[start:end])
-        scores *= self._scales[:count]
+        for start, block in zip(self._starts.tolist(), self._blocks, strict=False):
+            if start < count:
+                rows = slice(start, min(start + len(block), count))
+                np.multiply(self._dots(block[: rows.stop - start], code), self._scales[rows], out=scores[rows])
         return scores
 
     def scores_of(self, query: Vector, rows: Ids) -> Vector:
         """The same for some rows."""
-        scores: Vector = np.empty(len(rows), np.float32)
-        self._dots(self._taken(rows), coded(query[None])[0], scores)
-        scores *= self._scales[rows]
+        scores: Vector = self._dots(self._taken(rows), coded(query[None])[0]) * self._scales[rows]
         return scores
 
     def read(self, rows: Ids) -> Matrix:
@@ -77,27 +89,19 @@ class Codes:
         matrix *= self._scales[rows, None]
         return matrix
 
-    def _reserve(self, count: int) -> None:
-        while count > len(self._blocks) * _BLOCK:
-            # Zeros that nobody touched take no memory yet.
-            self._blocks.append(np.zeros((_BLOCK, self._dimensions), np.int8))
-        room = len(self._blocks) * _BLOCK
-        if room > len(self._scales):
-            self._scales = np.concatenate([self._scales, np.zeros(room - len(self._scales), np.float32)])
-
     def _put(self, rows: Ids, codes: Bytes) -> None:
         for block, among in self._by_block(rows):
-            self._blocks[block][rows[among] % _BLOCK] = codes[among]
+            self._blocks[block][rows[among] - self._starts[block]] = codes[among]
 
     def _taken(self, rows: Ids) -> Bytes:
         codes: Bytes = np.empty((len(rows), self._dimensions), np.int8)
         for block, among in self._by_block(rows):
-            codes[among] = self._blocks[block][rows[among] % _BLOCK]
+            codes[among] = self._blocks[block][rows[among] - self._starts[block]]
         return codes
 
     def _by_block(self, rows: Ids) -> list[tuple[int, Ids]]:
         """Which of the rows stand in which block."""
-        blocks = rows // _BLOCK
+        blocks = np.searchsorted(self._starts, rows, side="right") - 1
         return [(int(block), np.flatnonzero(blocks == block)) for block in np.unique(blocks)]
 
 
@@ -115,20 +119,23 @@ def fastest_dots() -> Dots:
     except ImportError:
         return numpy_dots
 
-    def dots(rows: Bytes, query: Bytes, out: Vector) -> None:
+    def dots(rows: Bytes, query: Bytes) -> Vector:
         # It refuses no rows at all. Not with its own `out`: it then gives None away without counting (6.5.16).
-        if len(rows):
-            out[:] = np.asarray(simsimd.cdist(rows, query, "dot", out_dtype="float32"))[:, 0]
+        if not len(rows):
+            return np.zeros(0, np.float32)
+        return np.asarray(simsimd.cdist(rows, query, "dot", out_dtype="float32"))[:, 0]
 
     return dots
 
 
-def numpy_dots(rows: Bytes, query: Bytes, out: Vector) -> None:
+def numpy_dots(rows: Bytes, query: Bytes) -> Vector:
     """Without SIMD of our own. Sums of whole numbers are exact in float32 up to some 1,000 dimensions."""
     wide = query[0].astype(np.float32)
+    dots: Vector = np.empty(len(rows), np.float32)
     for start in range(0, len(rows), _WIDENED):
         # Not `@`: it would use all cores, and leave OpenBLAS's threads spinning beside whatever comes next.
-        np.vecdot(rows[start : start + _WIDENED].astype(np.float32), wide, out=out[start : start + _WIDENED])
+        np.vecdot(rows[start : start + _WIDENED].astype(np.float32), wide, out=dots[start : start + _WIDENED])
+    return dots
 
 
 def _inverse(values: Vector) -> Vector:

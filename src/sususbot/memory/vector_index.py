@@ -13,7 +13,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from sususbot.archive.vectors import Ids, Matrix
+from sususbot.archive.vectors import Ids, Loading, Matrix
 from sususbot.archive.words import Hits
 from sususbot.errors import SettingsError
 from sususbot.memory.codes import Codes, Dots, Vector, fastest_dots
@@ -93,6 +93,8 @@ class ExactIndex:
 
     def synchronise(self, pieces: Iterable[tuple[Ids, Ids, Matrix]]) -> None:
         self._begin()
+        if isinstance(pieces, Loading):
+            self._codes.reserve(pieces.at_most())
         for ids, channels, matrix in pieces:
             rows = np.arange(self._count, self._count + len(ids))
             self._write(rows, ids, channels, matrix)
