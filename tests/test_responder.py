@@ -99,7 +99,8 @@ async def test_the_trace_tells_what_the_reply_was_made_of(house: House) -> None:
 async def test_the_trace_tells_what_was_left_out(house: House) -> None:
     for number in range(12):
         told = " ".join(f"word{number}-{word}" for word in range(60))
-        house.chat.say(TOM, f"the printer story part {number} {told}", after=HOUR)
+        said = house.chat.say(TOM, f"the printer story part {number} {told}", after=HOUR)
+        house.long_term.learn([said.id])
     reply = await house.reply(Scripted(["ok"]), to=house.chat.say(EVE, "the printer?"), tokens=220)
     left = {one.section for one in reply.trace.context.left_out}
     assert left == {"recent", "memories"}
