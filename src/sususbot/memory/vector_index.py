@@ -137,7 +137,7 @@ class ExactIndex:
             scores = self._codes.scores(query, self._count)[rows]
         best = _largest(scores, limit * 2 + _SPARE)
         found = best if rows is None else rows[best]
-        cosines = self._cosines(query, found)
+        cosines = self._codes.cosines(query, found)
         order = np.argsort(-cosines, kind="stable")[:limit]
         return list(zip(self._ids[found[order]].tolist(), cosines[order].tolist(), strict=True))
 
@@ -149,7 +149,7 @@ class ExactIndex:
     def cosines_of(self, query: Vector, ids: Ids) -> Vector:
         rows = self._places.of(ids)
         cosines: Vector = np.full(len(ids), np.nan, np.float32)
-        cosines[rows >= 0] = self._cosines(query, rows[rows >= 0])
+        cosines[rows >= 0] = self._codes.cosines(query, rows[rows >= 0])
         return cosines
 
     def rows(self, ids: Ids) -> Matrix:
@@ -191,10 +191,6 @@ class ExactIndex:
             return None
         allowed = np.array([channel in audience for channel in self._numbers])
         return np.flatnonzero(allowed[self._channels[: self._count]])
-
-    def _cosines(self, query: Vector, rows: Ids) -> Vector:
-        cosines: Vector = np.vecdot(self._codes.read(rows), query)
-        return cosines
 
 
 def _largest(scores: Vector, count: int) -> Ids:
