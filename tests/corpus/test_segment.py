@@ -67,7 +67,7 @@ def test_two_talks_at_once_come_apart_by_mentions() -> None:
         message(50 * SECOND, ANA, "great"),
     ]
     # The first two are neighbours in a calm channel; without the rule for calm channels they are not.
-    busy = Linking(quiet_speakers=0)
+    busy = Linking(quiet_speakers=0, learned=False)
     assert conversations(said, busy) == [
         ["how do I boil an egg?", "@Mia eight minutes", "thanks"],
         ["anyone for chess?", "@Ana me", "great"],
@@ -76,7 +76,7 @@ def test_two_talks_at_once_come_apart_by_mentions() -> None:
 
 def test_a_name_with_a_colon_is_a_mention() -> None:
     said = talk((MIA, "q1"), (ANA, "q2"), (TOM, "mia: a1"))
-    assert conversations(said, Linking(quiet_speakers=0)) == [["q1", "mia: a1"], ["q2"]]
+    assert conversations(said, Linking(quiet_speakers=0, learned=False)) == [["q1", "mia: a1"], ["q2"]]
 
 
 def test_an_answer_goes_to_the_line_that_spoke_to_the_writer() -> None:

@@ -34,7 +34,10 @@ def log_file(folder: Path, **changes: object) -> Path:
 def test_a_log_is_read_with_names_as_mentions_and_times_over_midnight(tmp_path: Path) -> None:
     (log,) = read_logs(log_file(tmp_path))
     minute = 60_000
-    assert log.lines == (Line(0, 0, 1439 * minute), None, Line(2, 1, 1441 * minute, (0,)))
+    first, system, second = log.lines
+    assert first == Line(0, 0, 1439 * minute, name="Mia", text="how do I boil an egg?")
+    assert system is None
+    assert second == Line(2, 1, 1441 * minute, (0,), name="tom", text="mia: eight minutes")
     assert log.links == {(0, 2), (1, 1), (0, 0)}
 
 

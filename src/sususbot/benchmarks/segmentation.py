@@ -50,7 +50,7 @@ class Scores:
 
 
 def bench_segmentation(irc: Sequence[Path]) -> Result:
-    """Ours against simpler ways and against itself without each of its rules."""
+    """Ours against simpler ways, against rules alone, and these without each of them."""
     logs = [log for path in irc for log in read_logs(path)]
     rows = {name: score(logs, method) for name, method in METHODS.items()}
     metrics: Metrics = {"logs": len(logs), "messages": sum(len(annotated(log)) for log in logs)}
@@ -108,17 +108,19 @@ def by_rules(linking: Linking) -> Method:
 _OURS: Final = "ours"
 _BASELINE: Final = "silence_30min"
 _CHOSEN: Final = Linking()
+_RULES: Final = replace(_CHOSEN, learned=False)
 METHODS: Final[dict[str, Method]] = {
     _OURS: by_rules(_CHOSEN),
     _BASELINE: by_silence(30),
     "silence_5min": by_silence(5),
     "silence_1min": by_silence(1),
-    "without_mentions": by_rules(replace(_CHOSEN, mention_lines=-1, answer_lines=-1)),
-    "without_runs": by_rules(replace(_CHOSEN, run_lines=-1)),
-    "without_addressee": by_rules(replace(_CHOSEN, addressed_lines=-1)),
-    "without_quiet": by_rules(replace(_CHOSEN, quiet_speakers=0)),
-    "run_2min": by_rules(replace(_CHOSEN, run_ms=2 * _MINUTE)),
-    "run_10min": by_rules(replace(_CHOSEN, run_ms=10 * _MINUTE)),
+    "rules": by_rules(_RULES),
+    "without_mentions": by_rules(replace(_RULES, mention_lines=-1, answer_lines=-1)),
+    "without_runs": by_rules(replace(_RULES, run_lines=-1)),
+    "without_addressee": by_rules(replace(_RULES, addressed_lines=-1)),
+    "without_quiet": by_rules(replace(_RULES, quiet_speakers=0)),
+    "run_2min": by_rules(replace(_RULES, run_ms=2 * _MINUTE)),
+    "run_10min": by_rules(replace(_RULES, run_ms=10 * _MINUTE)),
 }
 
 
@@ -145,7 +147,16 @@ def _log(row: dict[str, Any]) -> Log:
             ids.setdefault(message["author"].lower(), len(ids))
     times = _times(message["time"] for message in messages)
     lines = tuple(
-        Line(place, ids[message["author"].lower()], at, _mentions(message, ids)) if message["author"] else None
+        Line(
+            place,
+            ids[message["author"].lower()],
+            at,
+            _mentions(message, ids),
+            name=message["author"],
+            text=message["text"],
+        )
+        if message["author"]
+        else None
         for place, (message, at) in enumerate(zip(messages, times, strict=True))
     )
     return Log(row["log"], lines, frozenset((min(pair), max(pair)) for pair in row["links"]))

@@ -1,11 +1,11 @@
 """Messages to conversations: which earlier message each one answers or goes on from, and what hangs together by that.
 
-A channel is many conversations at once. In order: Discord's reply reference is a link, up to `reply_ms`. A mention
-leads to what that member said last (to the writer, if that is near). Else a member goes on from the later of its own
-last message and the last one that mentioned it. Else, where few are speaking, from the message just before. Else it
-begins a conversation. `sususbot bench segmentation` measures this against annotated logs; the thresholds were chosen on
-its training part, those for quiet channels (which busy ones hardly need) so that hidden mentions in a calm community
-are found again.
+A channel is many conversations at once. Discord's reply reference is a link, up to `reply_ms`. Where many are speaking,
+the learned linker tells what each message answers. Where few are, rules do: a mention leads to what that member said
+last (to the writer, if that is near); else a member goes on from the later of its own last message and the last one
+that mentioned it; else from the message just before. No link but a reply goes across a silence.
+`sususbot bench segmentation` measures this against annotated logs; the thresholds were chosen on its training part,
+those for quiet channels so that hidden mentions in a calm community are found again.
 
 What `clean` dropped with a cut takes part, so that its conversation ends where it stood; what follows begins anew.
 What vanished takes no part, but a message that replies to it or is for a bot has its prompt there: it begins anew, too.
@@ -19,6 +19,8 @@ from typing import Final
 
 from sususbot.chat_format import RUN_MS
 from sususbot.corpus.clean import BOTS, Cleaned, Verdict
+from sususbot.linking.line import Line as Told
+from sususbot.linking.linker import Linker as Learned
 
 _MINUTE: Final = 60_000
 
@@ -40,17 +42,22 @@ class Linking:
     # So few others spoke within quiet_ms: what is said next is said to them. 0: never.
     quiet_speakers: int = 3
     quiet_ms: int = 10 * _MINUTE
+    # Whether the learned linker has the word where it is not quiet; else the rules have it everywhere.
+    learned: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A message as linking sees it."""
+    """A message as linking sees it. `mentions`: also by name; `pinged`: by Discord's own mention."""
 
     id: int
     author_id: int
     at: int
     mentions: tuple[int, ...] = ()
     reply_to: int | None = None
+    name: str = ""
+    text: str = ""
+    pinged: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,9 @@ class Linker:
         self._speakers: dict[int, _Speaker] = {}
         self._recent: deque[_Said] = deque()
         self._position = 0
+        self._learned = Learned() if self._linking.learned else None
+        # The lines since the last silence: none before is linked to.
+        self._near: set[int] = set()
 
     def link(self, line: Line) -> int | None:
         """The id of the earlier line it hangs on, or None where it begins something. Reply references come first."""
@@ -94,8 +104,20 @@ class Linker:
         self._position += 1
         self._forget(line.at)
         target = line.reply_to if line.reply_to is not None else self._target(now)
+        if self._learned is not None:
+            target = self._ask(self._learned, now, target)
         self._remember(now)
         return target
+
+    def _ask(self, learned: Learned, now: _Said, target: int | None) -> int | None:
+        """What the learned linker says where it is asked; else it is told the target."""
+        line = now.line
+        told = Told(line.id, line.author_id, line.name, line.at, line.text, line.pinged, line.reply_to)
+        if line.reply_to is not None or self._quiet(now):
+            learned.tell(told, target)
+            return target
+        found = learned.link(told).target
+        return found if found is not None and found in self._near else None
 
     def _target(self, now: _Said) -> int | None:
         mine = self._speakers.get(now.line.author_id)
@@ -137,23 +159,30 @@ class Linker:
         return max(found, key=lambda one: one.position, default=None)
 
     def _just_before(self, now: _Said) -> _Said | None:
+        return self._recent[-1] if self._recent and self._quiet(now) else None
+
+    def _quiet(self, now: _Said) -> bool:
         linking = self._linking
-        if not self._recent or not linking.quiet_speakers:
-            return None
         since = now.line.at - linking.quiet_ms
-        others = {one.line.author_id for one in self._recent if one.line.at >= since} - {now.line.author_id}
-        return self._recent[-1] if len(others) <= linking.quiet_speakers else None
+        others: set[int] = set()
+        for one in reversed(self._recent):
+            if one.line.at < since or len(others) > linking.quiet_speakers:
+                break
+            if one.line.author_id != now.line.author_id:
+                others.add(one.line.author_id)
+        return linking.quiet_speakers > 0 and len(others) <= linking.quiet_speakers
 
     def _remember(self, now: _Said) -> None:
         self._speakers.setdefault(now.line.author_id, _Speaker()).said.append(now)
         for other in now.line.mentions:
             self._speakers.setdefault(other, _Speaker()).mentioned = now
         self._recent.append(now)
+        self._near.add(now.line.id)
 
     def _forget(self, now: int) -> None:
         """Nothing links across a silence, so nothing older is kept."""
         while self._recent and now - self._recent[0].line.at > self._linking.silence_ms:
-            self._recent.popleft()
+            self._near.discard(self._recent.popleft().line.id)
         if not self._recent:
             self._speakers.clear()
 
@@ -219,7 +248,16 @@ class _Segmenter:
             return
         yield from self._closed(message.created_at)
         self._names[message.author.display_name.casefold()] = message.author.id
-        line = Line(message.id, message.author.id, message.created_at, self._addressed(cleaned), message.reply_to)
+        line = Line(
+            message.id,
+            message.author.id,
+            message.created_at,
+            self._addressed(cleaned),
+            message.reply_to,
+            message.author.display_name,
+            message.rendered,
+            message.mentions,
+        )
         target = self._linker.link(line)
         # What is said to a bot, or in answer to something that is not here, has its prompt elsewhere.
         gone = not self._bots.isdisjoint(line.mentions) or (target is not None and target not in self._of)
