@@ -14,6 +14,7 @@ from sususbot.archive.archive import Archive
 from sususbot.memory.context import Context, ContextBuilder
 from sususbot.memory.long_term import LongTerm
 from sususbot.memory.short_term import ShortTerm
+from sususbot.memory.summary import Summary
 from sususbot.messages import Audience, Turn
 from sususbot.model.backend import Request, Sampling
 from sususbot.model.inference import Generation, Inference, OnText
@@ -97,7 +98,8 @@ class Responder:
 
         def prepare() -> Request:
             turns = recent if recent is not None else self._recent(asked, channel_id)
-            context, seconds = self._gather(asked, turns, audience)
+            talked_of = self._summary(asked, channel_id) if recent is None else None
+            context, seconds = self._gather(asked, turns, audience, talked_of)
             gathered.append((context, seconds))
             speakers.update(context.speakers)
             return Request(context.prompt, context.turns, chat_format.STOP, self._sampling, audience, channel_id)
@@ -116,12 +118,17 @@ class Responder:
             return []
         return self._short_term.recent(channel_id, before=asked.message_id)
 
-    def _gather(self, asked: Turn, recent: Sequence[Turn], audience: Audience) -> tuple[Context, dict[str, float]]:
+    def _summary(self, asked: Turn, channel_id: int | None) -> Summary | None:
+        return None if channel_id is None else self._short_term.summary(channel_id, before=asked.message_id)
+
+    def _gather(
+        self, asked: Turn, recent: Sequence[Turn], audience: Audience, summary: Summary | None
+    ) -> tuple[Context, dict[str, float]]:
         # A bare mention asks about what was said just before it.
         question = asked.text.strip() or (recent[-1].text if recent else "")
         shown = {turn.message_id for turn in (*recent, asked) if turn.message_id is not None}
         found = self._long_term.search(question, limit=self._memories, audience=audience, exclude=shown)
         begun = time.monotonic()
         names = {channel.id: channel.name for channel in self._archive.channels()}
-        context = self._context.build(asked, recent, found.hits, names, self._short_term.own_account)
+        context = self._context.build(asked, recent, found.hits, names, self._short_term.own_account, summary)
         return context, {**found.seconds, "assemble": time.monotonic() - begun}

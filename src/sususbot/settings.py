@@ -137,15 +137,27 @@ class Settings(BaseSettings):
         description="What the bot is told about itself; {bot} and {server} stand for the names.",
     )
     short_term_window: int = Field(20, ge=1, le=100, description="Recent messages the bot reads word for word.")
+    summarizer: Literal["bart", "chat", "extractive", "off"] = Field(
+        "bart",
+        description="What sums up the talk before those: bart, chat (the model), extractive (telling lines), off.",
+    )
+    summarization_model: str = Field(
+        "facebook/bart-large-cnn",
+        description="bart: hub name or folder. philschmid/bart-large-cnn-samsum learned from chats and is better.",
+    )
+    summarize_interval: int = Field(5, ge=1, le=50, description="Messages that are summed up at once, each once.")
+    summary_deadline: float = Field(
+        30.0, gt=0, description="Seconds a summary may take in the background; then telling lines stand in for it."
+    )
     memories: int = Field(10, ge=0, le=50, description="Old messages it looks for; the context decides what fits.")
     embedding_model: str = Field(
         "sentence-transformers/all-MiniLM-L6-v2", description="Encoder for search by meaning: hub name or folder."
     )
     vector_db: Literal["exact", "chroma"] = Field("exact", description="Where vectors are searched: exact or chroma.")
     chroma_url: str | None = Field(None, description="chroma: a server, e.g. http://127.0.0.1:8000; else embedded.")
-    weight_semantic: float = Field(0.5, ge=0, description="What meaning counts in a memory's score.")
-    weight_words: float = Field(0.5, ge=0, description="What shared words count.")
-    weight_recency: float = Field(0.05, ge=0, description="What being recent counts; much more than this buries lore.")
+    weight_semantic: float = Field(1.0, ge=0, description="What meaning counts in a memory's score; 1: as fitted.")
+    weight_words: float = Field(1.0, ge=0, description="What shared words count; 1: as fitted.")
+    weight_recency: float = Field(0.03, ge=0, description="What being recent counts; much more than this buries lore.")
     weight_engagement: float = Field(0.05, ge=0, description="What reactions, replies and pins count.")
     recency_half_life_days: float = Field(30.0, gt=0, description="Days after which a message's recency is halved.")
 

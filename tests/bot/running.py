@@ -11,7 +11,7 @@ from sususbot.bot.client import run_bot
 from sususbot.memory.context import ContextBuilder
 from sususbot.memory.embedding import Embedder
 from sususbot.memory.long_term import LongTerm
-from sususbot.memory.short_term import ShortTerm
+from sususbot.memory.short_term import Folds, ShortTerm
 from sususbot.memory.vector_index import ExactIndex
 from sususbot.model.backend import Backend, Sampling
 from sususbot.model.inference import Inference
@@ -41,12 +41,13 @@ async def bot(
     queue_size: int = 16,
     deadline: float = 10.0,
     embedder: Embedder | None = None,
+    folds: Folds | None = None,
 ) -> AsyncIterator[Running]:
     """Runs `run_bot` on `channel` with these backends, words-only memory and an archive in `folder`."""
     channel_id = channel if isinstance(channel, int) else int(channel.id)
     with Archive(folder) as archive:
         long_term = LongTerm(archive, embedder, ExactIndex(embedder.dimensions) if embedder else None)
-        short_term = ShortTerm(archive, window=20)
+        short_term = ShortTerm(archive, window=20, folds=folds)
         inference = Inference(backends, canned=["hm."], queue_size=queue_size, deadline_seconds=deadline)
         responder = Responder(
             archive=archive,
@@ -76,4 +77,5 @@ async def bot(
             finally:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
+                short_term.close()
                 inference.close()

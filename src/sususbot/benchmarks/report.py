@@ -5,7 +5,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,7 +17,8 @@ from typing import Final, TypeVar
 import numpy as np
 
 T = TypeVar("T")
-Metrics = dict[str, float | None]
+Metric = float | str | None | Mapping[str, "Metric"]
+Metrics = dict[str, Metric]
 
 _MEGABYTE: Final = 1_000_000
 _STARTS: Final = 5
@@ -45,11 +46,10 @@ class Result:
         }
 
     def as_lines(self) -> list[str]:
-        keys = list(dict.fromkeys([*self.metrics, *self.baseline]))
+        mine, its = dict(_flat(self.metrics)), dict(_flat(self.baseline))
+        keys = list(dict.fromkeys([*mine, *its]))
         width = max(map(len, keys))
-        rows = [
-            f"  {key:<{width}}  {_cell(self.metrics.get(key)):>12}  {_cell(self.baseline.get(key)):>12}" for key in keys
-        ]
+        rows = [f"  {key:<{width}}  {_cell(mine.get(key)):>12}  {_cell(its.get(key)):>12}" for key in keys]
         return [
             f"{self.name}: {self.what}",
             f"bare minimum: {self.bare}",
@@ -113,7 +113,17 @@ def percentile_ms(seconds: Sequence[float], percent: float) -> float:
     return float(np.percentile(np.asarray(seconds), percent)) * 1000
 
 
-def _cell(value: float | None) -> str:
+def _flat(metrics: Mapping[str, Metric], prefix: str = "") -> Iterator[tuple[str, float | str | None]]:
+    for key, value in metrics.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _cell(value: float | str | None) -> str:
     if value is None:
         return "-"
+    if isinstance(value, str):
+        return value
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

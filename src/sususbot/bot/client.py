@@ -57,6 +57,7 @@ class Client(discord.Client):
         self._tasks = [asyncio.create_task(self._keeper.learn()), asyncio.create_task(self._keeper.expire())]
         assert self.user is not None
         self._short_term.own_id = self.user.id
+        self._tasks.append(asyncio.create_task(self._keeper.catch_up()))
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -135,7 +136,7 @@ async def run_bot(
     forgetting: Forgetting | None = None,
 ) -> None:
     """Run until it is stopped. Raises DiscordError when it cannot go on."""
-    keeper = Keeper(archive, long_term, retention_days=retention_days, forgetting=forgetting)
+    keeper = Keeper(archive, long_term, short_term=short_term, retention_days=retention_days, forgetting=forgetting)
     client = Client(channel_id, keeper, Answering(responder), short_term)
     # What is loaded by now stays loaded (the encoder alone brings a million objects): the collector need not stop the
     # replies to look at all of it again.

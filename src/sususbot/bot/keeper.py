@@ -15,6 +15,7 @@ from sususbot.archive.archive import Archive, now_ms
 from sususbot.errors import ArchiveLocked, SususError, VectorStoreError
 from sususbot.forgetting import Forgetting
 from sususbot.memory.long_term import LongTerm
+from sususbot.memory.short_term import ShortTerm
 from sususbot.messages import Channel, Guild, Message
 
 # Well below a second, within which a new message is to be findable.
@@ -37,11 +38,13 @@ class Keeper:
         archive: Archive,
         long_term: LongTerm,
         *,
+        short_term: ShortTerm | None = None,
         retention_days: int | None = None,
         forgetting: Forgetting | None = None,
     ) -> None:
         self._archive = archive
         self._long_term = long_term
+        self._short_term = short_term
         self._forgetting = forgetting
         self._retention_days = retention_days
         self._writer = ThreadPoolExecutor(1, "archive")
@@ -67,6 +70,11 @@ class Keeper:
     async def delete(self, ids: Sequence[int]) -> None:
         """Deleted messages of any channel, also such as are not kept: an import must not bring them back."""
         await self._write(lambda: self._remove(ids))
+
+    async def catch_up(self) -> None:
+        """Sum up what was said while nothing ran."""
+        if self._short_term is not None:
+            await self._write(self._short_term.start)
 
     async def learn(self) -> None:
         """Make what is kept findable by meaning, for as long as the bot runs; first what an earlier run left."""
@@ -137,6 +145,8 @@ class Keeper:
             logger.warning("%s", error)
 
     def _drop_stale(self, ids: Sequence[int]) -> None:
+        if self._short_term is not None:
+            self._short_term.changed(ids)
         try:
             self._long_term.drop_stale(ids)
         except VectorStoreError as error:

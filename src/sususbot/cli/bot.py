@@ -45,5 +45,6 @@ def bot(place: Place, allow_stale: bool) -> None:
                 )
             )
         finally:
+            parts.short_term.close()
             parts.inference.close()
             parts.long_term.close()

@@ -17,6 +17,7 @@ from sususbot.errors import (
     ArchiveFull,
     ArchiveLocked,
     MissingExtra,
+    ModelError,
     ModelNotFound,
     SettingsError,
     VectorStoreError,
@@ -26,7 +27,10 @@ from sususbot.memory.context import ContextBuilder
 from sususbot.memory.embedding import Embedder, MiniLM
 from sususbot.memory.lines import RememberedLines
 from sususbot.memory.long_term import LongTerm, Weights
-from sususbot.memory.short_term import ShortTerm
+from sususbot.memory.short_term import Folds, ShortTerm
+from sususbot.memory.summarizer.bart import Bart, find_model
+from sususbot.memory.summarizer.chat import Chat
+from sususbot.memory.summarizer.summarizer import Summarizer
 from sususbot.memory.vector_index import VectorIndex, make_index
 from sususbot.messages import joined_names
 from sususbot.model.backend import Backend, Sampling
@@ -121,7 +125,6 @@ def build(
             _check_learned(path, place, archive, allow_stale=allow_stale)
     embedder = _embedder(settings, archive, live=live)
     long_term = LongTerm(archive, embedder, _index(settings, place, embedder), weights=_weights(settings))
-    short_term = ShortTerm(archive, window=settings.short_term_window)
     backends = _backends(settings, long_term)
     inference = Inference(
         backends,
@@ -129,6 +132,8 @@ def build(
         queue_size=settings.queue_size,
         deadline_seconds=settings.reply_deadline,
     )
+    folds = _folds(settings, archive, inference, backends[0], live=live)
+    short_term = ShortTerm(archive, window=settings.short_term_window, folds=folds)
     responder = Responder(
         archive=archive,
         short_term=short_term,
@@ -193,6 +198,39 @@ def _index(settings: Settings, place: Place, embedder: Embedder | None) -> Vecto
     )
 
 
+def _folds(settings: Settings, archive: Archive, inference: Inference, backend: Backend, *, live: bool) -> Folds | None:
+    """How talk that leaves the window is summed up."""
+    if settings.summarizer == "off":
+        return None
+    summarizer, note = _summarizer(settings, inference, backend) if live else (None, None)
+    return Folds(
+        own_name=settings.bot_name,
+        interval=settings.summarize_interval,
+        summarizer=summarizer,
+        seconds=settings.summary_deadline,
+        note=note,
+        rewriting=_rewriting(settings, archive),
+    )
+
+
+def _summarizer(settings: Settings, inference: Inference, backend: Backend) -> tuple[Summarizer | None, str | None]:
+    """What makes summaries, or None and why; with a line that says so."""
+    if settings.summarizer == "extractive":
+        return None, None
+    if settings.summarizer == "chat" and settings.backend != "recall":
+        return Chat(inference.aside, backend.count_tokens, context_tokens=backend.context_tokens), None
+    try:
+        if settings.summarizer == "chat":
+            raise ModelNotFound("SUMMARIZER=chat needs a model that writes: set BACKEND, or SUMMARIZER=extractive")
+        bart = Bart(find_model(settings.summarization_model))
+        # Loading stops the event loop for a third of a second: before there is one.
+        bart.load()
+    except (MissingExtra, ModelError) as error:
+        say(f"the talk before the window is told by its most telling lines: {error}")
+        return None, str(error)
+    return bart, None
+
+
 def _weights(settings: Settings) -> Weights:
     return Weights(
         settings.weight_semantic,
@@ -249,10 +287,13 @@ def _name_of(archive: Archive, author_id: int) -> str:
     return author.display_name if author is not None else someone(author_id)
 
 
+def _rewriting(settings: Settings, archive: Archive) -> Rewriting:
+    """What a model is shown looks like what it learned: by the settings that a corpus is built by."""
+    return Rewriting(rules_without(settings.clean_off), partial(_name_of, archive))
+
+
 def _context(settings: Settings, archive: Archive, backend: Backend) -> ContextBuilder:
     counting = SafeCount(backend)
-    # What a model is shown looks like what it learned: by the settings that a corpus is built by.
-    rewriting = Rewriting(rules_without(settings.clean_off), partial(_name_of, archive))
     tokens = min(settings.context_tokens, backend.context_tokens or settings.context_tokens)
     return ContextBuilder(
         persona=persona_text(settings, archive),
@@ -260,6 +301,6 @@ def _context(settings: Settings, archive: Archive, backend: Backend) -> ContextB
         tokens=tokens - settings.max_new_tokens,
         count_tokens=counting.count_tokens,
         count_ahead=counting.count_ahead,
-        rewriting=rewriting,
+        rewriting=_rewriting(settings, archive),
         run_ms=settings.run_seconds * 1000,
     )

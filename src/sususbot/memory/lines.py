@@ -5,6 +5,7 @@ An answer is known by Discord's reply reference, else it is the next thing someb
 A line is said again word for word, so only lines of members who may be quoted are given.
 """
 
+import math
 import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
@@ -29,6 +30,8 @@ _ASKS: Final = 0.4
 _TOO_SHORT: Final = 0.6
 _TOO_LONG: Final = 0.6
 _LONG: Final = 300
+# A memory that scores so much less than the best fits e times worse.
+_SPREAD: Final = 10.0
 # A line that is addressed to somebody reads as if said to the asker once the name is off.
 _ADDRESSED: Final = re.compile(r"^(?:@\S+[,:]?\s+)+")
 _LINK: Final = re.compile(r"https?://\S+")
@@ -60,7 +63,8 @@ class RememberedLines:
     ) -> tuple[list[Line], bool]:
         """What was found that may be said again, each text once; and whether something may not."""
         found = self._memory.search(question, limit=limit, audience=audience, exclude=shown)
-        lines = [line for hit in found.hits for line in _lines_of(hit)]
+        best_score = max((hit.score for hit in found.hits), default=0.0)
+        lines = [line for hit in found.hits for line in _lines_of(hit, math.exp((hit.score - best_score) / _SPREAD))]
         allowed = self._memory.may_quote({line.author_id for line in lines})
         best: dict[str, Line] = {}
         for line in lines:
@@ -71,13 +75,15 @@ class RememberedLines:
         return list(best.values()), any(line.author_id not in allowed for line in lines)
 
 
-def _lines_of(hit: Hit) -> Iterator[Line]:
+def _lines_of(hit: Hit, fits: float) -> Iterator[Line]:
     asked = _asks(hit.message.rendered)
-    yield _line(hit.message, hit.score * (_ASKS if asked else _STATES_IT))
+    # What merely stands beside the words that were looked for does not state anything about them.
+    if "meaning" in hit.parts or hit.parts["words"] > 0:
+        yield _line(hit.message, fits * (_ASKS if asked else _STATES_IT))
     answer = _answer(hit)
     if answer is not None:
         weight = _ANSWERS_A_QUESTION if asked else _FOLLOWS_A_STATEMENT
-        score = hit.score * weight * (_ASKS if _asks(answer.rendered) else 1.0)
+        score = fits * weight * (_ASKS if _asks(answer.rendered) else 1.0)
         yield _line(answer, score, answers=hit.message.rendered)
 
 

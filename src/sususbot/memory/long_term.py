@@ -22,6 +22,7 @@ from itertools import islice
 from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from sususbot.archive.archive import Archive, now_ms
 from sususbot.archive.vectors import Ids, Matrix
@@ -35,9 +36,10 @@ from sususbot.memory.vector_index import Vector, VectorIndex
 from sususbot.messages import Audience, Message
 
 T = TypeVar("T")
+Places = npt.NDArray[np.intp]
 logger = logging.getLogger(__name__)
 
-_CANDIDATES: Final = 200
+_CANDIDATES: Final = 400
 _DAY_MS: Final = 86_400_000
 # Half of an engagement score: three reactions or replies.
 _ENGAGED: Final = 3.0
@@ -62,8 +64,8 @@ class Weights:
 
     semantic: float = 1.0
     words: float = 1.0
-    recency: float = 0.3
-    engagement: float = 0.3
+    recency: float = 0.03
+    engagement: float = 0.05
     half_life_days: float = 30.0
 
 
@@ -118,7 +120,7 @@ class LongTerm:
         self._embedder = embedder
         self._index = index
         self._weights = weights or Weights()
-        self._fitted = fitted
+        self.fitted = fitted
         self._neighbours = neighbours
         self._neighbour_ms = neighbour_minutes * 60_000
         self._lock = threading.Lock()
@@ -194,8 +196,8 @@ class LongTerm:
         return len(pending)
 
     def _learn_words(self, ids: Sequence[int] | None) -> None:
-        fresh = [] if ids is None else list(ids)
-        if terms.read(self._archive, ids) or fresh:
+        # An index that is made meanwhile by another program may have read them first.
+        if fresh := list({*terms.read(self._archive, ids), *(ids or ())}):
             self._words.learn(fresh)
             for message in self._archive.messages(fresh).values():
                 self._people.add(message.author.id, message.author.display_name)
@@ -269,15 +271,21 @@ class LongTerm:
             features |= ranking.meaning_features(vectors, around.places, forms, around.asking)
         return ids, features
 
-    def _scored(self, asked: Question, forms: Matrix | None, rows: Rows, now: int, limit: int) -> list[_Scored]:
-        """The candidates that could be among the first `limit`, best first."""
+    def _scored(self, asked: Question, forms: Matrix | None, rows: Rows, now: int, limit: int) -> Iterator[_Scored]:
+        """The candidates, best first."""
         if not len(rows):
-            return []
+            return
         ids, features = self._features(asked, forms, rows)
-        multiplied = {"meaning": self._weights.semantic, "words": self._weights.words}
-        parts = ranking.parts(features, self._fitted, multiplied)
-        known = np.sum(list(parts.values()), axis=0)
-        chosen = self._worth_weighing(known, limit)
+        weights = ranking.weighed(self.fitted, meaning=self._weights.semantic, words=self._weights.words)
+        parts = ranking.parts(features, weights)
+        likely = self._worth_weighing(np.sum(list(parts.values()), axis=0), limit)
+        # Most often the first are enough; the others follow where many of these may not be remembered any more.
+        yield from self._weighed(ids, parts, np.flatnonzero(likely), now)
+        yield from self._weighed(ids, parts, np.flatnonzero(~likely), now)
+
+    def _weighed(self, ids: Sequence[int], parts: ranking.Features, rows: Places, now: int) -> list[_Scored]:
+        """With recency and engagement, best first."""
+        chosen = rows.tolist()
         standings = self._archive.standings.of(ids[row] for row in chosen)
         scored = []
         for row in chosen:
@@ -291,23 +299,23 @@ class LongTerm:
         scored.sort(key=lambda one: (one.score, one.id), reverse=True)
         return scored
 
-    def _read(self, scored: Sequence[_Scored], limit: int) -> Iterator[Hit]:
+    def _read(self, scored: Iterator[_Scored], limit: int) -> Iterator[Hit]:
         """The messages themselves, some at a time: few searches need more than the first."""
         some = max(1, limit * _SPARE)
-        for start in range(0, len(scored), some):
-            piece = scored[start : start + some]
+        while piece := list(islice(scored, some)):
             messages = self._archive.messages(one.id for one in piece)
             for score, id_, parts in piece:
                 if (message := messages.get(id_)) is not None:
                     yield Hit(message, score, parts, (message,))
 
-    def _worth_weighing(self, known: Vector, limit: int) -> list[int]:
-        """The rows that recency and engagement, at their best, could still lift among the first `limit` texts."""
-        spare = limit * _SPARE
+    def _worth_weighing(self, known: Vector, limit: int) -> npt.NDArray[np.bool_]:
+        """Which recency and engagement, at their best, could still lift among the first `limit` texts."""
+        spare = max(1, limit * _SPARE)
         if len(known) <= spare:
-            return list(range(len(known)))
+            return np.ones(len(known), np.bool_)
         least = np.partition(known, -spare)[-spare] - self._weights.recency - self._weights.engagement
-        return [int(row) for row in np.flatnonzero(known >= least)]
+        likely: npt.NDArray[np.bool_] = known >= least
+        return likely
 
     def _recency(self, created_at: int, now: int) -> float:
         age_days = max(0, now - created_at) / _DAY_MS

@@ -3,8 +3,8 @@
 The weights were fitted by `python -m sususbot.benchmarks.memory_fit`, and what they are worth is measured on
 conversations that they were not fitted on (docs/memory.md). Recency and engagement are not among them: they are
 tie-breaks by setting.
-BM25 is taken of the message and of what is said within two messages of it (k1 0.9, b 0.3; and k1 2 for the message),
-as a share of the most that the question's words can reach.
+BM25 is taken of the message and of what is said within two messages of it (k1 0.9, b 0.3), as a
+share of the most that the question's words can reach.
 """
 
 from collections.abc import Mapping
@@ -23,37 +23,37 @@ Features = dict[str, Column]
 
 # Feature -> weight.
 WEIGHTS: Final[Mapping[str, float]] = {
-    "own": 7.6,
-    "content": -3.4,
-    "near": 4.4,
-    "words": 20.6,
-    "words_flat": -17.9,
-    "words_near": -3.3,
-    "share": -2.4,
-    "share_near": 4.2,
-    "named": 1.3,
-    "length": 2.7,
-    "asks": -0.9,
-    "rare": 3.0,
-    "answers": 2.4,
-    "when": 2.0,
-    "many": 0.5,
-    "what": 1.0,
-    "sitting": 3.4,
-    "span": 1.0,
+    "own": 8.411,
+    "content": -3.488,
+    "near": 2.678,
+    "answers": 2.424,
+    "words": -2.287,
+    "words_near": 4.804,
+    "share": 2.795,
+    "sitting": 2.807,
+    "named": 1.249,
+    "span": 4.549,
+    "asks": -1.015,
+    "rare": 2.931,
+    "when": 1.812,
+    "many": 0.594,
+    "what": 1.401,
 }
-# What a reader is told of: group -> features.
+# What meaning and what words have to say, for whoever wants more of one.
+MEANING: Final = frozenset({"own", "content", "near", "answers"})
+WORDS: Final = frozenset({"words", "words_near", "share", "sitting"})
+# What a reader is told of: group -> features. `around` is what the message owes to those beside it.
 GROUPS: Final = {
-    "meaning": ("own", "content", "near", "answers"),
-    "words": ("words", "words_flat", "words_near", "share", "share_near", "sitting"),
+    "meaning": ("own", "content"),
+    "words": ("words", "share"),
+    "around": ("near", "answers", "words_near", "sitting"),
     "person": ("named",),
     "time": ("span",),
-    "kind": ("length", "asks", "rare", "when", "many", "what"),
+    "kind": ("asks", "rare", "when", "many", "what"),
 }
 _MIDDLE: Final = REACH
-_FIRST: Final = (0.9, 0.3)
-_FLAT: Final = (2.0, 0.3)
-_NEAR: Final = (0.9, 0.3)
+_K1: Final = 0.9
+_B: Final = 0.3
 _TELLING: Final = 3
 _IDF_UNIT: Final = 7.0
 
@@ -65,7 +65,7 @@ def word_features(
     reach = np.where(talk.alive[around], around, 0)
     alone = talk.lengths[rows].astype(np.float32)
     near = talk.lengths[reach].sum(1).astype(np.float32)
-    first, flat, wide, share, share_near = (np.zeros(len(rows), np.float32) for _ in range(5))
+    first, wide, share = (np.zeros(len(rows), np.float32) for _ in range(3))
     most = known = 1e-6
     for term in question.terms:
         holders, counts = postings.of(term)
@@ -76,17 +76,13 @@ def word_features(
         known += told
         times = _times(reach, holders, counts)
         here, about = times[:, _MIDDLE], times.sum(1)
-        first += told * _saturated(here, alone / mean.alone, *_FIRST)
-        flat += told * _saturated(here, alone / mean.alone, *_FLAT)
-        wide += told * _saturated(about, near / mean.near, *_NEAR)
+        first += told * _saturated(here, alone / mean.alone)
+        wide += told * _saturated(about, near / mean.near)
         share += told * (here > 0)
-        share_near += told * (about > 0)
     return {
         "words": first / most,
-        "words_flat": flat / most,
         "words_near": wide / most,
         "share": share / known,
-        "share_near": share_near / known,
         "sitting": _of_sitting(wide / most, talk.sittings[rows]),
     }
 
@@ -99,7 +95,6 @@ def kind_features(question: Question, rows: Rows, talk: Talk) -> Features:
     span = question.span
     told = [
         np.isin(talk.authors[rows], named[named > 0]),
-        np.minimum(1, np.log1p(talk.lengths[rows] + 1) / 5),
         traits & ASKS > 0,
         talk.rarity[rows] / _IDF_UNIT,
         (traits & TIME > 0) & question.when,
@@ -107,7 +102,7 @@ def kind_features(question: Question, rows: Rows, talk: Talk) -> Features:
         (traits >> PROPER_SHIFT) / 3 * question.what,
         np.zeros(len(rows)) if span is None else (times >= span.first) & (times < span.end),
     ]
-    names = ("named", "length", "asks", "rare", "when", "many", "what", "span")
+    names = ("named", "asks", "rare", "when", "many", "what", "span")
     return {name: np.asarray(column, np.float32) for name, column in zip(names, told, strict=True)}
 
 
@@ -130,14 +125,20 @@ def meaning_features(
     }
 
 
-def parts(features: Features, weights: Mapping[str, float], multiplied: Mapping[str, float]) -> Features:
-    """What each group of features adds to the scores; `multiplied`: group -> by what."""
+def parts(features: Features, weights: Mapping[str, float]) -> Features:
+    """What each group of features adds to the scores."""
     told: Features = {}
     for group, names in GROUPS.items():
         terms = [weights[name] * features[name] for name in names if name in features]
         if terms:
-            told[group] = np.sum(terms, axis=0).astype(np.float32) * np.float32(multiplied.get(group, 1.0))
+            told[group] = np.sum(terms, axis=0).astype(np.float32)
     return told
+
+
+def weighed(weights: Mapping[str, float], *, meaning: float, words: float) -> dict[str, float]:
+    """The weights with all that meaning and all that words say multiplied."""
+    times = {name: meaning for name in MEANING} | {name: words for name in WORDS}
+    return {name: weight * times.get(name, 1.0) for name, weight in weights.items()}
 
 
 def _times(around: Rows, holders: Rows, counts: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -147,9 +148,9 @@ def _times(around: Rows, holders: Rows, counts: npt.NDArray[np.uint8]) -> npt.ND
     return times
 
 
-def _saturated(times: Column, length: Column, k1: float, b: float) -> Column:
+def _saturated(times: Column, length: Column) -> Column:
     """BM25 of a term that stands so often in a text of so many mean lengths (Robertson & Zaragoza 2009), below 1."""
-    scaled: Column = (times / (times + k1 * (1 - b + b * length))).astype(np.float32)
+    scaled: Column = (times / (times + _K1 * (1 - _B + _B * length))).astype(np.float32)
     return scaled
 
 

@@ -69,12 +69,12 @@ def traits_of(text: str) -> int:
 
 def read(
     archive: Archive, ids: Sequence[int] | None = None, progress: Callable[[int], None] = lambda _done: None
-) -> int:
-    """Make the terms of these messages, or of all that wait; gives how many. `progress` is told of each some."""
+) -> list[int]:
+    """Make the terms of those of these messages that wait, or of all that do; gives which. `progress`: how many more."""
     archive.terms.use_reader(READER)
-    done = 0
+    done: list[int] = []
     while waiting := archive.terms.pending(_BATCH, ids):
         archive.terms.put(Read(one, traits_of(one.text), terms_of(one.text)) for one in waiting)
-        done += len(waiting)
+        done += [one.id for one in waiting]
         progress(len(waiting))
     return done
