@@ -1,0 +1,73 @@
+"""Who answers whom: the shipped linker on annotated logs, in small talks, and learning from a server's own replies."""
+
+from pathlib import Path
+
+import pytest
+
+from sususbot.archive.archive import Archive
+from sususbot.benchmarks.linking import bench_links
+from sususbot.errors import LinkerUnfit, TooFewReplies
+from sususbot.linking.line import Line
+from sususbot.linking.linker import Linker, relevance
+from sususbot.linking.network import Network, shipped
+from sususbot.memory.own_links import FILE_NAME, fit_links, network_of
+from tests.corpus.talk import DATA
+
+DEV = DATA / "irc" / "dev.jsonl.gz"
+MINUTE = 60_000
+SAID = [
+    Line(1, 1, "mia", 0, "how do I boil an egg?"),
+    Line(2, 2, "ana", 0, "anyone for chess?"),
+    Line(3, 3, "tom", MINUTE, "mia: eight minutes"),
+    Line(4, 1, "mia", MINUTE, "tom: thanks"),
+]
+
+
+@pytest.mark.skipif(not DEV.is_file(), reason=f"the annotated logs are not at {DEV}")
+def test_the_shipped_linker_reaches_its_goals_and_beats_the_rules() -> None:
+    result = bench_links([DEV])
+    found = {key: value or 0.0 for key, value in result.metrics.items()}
+    assert found["link_f1"] >= 0.735 > found["rules_link_f1"]
+    assert found["antecedent_at_5"] >= 0.95 > found["last_five_antecedent_at_5"]
+    assert found["last_message_link_f1"] == pytest.approx(0.302, abs=0.001)
+    assert found["model_kb"] <= 300
+
+
+def test_names_tell_two_talks_apart() -> None:
+    linker = Linker()
+    assert [linker.link(line).target for line in SAID][2:] == [1, 3]
+
+
+def test_a_reply_of_discord_always_wins() -> None:
+    linker = Linker()
+    for line in SAID:
+        linker.link(line)
+    assert linker.link(Line(5, 1, "mia", 2 * MINUTE, "tom: me", reply_to=2)).target == 2
+
+
+def test_a_system_line_answers_nothing() -> None:
+    assert Linker().link(Line(1, 0, "", 0, "=== tom has joined", system=True)).target is None
+
+
+def test_relevance_is_highest_for_what_is_answered() -> None:
+    weights = relevance(SAID[:3], SAID[3])
+    assert max(range(3), key=lambda place: weights[place]) == 2
+    assert all(0 <= weight <= 1 for weight in weights)
+
+
+def test_a_network_comes_back_from_its_file(tmp_path: Path) -> None:
+    shipped().save(tmp_path / FILE_NAME)
+    network, name = network_of(tmp_path)
+    assert name != network_of(tmp_path / "elsewhere")[1] or network.common == shipped().common
+    assert [Linker(network).link(line).target for line in SAID] == [Linker().link(line).target for line in SAID]
+
+
+def test_what_is_no_linker_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.npz").write_bytes(b"no")
+    with pytest.raises(LinkerUnfit):
+        Network.load(tmp_path / "x.npz")
+
+
+def test_too_few_replies_are_said_in_one_sentence(tmp_path: Path) -> None:
+    with Archive(tmp_path) as archive, pytest.raises(TooFewReplies, match="0 replies"):
+        fit_links(archive, tmp_path)
