@@ -11,6 +11,7 @@ from sususbot.linking.line import Line
 from sususbot.linking.linker import Linker, relevance
 from sususbot.linking.network import Network, shipped
 from sususbot.memory.own_links import FILE_NAME, fit_links, network_of
+from sususbot.messages import Author, Channel, Guild, Message
 from tests.corpus.talk import DATA
 
 DEV = DATA / "irc" / "dev.jsonl.gz"
@@ -71,3 +72,28 @@ def test_what_is_no_linker_is_refused(tmp_path: Path) -> None:
 def test_too_few_replies_are_said_in_one_sentence(tmp_path: Path) -> None:
     with Archive(tmp_path) as archive, pytest.raises(TooFewReplies, match="0 replies"):
         fit_links(archive, tmp_path)
+
+
+def test_a_linker_that_proves_no_better_is_not_used(tmp_path: Path) -> None:
+    """Everybody always replies to what was said five lines before: a few lines do not teach that."""
+    who = [Author(number, f"m{number}", f"m{number}") for number in range(1, 8)]
+    said = [
+        Message(
+            place + 1,
+            20,
+            who[place % 7],
+            place * MINUTE // 4,
+            f"words of {place}",
+            f"words of {place}",
+            type=19 if place > 5 else 0,
+            reply_to=place - 4 if place > 5 else None,
+            mentions=(who[(place - 5) % 7].id,) if place > 5 else (),
+        )
+        for place in range(1500)
+    ]
+    with Archive(tmp_path) as archive:
+        archive.add_channel(Guild(10, "x"), Channel(20, 10, "y"), origin="export", seen_at=1)
+        archive.add(said, source=archive.add_source("export", "t"), fetched_at=1)
+        fitted = fit_links(archive, tmp_path, lambda _line: None)
+    assert (fitted.replies, fitted.used) == (1494, False)
+    assert not (tmp_path / FILE_NAME).exists()

@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 # What `--export` is without files: enough to see that it runs, too little to mean anything.
 _SAMPLE: Final = "the sample community"
 _EMBEDDED: Final = 6000
+# Benchmarks that are measured on annotated logs.
+_ON_LOGS: Final = ("segmentation", "links")
 
 
 @click.command("bench", epilog="Example:  sususbot bench retrieval --export exports/*.json.gz")
 @click.argument(
     "name",
-    type=click.Choice(["import", "index", "retrieval", "reply", "train", "backfill", "kills", "scale", "segmentation"]),
+    type=click.Choice(
+        ["import", "index", "retrieval", "reply", "train", "backfill", "kills", "scale", "segmentation", "links"]
+    ),
 )
 @click.argument("more_exports", nargs=-1, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option(
@@ -34,7 +38,7 @@ _EMBEDDED: Final = 6000
     "--irc",
     multiple=True,
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="segmentation: annotated logs, JSON lines of {log, messages, links}.",
+    help="segmentation, links: annotated logs, JSON lines of {log, messages, links}.",
 )
 @click.option("--messages", type=click.IntRange(1), help="index, retrieval, train: how many.  [index: 6000; else all]")
 @click.option("--no-trl", is_flag=True, help="train: without TRL beside it, which installs its own environment.")
@@ -62,10 +66,11 @@ def bench(
     kills         commands killed at any instant, 200 times (some 6 minutes)
     scale         import, analyze and build of a million messages
     segmentation  messages to conversations, against annotated logs
+    links         who answers whom, against annotated logs
     """
-    if name == "segmentation" and not irc:
-        raise click.UsageError("segmentation needs --irc FILE: annotated logs")
-    files = list(irc) if name == "segmentation" else [*exports, *more_exports] or _sample()
+    if name in _ON_LOGS and not irc:
+        raise click.UsageError(f"{name} needs --irc FILE: annotated logs")
+    files = list(irc) if name in _ON_LOGS else [*exports, *more_exports] or _sample()
     result = _train(place, files, messages, trl=not no_trl) if name == "train" else _RUNS[name](place, files, messages)
     if as_json:
         print_json(result.as_json())
@@ -124,6 +129,13 @@ def _segmentation(_place: Place, files: list[Path], _messages: int | None) -> "R
         return bench_segmentation(files)
 
 
+def _links(_place: Place, files: list[Path], _messages: int | None) -> "Result":
+    from sususbot.benchmarks.linking import bench_links
+
+    with working("linking messages"):
+        return bench_links(files)
+
+
 def _scale(_place: Place, files: list[Path], _messages: int | None) -> "Result":
     from sususbot.benchmarks.scale import STAGES, bench_scale
 
@@ -153,6 +165,7 @@ _RUNS: Final[dict[str, Callable[[Place, list[Path], int | None], "Result"]]] = {
     "kills": _kills,
     "scale": _scale,
     "segmentation": _segmentation,
+    "links": _links,
 }
 
 
