@@ -4,7 +4,7 @@ Triggers of the file see to that (`0009_links.sql`). No words in it: ids and how
 Not here: finding links (`linking`), and going over what waits (`memory/linking_pass`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import orjson
@@ -15,6 +15,15 @@ _WITHOUT: Final = "NOT EXISTS (SELECT 1 FROM links WHERE message_id = remembered
 _SAID: Final = """SELECT remembered.id, channel_id, author_id, display_name, created_at, rendered,
     coalesce(mentions, '[]'), reply_to, links.message_id IS NOT NULL, links.answers
     FROM remembered JOIN authors ON authors.id = author_id LEFT JOIN links ON links.message_id = remembered.id"""
+_AROUND: Final = """WITH RECURSIVE
+    hits (id) AS (SELECT message_id FROM links WHERE message_id IN (SELECT value FROM json_each(?1))),
+    earlier (hit, id, step) AS (SELECT id, id, 0 FROM hits UNION ALL
+        SELECT hit, answers, step + 1 FROM earlier JOIN links ON message_id = id
+        WHERE step < ?2 AND answers IS NOT NULL),
+    later (hit, id, step) AS (SELECT id, id, 0 FROM hits UNION ALL
+        SELECT hit, message_id, step + 1 FROM later JOIN links ON answers = id WHERE step < ?2)
+    SELECT DISTINCT hit, id FROM (SELECT * FROM earlier UNION ALL SELECT * FROM later)
+    WHERE id IN (SELECT id FROM remembered) ORDER BY hit, id"""
 
 
 class Said(NamedTuple):
@@ -100,6 +109,16 @@ class Links:
 
     def count(self) -> int:
         return int(self._database.rows("SELECT count(*) FROM links")[0][0])
+
+    def around(self, ids: Iterable[int], reach: int) -> dict[int, list[int]]:
+        """What each of these goes on from and what goes on from it, so many steps each way, oldest first, and itself.
+
+        Only what may be remembered; those that are not linked are left out.
+        """
+        found: dict[int, list[int]] = {}
+        for hit, id_ in self._database.rows(_AROUND, [orjson.dumps(list(ids)).decode(), reach]):
+            found.setdefault(hit, []).append(id_)
+        return found
 
     def chains(self) -> Iterator[Chained]:
         """All messages that may be remembered, in each channel's order, with what they answer."""

@@ -29,6 +29,7 @@ from sususbot.archive.vectors import Ids, Matrix
 from sususbot.errors import VectorStoreError
 from sususbot.memory import ranking, terms
 from sususbot.memory.embedding import Embedder, embedded_text
+from sususbot.memory.linking_pass import LivePass
 from sususbot.memory.question import People, Question, understood
 from sususbot.memory.server_words import ServerWords
 from sususbot.memory.talk import Rows
@@ -109,15 +110,17 @@ class LongTerm:
         *,
         weights: Weights | None = None,
         fitted: Mapping[str, float] = ranking.WEIGHTS,
+        linking: LivePass | None = None,
         neighbours: int = 2,
         neighbour_minutes: float = 10.0,
     ) -> None:
         """Without an embedder and an index, words alone are searched. `neighbours` on each side are taken in.
 
-        `fitted`: what each feature counts.
+        `fitted`: what each feature counts. `linking` says what a new message answers.
         """
         self._archive = archive
         self._embedder = embedder
+        self._linking = linking
         self._index = index
         self._weights = weights or Weights()
         self.fitted = fitted
@@ -154,8 +157,7 @@ class LongTerm:
         asked, forms, rows = self._candidates(question, audience, exclude, now, clock)
         scored = self._scored(asked, forms, rows, now, limit)
         clock.lap("rank")
-        placed = (self._with_neighbours(hit, exclude) for hit in _distinct(self._read(scored, limit)))
-        hits = list(islice((hit for hit in placed if hit is not None), limit))
+        hits = list(islice(self._placed(_distinct(self._read(scored, limit)), limit, exclude), limit))
         clock.lap("read")
         return Found(hits, clock.seconds)
 
@@ -199,6 +201,8 @@ class LongTerm:
         # An index that is made meanwhile by another program may have read them first.
         if fresh := list({*terms.read(self._archive, ids), *(ids or ())}):
             self._words.learn(fresh)
+            if self._linking is not None:
+                self._linking.link_new(fresh)
             for message in self._archive.messages(fresh).values():
                 self._people.add(message.author.id, message.author.display_name)
                 self._people.add(message.author.id, message.author.name)
@@ -320,6 +324,30 @@ class LongTerm:
     def _recency(self, created_at: int, now: int) -> float:
         age_days = max(0, now - created_at) / _DAY_MS
         return float(2.0 ** (-age_days / self._weights.half_life_days))
+
+    def _placed(self, hits: Iterator[Hit], limit: int, exclude: Collection[int]) -> Iterator[Hit]:
+        """Hits with what belongs to them: what they answer and what answers them where that is known."""
+        while some := list(islice(hits, max(1, limit))):
+            linked = self._archive.links.around([hit.message.id for hit in some], self._neighbours)
+            messages = self._archive.messages({id_ for ids in linked.values() for id_ in ids})
+            for hit in some:
+                placed = self._among(hit, linked.get(hit.message.id, []), messages, exclude)
+                placed = placed or self._with_neighbours(hit, exclude)
+                if placed is not None:
+                    yield placed
+
+    def _among(
+        self, hit: Hit, ids: Sequence[int], messages: Mapping[int, Message], exclude: Collection[int]
+    ) -> Hit | None:
+        """The hit among these; None where it is not one of them, and where nothing else is: then the nearest do."""
+        here = hit.message.channel_id
+        others = [messages[id_] for id_ in ids if id_ in messages and id_ not in exclude]
+        around = [message for message in others if message.channel_id == here]
+        if len(around) < 2 or hit.message.id not in {message.id for message in around}:
+            return None
+        place = next(place for place, message in enumerate(around) if message.id == hit.message.id)
+        first = max(0, place - self._neighbours)
+        return Hit(hit.message, hit.score, hit.parts, tuple(around[first : place + self._neighbours + 1]))
 
     def _with_neighbours(self, hit: Hit, exclude: Collection[int]) -> Hit | None:
         """The hit with what was said around it, as far as no silence lies between.

@@ -70,7 +70,7 @@ def traits_of(text: str) -> int:
 def read(
     archive: Archive, ids: Sequence[int] | None = None, progress: Callable[[int], None] = lambda _done: None
 ) -> list[int]:
-    """Make the terms of those of these messages that wait, or of all that do; gives which. `progress`: how many more."""
+    """Make the terms of those of these that wait, or of all that do; gives which. `progress` is told how many more."""
     archive.terms.use_reader(READER)
     done: list[int] = []
     while waiting := archive.terms.pending(_BATCH, ids):
