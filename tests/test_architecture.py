@@ -17,7 +17,7 @@ PACKAGE: Final = Path(__file__).parents[1] / "src" / "sususbot"
 # Low to high. What stands in one line never imports its neighbours.
 LAYERS: Final = (
     ("messages", "errors", "wording"),
-    ("settings", "chat_format", "artifacts", "notice"),
+    ("settings", "chat_format", "artifacts", "notice", "linking"),
     ("archive", "model", "standin"),
     ("sources", "corpus", "memory", "safety"),
     ("analysis", "forgetting", "training", "responder"),

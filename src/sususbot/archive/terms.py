@@ -72,6 +72,9 @@ class Terms:
         )
         return [Unread(*row) for row in rows]
 
+    def count_pending(self) -> int:
+        return int(self._database.rows(f"SELECT count(*) FROM remembered WHERE {_WITHOUT}")[0][0])
+
     def put(self, read: Iterable[Read]) -> None:
         """Keep terms; a message that was edited, deleted or opted out since it was read gets none."""
         with self._database.transaction():

@@ -23,7 +23,10 @@ _ON_LOGS: Final = ("segmentation", "links")
 @click.argument(
     "name",
     type=click.Choice(
-        ["import", "index", "retrieval", "reply", "train", "backfill", "kills", "scale", "segmentation", "links"]
+        [
+            *("import", "index", "memory", "retrieval", "links", "segmentation", "summarizing", "reply"),
+            *("train", "backfill", "kills", "scale"),
+        ]
     ),
 )
 @click.argument("more_exports", nargs=-1, type=click.Path(path_type=Path, exists=True, dir_okay=False))
@@ -40,6 +43,15 @@ _ON_LOGS: Final = ("segmentation", "links")
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="segmentation, links: annotated logs, JSON lines of {log, messages, links}.",
 )
+@click.option(
+    "--locomo", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="memory: a file of LoCoMo."
+)
+@click.option(
+    "--haystack",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="memory: export files to find it among, too.",
+)
 @click.option("--messages", type=click.IntRange(1), help="index, retrieval, train: how many.  [index: 6000; else all]")
 @click.option("--no-trl", is_flag=True, help="train: without TRL beside it, which installs its own environment.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -50,6 +62,8 @@ def bench(
     exports: tuple[Path, ...],
     more_exports: tuple[Path, ...],
     irc: tuple[Path, ...],
+    locomo: Path | None,
+    haystack: tuple[Path, ...],
     messages: int | None,
     no_trl: bool,
     as_json: bool,
@@ -59,19 +73,28 @@ def bench(
     \b
     import        export files to archive
     index         archive to vectors
-    retrieval     a question to its memories
+    memory        what answers a question, found or not: LoCoMo, by itself or in a haystack
+    retrieval     a question to its memories: how fast
+    links         who answers whom, against annotated logs
+    segmentation  messages to conversations, against annotated logs
+    summarizing   summing up talk, and what the event loop feels of it
     reply         a mention to its reply, without the model
     train         corpus to adapter, unpacked and TRL beside it (some 20 minutes)
     backfill      history through the API, beside what its limits allow (some 9 minutes)
     kills         commands killed at any instant, 200 times (some 6 minutes)
     scale         import, analyze and build of a million messages
-    segmentation  messages to conversations, against annotated logs
-    links         who answers whom, against annotated logs
     """
     if name in _ON_LOGS and not irc:
         raise click.UsageError(f"{name} needs --irc FILE: annotated logs")
-    files = list(irc) if name in _ON_LOGS else [*exports, *more_exports] or _sample()
-    result = _train(place, files, messages, trl=not no_trl) if name == "train" else _RUNS[name](place, files, messages)
+    if name == "memory":
+        if locomo is None:
+            raise click.UsageError("memory needs --locomo FILE: conversations with questions")
+        result = _memory(place, locomo, [*haystack, *more_exports])
+    elif name == "train":
+        result = _train(place, [*exports, *more_exports] or _sample(), messages, trl=not no_trl)
+    else:
+        files = list(irc) if name in _ON_LOGS else [*exports, *more_exports] or _sample()
+        result = _RUNS[name](place, files, messages)
     if as_json:
         print_json(result.as_json())
     else:
@@ -91,6 +114,23 @@ def _index(place: Place, files: list[Path], messages: int | None) -> "Result":
 
     with working("embedding, again and again"):
         return bench_index(files, load_settings(place).embedding_model, messages or _EMBEDDED)
+
+
+def _memory(place: Place, locomo: Path, files: list[Path]) -> "Result":
+    from sususbot.benchmarks.memory import bench_memory
+    from sususbot.cli.build import load_settings, make_embedder
+
+    with bar("indexing") as progress:
+        return bench_memory(
+            locomo, files, make_embedder(load_settings(place)), place.data / "bench", say, progress.messages
+        )
+
+
+def _summarizing(_place: Place, _files: list[Path], _messages: int | None) -> "Result":
+    from sususbot.benchmarks.summarizing import bench_summarizing
+
+    with working("summing up"):
+        return bench_summarizing("base")
 
 
 def _retrieval(place: Place, files: list[Path], messages: int | None) -> "Result":
@@ -166,6 +206,7 @@ _RUNS: Final[dict[str, Callable[[Place, list[Path], int | None], "Result"]]] = {
     "scale": _scale,
     "segmentation": _segmentation,
     "links": _links,
+    "summarizing": _summarizing,
 }
 
 

@@ -23,10 +23,14 @@ from sususbot.errors import (
     VectorStoreError,
 )
 from sususbot.forgetting import Forgetting, Gone, told
+from sususbot.linking.network import Network
+from sususbot.memory import own_links
 from sususbot.memory.context import ContextBuilder
 from sususbot.memory.embedding import Embedder, MiniLM
 from sususbot.memory.lines import RememberedLines
+from sususbot.memory.linking_pass import LivePass
 from sususbot.memory.long_term import LongTerm, Weights
+from sususbot.memory.relevance import by_links
 from sususbot.memory.short_term import Folds, ShortTerm
 from sususbot.memory.summarizer.bart import Bart, find_model
 from sususbot.memory.summarizer.chat import Chat
@@ -124,7 +128,15 @@ def build(
         for path in filter(None, (settings.model_path, settings.adapter_path)):
             _check_learned(path, place, archive, allow_stale=allow_stale)
     embedder = _embedder(settings, archive, live=live)
-    long_term = LongTerm(archive, embedder, _index(settings, place, embedder), weights=_weights(settings))
+    network, linker = own_links.network_of(place.data)
+    archive.links.use_linker(linker)
+    long_term = LongTerm(
+        archive,
+        embedder,
+        _index(settings, place, embedder),
+        weights=_weights(settings),
+        linking=LivePass(archive, network) if live else None,
+    )
     backends = _backends(settings, long_term)
     inference = Inference(
         backends,
@@ -138,7 +150,7 @@ def build(
         archive=archive,
         short_term=short_term,
         long_term=long_term,
-        context=_context(settings, archive, backends[0]),
+        context=_context(settings, archive, backends[0], network),
         inference=inference,
         sampling=sampling(settings),
         own_name=settings.bot_name,
@@ -292,7 +304,7 @@ def _rewriting(settings: Settings, archive: Archive) -> Rewriting:
     return Rewriting(rules_without(settings.clean_off), partial(_name_of, archive))
 
 
-def _context(settings: Settings, archive: Archive, backend: Backend) -> ContextBuilder:
+def _context(settings: Settings, archive: Archive, backend: Backend, network: Network) -> ContextBuilder:
     counting = SafeCount(backend)
     tokens = min(settings.context_tokens, backend.context_tokens or settings.context_tokens)
     return ContextBuilder(
@@ -303,4 +315,5 @@ def _context(settings: Settings, archive: Archive, backend: Backend) -> ContextB
         count_ahead=counting.count_ahead,
         rewriting=_rewriting(settings, archive),
         run_ms=settings.run_seconds * 1000,
+        relevance=by_links(network),
     )

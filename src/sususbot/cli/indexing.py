@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def index(place: Place, fit_links: bool, as_json: bool) -> None:
     """Make every message findable by meaning. Only what is new is embedded; stop and go on as you like."""
     from sususbot.cli.build import load_settings, make_embedder, open_archive
-    from sususbot.memory import indexing, own_links
+    from sususbot.memory import indexing, own_links, terms
     from sususbot.memory.linking_pass import link_pending
 
     settings = load_settings(place)
@@ -28,6 +28,8 @@ def index(place: Place, fit_links: bool, as_json: bool) -> None:
             with working("learning who answers whom"):
                 fitted = own_links.fit_links(archive, place.data, lambda _line: None)
             _tell(fitted)
+        with bar("reading", quiet=as_json) as progress:
+            terms.read(archive, progress=progress.messages)
         with bar("linking", quiet=as_json) as progress:
             linked = link_pending(archive, *own_links.network_of(place.data), progress.messages)
         with working("loading the encoder"):

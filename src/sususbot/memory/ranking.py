@@ -137,7 +137,7 @@ def parts(features: Features, weights: Mapping[str, float]) -> Features:
 
 def weighed(weights: Mapping[str, float], *, meaning: float, words: float) -> dict[str, float]:
     """The weights with all that meaning and all that words say multiplied."""
-    times = {name: meaning for name in MEANING} | {name: words for name in WORDS}
+    times = dict.fromkeys(MEANING, meaning) | dict.fromkeys(WORDS, words)
     return {name: weight * times.get(name, 1.0) for name, weight in weights.items()}
 
 

@@ -68,13 +68,14 @@ def traits_of(text: str) -> int:
 
 
 def read(
-    archive: Archive, ids: Sequence[int] | None = None, progress: Callable[[int], None] = lambda _done: None
+    archive: Archive, ids: Sequence[int] | None = None, progress: Callable[[int, int], None] = lambda _done, _all: None
 ) -> list[int]:
-    """Make the terms of those of these that wait, or of all that do; gives which. `progress` is told how many more."""
+    """Make the terms of those of these that wait, or of all that do; gives which. `progress`: (done, all)."""
     archive.terms.use_reader(READER)
+    everything = archive.terms.count_pending() if ids is None else len(ids)
     done: list[int] = []
     while waiting := archive.terms.pending(_BATCH, ids):
         archive.terms.put(Read(one, traits_of(one.text), terms_of(one.text)) for one in waiting)
         done += [one.id for one in waiting]
-        progress(len(waiting))
+        progress(len(done), everything)
     return done
