@@ -1,8 +1,9 @@
 """Does long-term memory find what answers a question? On LoCoMo, by itself or within a whole server's talk.
 
-Ours searches as the bot does. What a feature counts was fitted on the conversations of one file (`TUNED_ON`), so each of these is searched by weights that were fitted anew on the others; any other conversation
-by the weights that are shipped. Beside it, in the same run: the recipe that was the best before, vectors alone, words
-alone (`memory_recipe`). Intervals are bootstrap intervals over questions.
+Ours searches as the bot does. What a feature counts was fitted on the conversations of one file (`TUNED_ON`), so each
+of these is searched by weights that were fitted anew on the others; any other conversation by the weights that are
+shipped. Beside it, in the same run: the recipe that was the best before, vectors alone, words alone (`memory_recipe`).
+Intervals are bootstrap intervals over questions.
 """
 
 import tempfile
