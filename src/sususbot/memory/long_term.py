@@ -155,8 +155,9 @@ class LongTerm:
         clock = _Clock()
         now = now_ms() if now is None else now
         asked, forms, rows = self._candidates(question, audience, exclude, now, clock)
-        scored = self._scored(asked, forms, rows, now, limit)
+        ids, features = self._features(asked, forms, rows)
         clock.lap("rank")
+        scored = self._scored(ids, features, now, limit)
         hits = list(islice(self._placed(_distinct(self._read(scored, limit)), limit, exclude), limit))
         clock.lap("read")
         return Found(hits, clock.seconds)
@@ -269,17 +270,18 @@ class LongTerm:
             return None
 
     def _features(self, asked: Question, forms: Matrix | None, rows: Rows) -> tuple[list[int], ranking.Features]:
+        if not len(rows):
+            return [], {}
         ids, around, features = self._words.features(asked, rows)
         vectors = self._asked(forms, lambda index, of: _rows_of(index, around.ids, of.shape[1]))
         if forms is not None and vectors is not None:
             features |= ranking.meaning_features(vectors, around.places, forms, around.asking)
         return ids, features
 
-    def _scored(self, asked: Question, forms: Matrix | None, rows: Rows, now: int, limit: int) -> Iterator[_Scored]:
+    def _scored(self, ids: Sequence[int], features: ranking.Features, now: int, limit: int) -> Iterator[_Scored]:
         """The candidates, best first."""
-        if not len(rows):
+        if not ids:
             return
-        ids, features = self._features(asked, forms, rows)
         weights = ranking.weighed(self.fitted, meaning=self._weights.semantic, words=self._weights.words)
         parts = ranking.parts(features, weights)
         likely = self._worth_weighing(np.sum(list(parts.values()), axis=0), limit)
