@@ -122,7 +122,7 @@ def _memory(place: Place, locomo: Path, files: list[Path]) -> "Result":
 
     with bar("indexing") as progress:
         return bench_memory(
-            locomo, files, make_embedder(load_settings(place)), place.data / "bench", say, progress.messages
+            locomo, files, make_embedder(load_settings(place), place), place.data / "bench", say, progress.messages
         )
 
 
@@ -140,7 +140,7 @@ def _retrieval(place: Place, files: list[Path], messages: int | None) -> "Result
     settings = load_settings(place)
     with bar("indexing") as progress:
         return bench_retrieval(
-            files, make_embedder(settings), settings.vector_db, place.data / "bench", progress.messages, messages
+            files, make_embedder(settings, place), settings.vector_db, place.data / "bench", progress.messages, messages
         )
 
 
@@ -149,7 +149,7 @@ def _reply(place: Place, files: list[Path], _messages: int | None) -> "Result":
     from sususbot.cli.build import load_settings, make_embedder
 
     with bar("indexing") as progress:
-        return bench_reply(files, make_embedder(load_settings(place)), place.data / "bench", progress.messages)
+        return bench_reply(files, make_embedder(load_settings(place), place), place.data / "bench", progress.messages)
 
 
 def _train(place: Place, files: list[Path], messages: int | None, *, trl: bool) -> "Result":

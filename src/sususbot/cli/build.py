@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from sususbot import artifacts
 from sususbot import settings as settings_file
 from sususbot.archive.archive import Archive, now_ms
 from sususbot.cli.main import Place
@@ -24,9 +25,9 @@ from sususbot.errors import (
 )
 from sususbot.forgetting import Forgetting, Gone, told
 from sususbot.linking.network import Network
-from sususbot.memory import own_links
+from sususbot.memory import embedders, own_links
 from sususbot.memory.context import ContextBuilder
-from sususbot.memory.embedding import Embedder, MiniLM
+from sususbot.memory.embedding import Embedder
 from sususbot.memory.lines import RememberedLines
 from sususbot.memory.linking_pass import LivePass
 from sususbot.memory.long_term import LongTerm, Weights
@@ -127,7 +128,7 @@ def build(
         # A base that was made here learned from members, too.
         for path in filter(None, (settings.model_path, settings.adapter_path)):
             _check_learned(path, place, archive, allow_stale=allow_stale)
-    embedder = _embedder(settings, archive, live=live)
+    embedder = _embedder(settings, place, archive, live=live)
     network, linker = own_links.network_of(place.data)
     archive.links.use_linker(linker)
     long_term = LongTerm(
@@ -166,9 +167,12 @@ def persona_text(settings: Settings, archive: Archive) -> str:
     return settings.bot_description.replace("{bot}", settings.bot_name).replace("{server}", server)
 
 
-def make_embedder(settings: Settings) -> Embedder:
-    """The encoder of the settings. Raises MissingExtra and ModelError."""
-    return MiniLM(settings.embedding_model)
+def make_embedder(settings: Settings, place: Place, archive: Archive | None = None) -> Embedder:
+    """The embedder of the settings, for an archive or for measuring. Raises MissingExtra and ModelError."""
+    made_by = archive.vectors.embedder() if archive is not None else None
+    messages = archive.counts().messages if archive is not None else 0
+    folder = place.data / artifacts.MODELS
+    return embedders.make(settings.embedder, settings.embedding_model, folder, made_by=made_by, messages=messages)
 
 
 def sampling(settings: Settings) -> Sampling:
@@ -182,14 +186,14 @@ def sampling(settings: Settings) -> Sampling:
     )
 
 
-def _embedder(settings: Settings, archive: Archive, *, live: bool) -> Embedder | None:
+def _embedder(settings: Settings, place: Place, archive: Archive, *, live: bool) -> Embedder | None:
     """The encoder, or None where search goes by words alone, with a line that says so."""
     made_by = archive.vectors.embedder()
     if made_by is None and not live:
         say("searching by words alone: run  sususbot index  to search by meaning too")
         return None
     try:
-        embedder = make_embedder(settings)
+        embedder = make_embedder(settings, place, archive)
     except (MissingExtra, ModelNotFound) as error:
         say(f"searching by words alone: {error}")
         return None

@@ -33,7 +33,7 @@ def index(place: Place, fit_links: bool, as_json: bool) -> None:
         with bar("linking", quiet=as_json) as progress:
             linked = link_pending(archive, *own_links.network_of(place.data), progress.messages)
         with working("loading the encoder"):
-            embedder = make_embedder(settings)
+            embedder = make_embedder(settings, place, archive)
         begun = time.monotonic()
         with bar("embedding", quiet=as_json) as progress:
             done = indexing.index(archive, embedder, progress.messages)
