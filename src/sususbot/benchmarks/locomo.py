@@ -56,9 +56,11 @@ class Talk:
 def read_talks(path: Path) -> list[Talk]:
     """The conversations of a file. Raises NotAnExport."""
     try:
-        items = orjson.loads(path.read_bytes())
-        return [_talk(number, item) for number, item in enumerate(items, 1)]
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        talks = [_talk(number, item) for number, item in enumerate(orjson.loads(path.read_bytes()), 1)]
+        if not any(talk.asked for talk in talks) or not all(talk.messages for talk in talks):
+            raise ValueError("nothing is said or asked")
+        return talks
+    except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise NotAnExport(f"{path} is no LoCoMo file ({error}): give one like locomo10.json") from error
 
 

@@ -200,8 +200,9 @@ class LongTerm:
 
     def _learn_words(self, ids: Sequence[int] | None) -> None:
         # An index that is made meanwhile by another program may have read them first.
-        if fresh := list({*terms.read(self._archive, ids), *(ids or ())}):
-            self._words.learn(fresh)
+        read = terms.read(self._archive, ids)
+        if fresh := list({*read, *(ids or ())}):
+            self._words.learn(fresh, read)
             if self._linking is not None:
                 self._linking.link_new(fresh)
             for message in self._archive.messages(fresh).values():

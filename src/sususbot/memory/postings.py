@@ -25,7 +25,9 @@ _NO_COUNTS: Final = np.empty(0, np.uint8)
 class Postings:
     """Term -> rows and counts."""
 
-    def __init__(self) -> None:
+    def __init__(self, new: int = _NEW) -> None:
+        """`new` entries wait unsorted at most, beside one for so many that are sorted."""
+        self._most = new
         self._terms: TermIds = np.empty(0, np.uint32)
         self._starts: npt.NDArray[np.int64] = np.zeros(1, np.int64)
         self._rows: Rows = _NO_ROWS
@@ -45,11 +47,13 @@ class Postings:
 
     def add(self, rows: Rows, lengths: npt.NDArray[np.int64], terms: TermIds) -> None:
         """Take in messages whose rows are higher than all before."""
-        for row, theirs in zip(rows.tolist(), np.split(terms, np.cumsum(lengths)[:-1]), strict=True):
+        ends = np.cumsum(lengths).tolist()
+        for row, length, end in zip(rows.tolist(), lengths.tolist(), ends, strict=True):
+            theirs = terms[end - length : end]
             for term, count in zip(*(part.tolist() for part in np.unique(theirs, return_counts=True)), strict=True):
                 self._new.setdefault(term, []).append((row, min(count, 255)))
                 self._waiting += 1
-        if self._waiting > _NEW + len(self._rows) // _SHARE:
+        if self._waiting > self._most + len(self._rows) // _SHARE:
             self._merge()
 
     def of(self, term: int) -> tuple[Rows, Counts]:
@@ -69,13 +73,14 @@ class Postings:
         return len(self.of(term)[0])
 
     def frequencies(self, terms: TermIds) -> npt.NDArray[np.int64]:
-        """The same of many at once, as of the last sorting."""
-        places = np.minimum(np.searchsorted(self._terms, terms), max(0, len(self._terms) - 1))
-        if not len(self._terms):
-            return np.zeros(len(terms), np.int64)
-        found: npt.NDArray[np.int64] = np.where(
-            self._terms[places] == terms, self._starts[places + 1] - self._starts[places], 0
-        )
+        """The same of many at once."""
+        found = np.zeros(len(terms), np.int64)
+        if len(self._terms):
+            places = np.minimum(np.searchsorted(self._terms, terms), len(self._terms) - 1)
+            held = self._terms[places] == terms
+            found[held] = (self._starts[places + 1] - self._starts[places])[held]
+        if self._new:
+            found += np.array([len(self._new.get(term, ())) for term in terms.tolist()], np.int64)
         return found
 
     def _merge(self) -> None:
@@ -117,5 +122,7 @@ def rarity(postings: Postings, talk: Talk, lengths: npt.NDArray[np.int64], terms
 
 def idf(frequency: npt.NDArray[np.int64], messages: int) -> npt.NDArray[np.float32]:
     """How much a word tells that stands in so many of so many messages (Robertson; Lucene's variant, never below 0)."""
-    told: npt.NDArray[np.float32] = np.log1p((messages - frequency + 0.5) / (frequency + 0.5)).astype(np.float32)
+    # Entries of removed messages count as well: there may be more of them than messages.
+    known = np.minimum(frequency, messages)
+    told: npt.NDArray[np.float32] = np.log1p((messages - known + 0.5) / (known + 0.5)).astype(np.float32)
     return told

@@ -5,7 +5,7 @@ Holds `talk` and `postings` together, filled from the archive at the start and t
 
 import threading
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,10 @@ from sususbot.memory.talk import Rows, Talk
 from sususbot.memory.terms import ASKS
 from sususbot.memory.word_search import best_by_words
 from sususbot.messages import Audience
+
+# Once there are twice as many messages as at the last filling, and these, all is measured anew: how long they are and
+# how rare their words would be told by the first few otherwise.
+_MORE: Final = 100
 
 
 class Around(NamedTuple):
@@ -76,10 +80,12 @@ class ServerWords:
         with self._lock:
             return self._talk.talkers(share)
 
-    def learn(self, ids: Sequence[int]) -> None:
-        """Take in what the archive holds of these and is not here yet."""
-        piece = self._archive.terms.of(ids)
+    def learn(self, ids: Sequence[int], changed: Collection[int] = ()) -> None:
+        """Take in what the archive holds of these and is not here yet; `changed` of them whatever is here."""
         with self._lock:
+            # Asked with the lock in hand: what is deleted from now on is dropped afterwards.
+            piece = self._archive.terms.of(ids)
+            self._talk.remove(changed)
             new = self._talk.rows_of(piece.ids.tolist()) < 1
             if not new.any():
                 return
@@ -87,6 +93,8 @@ class ServerWords:
             rows = self._talk.add(piece)
             self._postings.add(rows, piece.lengths, piece.terms)
             self._talk.rarity[rows] = rarity(self._postings, self._talk, piece.lengths, piece.terms)
+            if self._talk.count > 2 * self._filled + _MORE:
+                self._fill()
 
     def drop(self, ids: Collection[int]) -> None:
         with self._lock:
@@ -101,6 +109,7 @@ class ServerWords:
         for rows, lengths, terms in pieces:
             self._talk.rarity[rows] = rarity(self._postings, self._talk, lengths, terms)
         self._mean = self._talk.mean_lengths()
+        self._filled = self._talk.count
 
 
 def _picked(piece: TermRows, which: npt.NDArray[np.bool_]) -> TermRows:

@@ -185,8 +185,11 @@ class Talk:
                 before, after = int(self.before[before]), before
             if before and self.times[row] - self.times[before] > SILENCE_MS:
                 before = 0
+            if after and self.times[after] - self.times[row] > SILENCE_MS:
+                after = 0
         self.before[row], self.after[row] = before, after
-        self.sittings[row] = self.sittings[before] if before else row
+        beside = old or before or after
+        self.sittings[row] = self.sittings[beside] if beside else row
         if before:
             self.after[before] = row
         if after:

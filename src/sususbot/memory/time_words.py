@@ -6,6 +6,7 @@ midnight where the bot runs.
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta, tzinfo
 from typing import Final, NamedTuple
 
@@ -13,12 +14,14 @@ _MONTHS: Final = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
     "december",
 )  # fmt: skip
-_MONTH: Final = "|".join(f"{name}|{name[:3]}" for name in _MONTHS)
+_MONTH: Final = "|".join(f"{name}|{name[:3]}" for name in _MONTHS) + "|sept"
 _SEASONS: Final = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9, "winter": 12}
 _NUMBERS: Final = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "a couple of": 2}
 _NUMBER: Final = r"\d{1,3}|a couple of|an?|one|two|three|four|five|six"
 _YEAR: Final = r"(?:19|20)\d\d"
 _DAY: Final = timedelta(days=1)
+# From one to the next at most, around 1900 or 2100.
+_LEAP_YEARS: Final = 8
 
 
 class Span(NamedTuple):
@@ -33,16 +36,19 @@ def span_of(text: str, now: int, zone: tzinfo | None = None) -> Span | None:
 
     `zone` is where days begin and end; by itself that of this machine.
     """
-    asked = datetime.fromtimestamp(now / 1000, zone).astimezone(zone)
+    try:
+        asked = datetime.fromtimestamp(now / 1000, zone).astimezone(zone)
+    except (ValueError, OverflowError, OSError):
+        return None
     for pattern, reading in _READINGS:
         found = pattern.search(text.lower())
         if found is not None:
             try:
                 first, end = reading(found, asked)
+                return Span(_ms(first, zone), _ms(end, zone))
             except (ValueError, OverflowError):
                 # 31 June, or a year that no calendar has.
                 continue
-            return Span(_ms(first, zone), _ms(end, zone))
     return None
 
 
@@ -66,10 +72,16 @@ def _months_on(time: datetime, months: int) -> datetime:
 
 def _day(asked: datetime, year: str | None, month: str | int, day: str) -> tuple[datetime, datetime]:
     number = month if isinstance(month, int) else _month_of(month)
-    first = _midnight(asked).replace(year=int(year) if year else asked.year, month=number, day=int(day))
-    if year is None and first > asked:
-        first = first.replace(year=first.year - 1)
-    return first, first + _DAY
+    if year:
+        first = _midnight(asked).replace(year=int(year), month=number, day=int(day))
+        return first, first + _DAY
+    for back in range(_LEAP_YEARS + 1):
+        # 29 February is not in every year.
+        with suppress(ValueError):
+            first = _midnight(asked).replace(year=asked.year - back, month=number, day=int(day))
+            if first <= asked:
+                return first, first + _DAY
+    raise ValueError("no such day")
 
 
 def _month(found: re.Match[str], asked: datetime) -> tuple[datetime, datetime]:
