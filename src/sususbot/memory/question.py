@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
-from sususbot.archive.words import STOP_WORDS
-from sususbot.memory.terms import term, words
+from sususbot.memory.terms import STOP_WORDS, term, words
 from sususbot.memory.time_words import Span, span_of
 
 _WHEN: Final = re.compile(r"\bwhen\b|\bhow long\b|\bwhat (?:day|date|time|year|month)\b", re.IGNORECASE)
@@ -68,7 +67,9 @@ class People:
             for size in range(min(3, len(spoken) - place), 0, -1):
                 piece = text[spoken[place].start() : spoken[place + size - 1].end()]
                 theirs = self._by_name.get(tuple(words(piece)), set())
-                stands_out = piece[:1].isupper() or text[: spoken[place].start()].endswith("@")
+                # Scripts without capitals have no other way to write a name.
+                capital = piece[0].isalpha() and not piece[0].islower()
+                stands_out = capital or text[: spoken[place].start()].endswith("@")
                 theirs = theirs if stands_out else theirs & self._talkers
                 if theirs:
                     found[piece] = found.get(piece, set()) | theirs

@@ -23,6 +23,12 @@ ASKS: Final = 1
 TIME: Final = 2
 NUMBER: Final = 4
 PROPER_SHIFT: Final = 3
+# Words too common to tell messages apart; questions are full of them.
+STOP_WORDS: Final = frozenset(
+    """a about an and any are as at be been but by can could did do does for from had has have he her here him his how
+    i if in into is it its just me my no not of on or our out she so some such that the their them then there these
+    they this to us was we were what when where which who whom whose why will with would you your""".split()
+)
 # A wall of pasted text says no more than its beginning.
 _MOST: Final = 400
 _BATCH: Final = 8192
