@@ -63,6 +63,11 @@ class Chat:
         self._add(message)
         return message
 
+    def begin_at(self, id_: int) -> None:
+        """Go on with higher ids and later times, where another chat wrote before."""
+        self._next_id = id_
+        self.now += id_ * 1000
+
     def edit(self, message: Message, text: str) -> None:
         self.now += 1000
         self._add(
