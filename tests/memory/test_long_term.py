@@ -223,3 +223,27 @@ def test_the_limit_holds_and_each_stage_is_timed(archive: Archive, chat: Chat) -
     assert len(found.hits) == 7
     assert list(found.seconds) == ["embed", "vectors", "words", "rank", "read"]
     assert LongTerm(archive, None, None).search("moon", limit=0).hits == []
+
+
+def test_floods_and_one_word_lines_do_not_crowd_out_what_was_said(archive: Archive, chat: Chat) -> None:
+    told = [
+        chat.say(MIA, "the printer fell into the river on sunday", after=HOUR),
+        chat.say(TOM, "a printer from the attic works again", after=HOUR),
+    ]
+    for number in range(200):
+        chat.say((MIA, TOM, EVE)[number % 3], "lol", after=HOUR)
+        chat.say(
+            (MIA, TOM, EVE)[number % 3],
+            "buy a cheap new printer today at the big printer shop down in town",
+            after=HOUR,
+        )
+        chat.say(EVE, f"buy a cheap new printer today at the big printer shop down in town {number}", after=HOUR)
+        chat.say(TOM, "printer", after=HOUR)
+    for memory in (memory_of(archive), LongTerm(archive, None, None)):
+        hits = memory.search("what happened to the printer in the river?", limit=5).hits
+        assert hits[0].message.id == told[0].id
+        said = [hit.message.rendered for hit in hits]
+        assert "lol" not in said
+        assert sum("shop" in text for text in said) <= 1
+        assert sum(text == "printer" for text in said) <= 1
+        memory.close()
