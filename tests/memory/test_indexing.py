@@ -113,3 +113,16 @@ def test_another_embedder_begins_anew(archive: Archive, chat: Chat) -> None:
 
 def test_an_empty_archive_is_no_work(archive: Archive) -> None:
     assert index(archive, WordEmbedder()) == 0
+
+
+def test_long_messages_are_written_a_few_at_a_time(
+    archive: Archive, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexing, "_CHARACTERS", 100)
+    for number in range(3):
+        chat.say(MIA, f"{number} " * 40)
+        chat.say(TOM, f"short {number}")
+    told: list[int] = []
+    assert index(archive, WordEmbedder(), lambda done, _: told.append(done)) == 6
+    assert told == [3, 4, 5, 6]
+    assert len(vectors(archive)) == 6

@@ -10,8 +10,9 @@ from sususbot.archive.archive import Archive
 from sususbot.archive.vectors import Matrix, Pending
 from sususbot.memory.embedding import Embedder, embedded_text
 
-# Messages to a transaction: a kill loses no more than these few seconds of work.
-_BATCH: Final = 1024
+# Messages to a transaction, and their characters: a kill loses no more than these few seconds of work.
+_BATCH: Final = 2048
+_CHARACTERS: Final = 100_000
 # Messages that are looked at together for their lengths.
 _READ: Final = 16384
 
@@ -36,14 +37,24 @@ def index(archive: Archive, embedder: Embedder, progress: Callable[[int, int], N
 def _written(archive: Archive, embedder: Embedder, waiting: Sequence[Pending], writer: Executor) -> Iterator[int]:
     """How many messages each transaction had, once it is done. One is written while the next is embedded."""
     writing: Future[int] | None = None
-    for start in range(0, len(waiting), _BATCH):
-        pending = waiting[start : start + _BATCH]
+    for pending in _batches(waiting):
         matrix = embedder.embed([embedded_text(item.speaker, item.text) for item in pending])
         if writing is not None:
             yield writing.result()
         writing = writer.submit(_write, archive, pending, matrix)
     if writing is not None:
         yield writing.result()
+
+
+def _batches(waiting: Sequence[Pending]) -> Iterator[Sequence[Pending]]:
+    """Runs of messages that take about equally long: few long ones, or many short ones."""
+    start = characters = 0
+    for place, item in enumerate(waiting):
+        if place - start == _BATCH or (place > start and characters + len(item.text) > _CHARACTERS):
+            yield waiting[start:place]
+            start, characters = place, 0
+        characters += len(item.text)
+    yield waiting[start:]
 
 
 def _write(archive: Archive, pending: Sequence[Pending], matrix: Matrix) -> int:
