@@ -80,8 +80,9 @@ def bench_memory(
     weights = _weights(talks, embedder)
     say("searching each conversation by itself")
     ways = _by_themselves(talks, weights, embedder)
-    metrics, baseline = _told(ways)
-    metrics = {"questions": len(ways["ours"].values), "messages": sum(len(one.messages) for one in talks)} | metrics
+    found, baseline = _told(ways)
+    metrics: Metrics = {"questions": len(ways["ours"].values), "messages": sum(len(one.messages) for one in talks)}
+    metrics |= found
     if exports:
         haystack(folder, exports, embedder, progress).close()
         say("searching all of them in one server")

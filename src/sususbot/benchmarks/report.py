@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
 T = TypeVar("T")
-Metric = float | str | None | Mapping[str, "Metric"]
-Metrics = dict[str, Metric]
+# Figures by name; some by name of a group first.
+Metrics = dict[str, Any]
 
 _MEGABYTE: Final = 1_000_000
 _STARTS: Final = 5
@@ -113,7 +113,7 @@ def percentile_ms(seconds: Sequence[float], percent: float) -> float:
     return float(np.percentile(np.asarray(seconds), percent)) * 1000
 
 
-def _flat(metrics: Mapping[str, Metric], prefix: str = "") -> Iterator[tuple[str, float | str | None]]:
+def _flat(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float | str | None]]:
     for key, value in metrics.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{key}.")
