@@ -42,6 +42,7 @@ FENCES: Final = {
     "psutil": ("training.hardware",),
     "pynvml": ("training.hardware",),
     "safetensors": ("memory.bert", "training"),
+    "simsimd": ("memory.codes",),
     "snowballstemmer": ("memory.terms",),
     "py3langid": ("analysis.languages",),
     "matplotlib": ("analysis.charts", "training.metrics"),

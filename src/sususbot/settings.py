@@ -152,7 +152,7 @@ class Settings(BaseSettings):
     memories: int = Field(10, ge=0, le=50, description="Old messages it looks for; the context decides what fits.")
     embedder: Literal["auto", "minilm", "static"] = Field(
         "auto",
-        description="minilm (the encoder), static (a table made of it, fast and coarser), auto: by size of history.",
+        description="minilm (the encoder), static (a table made of it, fast, coarser), auto: as begun, else minilm.",
     )
     embedding_model: str = Field(
         "sentence-transformers/all-MiniLM-L6-v2", description="Encoder for search by meaning: hub name or folder."

@@ -9,7 +9,7 @@ import pytest
 
 from sususbot.errors import ModelLoadFailed, ModelNotFound
 from sususbot.memory import static
-from sususbot.memory.embedders import BIG, make
+from sususbot.memory.embedders import make
 from sususbot.memory.embedding import MiniLM
 from sususbot.memory.static import StaticEmbedder, is_static
 
@@ -85,20 +85,19 @@ def test_a_table_that_is_cut_off_is_made_again_or_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("choice", "made_by", "messages", "expected"),
+    ("choice", "made_by", "expected"),
     [
-        ("auto", None, BIG - 1, False),
-        ("auto", None, BIG, True),
-        ("auto", "static-1-tiny:123", 10, True),
-        ("auto", "all-MiniLM-L6-v2:123", BIG, False),
-        ("minilm", "static-1-tiny:123", BIG, False),
-        ("static", None, 10, True),
+        ("auto", None, False),
+        ("auto", "static-1-tiny:123", True),
+        ("auto", "all-MiniLM-L6-v2:123", False),
+        ("minilm", "static-1-tiny:123", False),
+        ("static", None, True),
     ],
 )
-def test_auto_takes_the_table_for_a_big_history_and_stays_with_what_it_took(
-    choice: str, made_by: str | None, messages: int, expected: bool, tmp_path: Path
+def test_auto_is_the_encoder_and_stays_with_what_made_the_vectors(
+    choice: str, made_by: str | None, expected: bool, tmp_path: Path
 ) -> None:
     model = tiny(tmp_path / "tiny")
-    embedder = make(choice, model, tmp_path / "models", made_by=made_by, messages=messages)  # type: ignore[arg-type]
+    embedder = make(choice, model, tmp_path / "models", made_by=made_by)  # type: ignore[arg-type]
     assert is_static(embedder.name) == expected
     assert (tmp_path / "models" / "static-tiny.npz").is_file() == expected

@@ -27,7 +27,7 @@ from sususbot.forgetting import Forgetting, Gone, told
 from sususbot.linking.network import Network
 from sususbot.memory import embedders, own_links
 from sususbot.memory.context import ContextBuilder
-from sususbot.memory.embedding import Embedder
+from sususbot.memory.embedding import Embedder, MiniLM
 from sususbot.memory.lines import RememberedLines
 from sususbot.memory.linking_pass import LivePass
 from sususbot.memory.long_term import LongTerm, Weights
@@ -170,9 +170,8 @@ def persona_text(settings: Settings, archive: Archive) -> str:
 def make_embedder(settings: Settings, place: Place, archive: Archive | None = None) -> Embedder:
     """The embedder of the settings, for an archive or for measuring. Raises MissingExtra and ModelError."""
     made_by = archive.vectors.embedder() if archive is not None else None
-    messages = archive.counts().messages if archive is not None else 0
     folder = place.data / artifacts.MODELS
-    return embedders.make(settings.embedder, settings.embedding_model, folder, made_by=made_by, messages=messages)
+    return embedders.make(settings.embedder, settings.embedding_model, folder, made_by=made_by)
 
 
 def sampling(settings: Settings) -> Sampling:
@@ -200,6 +199,9 @@ def _embedder(settings: Settings, place: Place, archive: Archive, *, live: bool)
     if made_by not in (None, embedder.name):
         raise SettingsError("the vectors were made by another EMBEDDING_MODEL: run  sususbot index  to make them anew")
     archive.vectors.use_embedder(embedder.name)
+    if live and isinstance(embedder, MiniLM):
+        # The first reply would wait for it.
+        embedder.load_soon()
     return embedder
 
 
