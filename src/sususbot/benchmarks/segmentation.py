@@ -7,19 +7,17 @@ overlap (best matching of whole conversations), 1 - VI (variation of information
 F1 of conversations found exactly (those of one message left out), as in that paper. Thresholds were chosen on `train`.
 """
 
-import gzip
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
-
-import orjson
+from typing import Final
 
 from sususbot.benchmarks.report import Metrics, Result
 from sususbot.corpus.segment import Line, Linker, Linking
-from sususbot.errors import NotAnExport
+from sususbot.linking import irc
+from sususbot.linking import line as linking
 
 _ANNOTATED_FROM: Final = 1000
 _MINUTE: Final = 60_000
@@ -129,56 +127,22 @@ METHODS: Final[dict[str, Method]] = {
 
 def read_logs(path: Path) -> Iterator[Log]:
     """Raises NotAnExport."""
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            for row in file:
-                yield _log(orjson.loads(row))
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-        raise NotAnExport(
-            f"{path} holds no annotated logs ({error}): give the JSON lines of {{log, messages, links}}"
-        ) from error
+    for log in irc.read_logs(path):
+        ids = {line.name.lower(): line.author_id for line in log.lines if not line.system}
+        lines = (None if line.system else _line(line, ids) for line in log.lines)
+        yield Log(log.name, tuple(lines), log.links)
 
 
-def _log(row: dict[str, Any]) -> Log:
-    messages = row["messages"]
-    ids: dict[str, int] = {}
-    for message in messages:
-        if message["author"]:
-            ids.setdefault(message["author"].lower(), len(ids))
-    times = _times(message["time"] for message in messages)
-    lines = tuple(
-        Line(
-            place,
-            ids[message["author"].lower()],
-            at,
-            _mentions(message, ids),
-            name=message["author"],
-            text=message["text"],
-        )
-        if message["author"]
-        else None
-        for place, (message, at) in enumerate(zip(messages, times, strict=True))
-    )
-    return Log(row["log"], lines, frozenset((min(pair), max(pair)) for pair in row["links"]))
+def _line(line: linking.Line, ids: dict[str, int]) -> Line:
+    return Line(line.id, line.author_id, line.at, _mentions(line, ids), name=line.name, text=line.text)
 
 
-def _times(times: Iterable[str | None]) -> Iterator[int]:
-    """`23:59`, `00:01` to ms that only grow; system lines have none of their own."""
-    last = day = 0
-    for time in times:
-        if time is not None:
-            minutes = int(time[:2]) * 60 + int(time[3:])
-            day += minutes < last - 720
-            last = minutes
-        yield (day * 1440 + last) * _MINUTE
-
-
-def _mentions(message: dict[str, Any], ids: dict[str, int]) -> tuple[int, ...]:
+def _mentions(line: linking.Line, ids: dict[str, int]) -> tuple[int, ...]:
     """IRC has no mentions but names: as the first word, or anywhere when it is no word of two letters."""
-    author, found = message["author"].lower(), []
-    for place, word in enumerate(message["text"].lower().split()):
+    found = []
+    for place, word in enumerate(line.text.lower().split()):
         name = next((name for name in (word, word.rstrip(",:"), word.strip(_PUNCTUATION)) if name in ids), None)
-        if name is not None and name != author and (place == 0 or len(name) > 2):
+        if name is not None and ids[name] != line.author_id and (place == 0 or len(name) > 2):
             found.append(ids[name])
     return tuple(found)
 
