@@ -74,15 +74,13 @@ def openai(materials: Materials) -> Iterator[Subject]:
 @contextmanager
 def recall(materials: Materials) -> Iterator[Subject]:
     """Recall from a small archive, in one piece: there is nothing to wait for."""
-    with (
-        Archive(materials.folder) as archive,
-        closing(Recall(RememberedLines(LongTerm(archive, None, None)))) as backend,
-    ):
+    with Archive(materials.folder) as archive:
         archive.add_channel(Guild(1, "Kettle"), Channel(2, 1, "general"), origin="export", seen_at=1)
         line = "the quick fox eats cake 🎉 and naps, then the quick fox eats more cake"
         author = Author(3, "mia", "mia")
         archive.add([Message(4, 2, author, 1000, line, line)], source=archive.add_source("export", "x"), fetched_at=0)
-        yield Subject(backend, replace(SHORT, turns=(Turn("you", "who eats cake?", 2000),)), None)
+        with closing(Recall(RememberedLines(LongTerm(archive, None, None)))) as backend:
+            yield Subject(backend, replace(SHORT, turns=(Turn("you", "who eats cake?", 2000),)), None)
 
 
 BACKENDS: dict[str, Callable[[Materials], AbstractContextManager[Subject]]] = {
