@@ -6,8 +6,8 @@ from typing import Any
 
 from sususbot.cli.trace import as_json, as_lines
 from sususbot.memory.context import Context, ContextBuilder
-from sususbot.memory.long_term import Hit
 from sususbot.memory.summary import Summary
+from sususbot.memory.surroundings import Hit
 from sususbot.messages import Author, Message, Turn
 from sususbot.model.backend import Usage
 from sususbot.model.inference import Fallback, Generation

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from sususbot.chat_format import GIST_HEADING, memories_heading
 from sususbot.memory.context import Context, ContextBuilder
-from sususbot.memory.long_term import Hit
 from sususbot.memory.recent import Relevance
 from sususbot.memory.sections import CountTokens
 from sususbot.memory.summary import Summary
+from sususbot.memory.surroundings import Hit
 from sususbot.messages import Author, Message, Turn
 from sususbot.model.estimate import estimate_tokens
 

@@ -7,10 +7,10 @@ import pytest
 
 from sususbot.errors import SettingsError
 from sususbot.memory.context import Context, ContextBuilder
-from sususbot.memory.long_term import Hit
 from sususbot.memory.recent import Relevance
 from sususbot.memory.sections import CountTokens, LeftOut, Section
 from sususbot.memory.summary import Summary
+from sususbot.memory.surroundings import Hit
 from sususbot.messages import Author, Message, Turn
 from sususbot.wording.rules import Rewriting
 

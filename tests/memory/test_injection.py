@@ -7,8 +7,8 @@ import pytest
 
 from sususbot.chat_format import GIST_HEADING, memories_heading
 from sususbot.memory.context import Context, ContextBuilder
-from sususbot.memory.long_term import Hit
 from sususbot.memory.summary import Summary
+from sususbot.memory.surroundings import Hit
 from sususbot.messages import Author, Message, Turn
 from sususbot.model.estimate import estimate_tokens
 from sususbot.wording.lookalikes import skeleton

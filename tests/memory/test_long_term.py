@@ -8,7 +8,8 @@ from sususbot.archive.archive import Archive
 from sususbot.archive.vectors import Matrix
 from sususbot.memory.embedding import Embedder, MiniLM
 from sususbot.memory.indexing import index
-from sususbot.memory.long_term import Found, Hit, LongTerm, Weights
+from sususbot.memory.long_term import Found, LongTerm, Weights
+from sususbot.memory.surroundings import Hit
 from sususbot.memory.vector_index import ExactIndex
 from sususbot.messages import Message
 from tests.memory.chat import DAY, EVE, HOUR, MIA, MINUTE, TOM, Chat, WordEmbedder

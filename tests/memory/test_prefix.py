@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from sususbot.chat_format import STOP
 from sususbot.memory.context import Context, ContextBuilder
-from sususbot.memory.long_term import Hit
 from sususbot.memory.summary import Summary
+from sususbot.memory.surroundings import Hit
 from sususbot.messages import Author, Message, Turn
 from sususbot.model.backend import Deadline, Request, Sampling
 from sususbot.model.estimate import estimate_tokens

@@ -5,8 +5,8 @@ from itertools import zip_longest
 from typing import Any
 
 from sususbot.memory.context import Context
-from sususbot.memory.long_term import Hit
 from sususbot.memory.summary import Summary
+from sususbot.memory.surroundings import Hit
 from sususbot.messages import Turn, day
 from sususbot.model.backend import Source
 from sususbot.model.inference import Generation

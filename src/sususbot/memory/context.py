@@ -15,7 +15,6 @@ from sususbot.memory import excerpts
 from sususbot.memory import gist as gists
 from sususbot.memory.excerpts import Excerpts, Known
 from sususbot.memory.gist import Gist
-from sususbot.memory.long_term import Hit
 from sususbot.memory.recent import RecentTurns, Relevance, Talk
 from sususbot.memory.sections import (
     MEMORIES,
@@ -30,6 +29,7 @@ from sususbot.memory.sections import (
     budgets,
 )
 from sususbot.memory.summary import Summary
+from sususbot.memory.surroundings import Hit
 from sususbot.memory.transcript import Cast, Transcript, joined, who
 from sususbot.messages import Author, Turn
 from sususbot.wording.rules import Rewriting

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from sususbot.chat_format import memories_heading, one_line, speaker
-from sususbot.memory.long_term import Hit
 from sususbot.memory.sections import MEMORIES, CountTokens, LeftOut, Section, full
 from sususbot.memory.summary import Summary
+from sususbot.memory.surroundings import Hit
 from sususbot.messages import Message, Turn
 
 # So many stand first by themselves, before what was said around them takes room from others.

@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from sususbot.chat_format import one_line
-from sususbot.memory.long_term import Hit, LongTerm
+from sususbot.memory.long_term import LongTerm
+from sususbot.memory.surroundings import Hit
 from sususbot.messages import Audience, Message, Turn
 from sususbot.model.backend import Source
 from sususbot.model.recall import Line

@@ -32,9 +32,10 @@ from sususbot.memory.embedding import Embedder, embedded_text
 from sususbot.memory.linking_pass import LivePass
 from sususbot.memory.question import People, Question, understood
 from sususbot.memory.server_words import ServerWords
+from sususbot.memory.surroundings import Hit, Surroundings
 from sususbot.memory.talk import Rows
 from sususbot.memory.vector_index import Vector, VectorIndex
-from sususbot.messages import Audience, Message
+from sususbot.messages import Audience
 
 T = TypeVar("T")
 Places = npt.NDArray[np.intp]
@@ -68,19 +69,6 @@ class Weights:
     recency: float = 0.03
     engagement: float = 0.05
     half_life_days: float = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A remembered message, why it was found, and what stood around it (itself included), oldest first.
-
-    The score is the sum of its parts.
-    """
-
-    message: Message
-    score: float
-    parts: Mapping[str, float]
-    around: tuple[Message, ...]
 
 
 class _Scored(NamedTuple):
@@ -124,8 +112,7 @@ class LongTerm:
         self._index = index
         self._weights = weights or Weights()
         self.fitted = fitted
-        self._neighbours = neighbours
-        self._neighbour_ms = neighbour_minutes * 60_000
+        self._surroundings = Surroundings(archive, neighbours=neighbours, minutes=neighbour_minutes)
         self._lock = threading.Lock()
         self._beside = ThreadPoolExecutor(1, "words")
         self._vectors = lru_cache(_QUESTIONS)(self._embedded)
@@ -158,7 +145,7 @@ class LongTerm:
         ids, features = self._features(asked, forms, rows)
         clock.lap("rank")
         scored = self._scored(ids, features, now, limit)
-        hits = list(islice(self._placed(_distinct(self._read(scored, limit)), limit, exclude), limit))
+        hits = list(islice(self._surroundings.placed(_distinct(self._read(scored, limit)), limit, exclude), limit))
         clock.lap("read")
         return Found(hits, clock.seconds)
 
@@ -327,50 +314,6 @@ class LongTerm:
     def _recency(self, created_at: int, now: int) -> float:
         age_days = max(0, now - created_at) / _DAY_MS
         return float(2.0 ** (-age_days / self._weights.half_life_days))
-
-    def _placed(self, hits: Iterator[Hit], limit: int, exclude: Collection[int]) -> Iterator[Hit]:
-        """Hits with what belongs to them: what they answer and what answers them where that is known."""
-        while some := list(islice(hits, max(1, limit))):
-            linked = self._archive.links.around([hit.message.id for hit in some], self._neighbours)
-            messages = self._archive.messages({id_ for ids in linked.values() for id_ in ids})
-            for hit in some:
-                placed = self._among(hit, linked.get(hit.message.id, []), messages, exclude)
-                placed = placed or self._with_neighbours(hit, exclude)
-                if placed is not None:
-                    yield placed
-
-    def _among(
-        self, hit: Hit, ids: Sequence[int], messages: Mapping[int, Message], exclude: Collection[int]
-    ) -> Hit | None:
-        """The hit among these; None where it is not one of them, and where nothing else is: then the nearest do."""
-        here = hit.message.channel_id
-        others = [messages[id_] for id_ in ids if id_ in messages and id_ not in exclude]
-        around = [message for message in others if message.channel_id == here]
-        if len(around) < 2 or hit.message.id not in {message.id for message in around}:
-            return None
-        place = next(place for place, message in enumerate(around) if message.id == hit.message.id)
-        first = max(0, place - self._neighbours)
-        return Hit(hit.message, hit.score, hit.parts, tuple(around[first : place + self._neighbours + 1]))
-
-    def _with_neighbours(self, hit: Hit, exclude: Collection[int]) -> Hit | None:
-        """The hit with what was said around it, as far as no silence lies between.
-
-        None when it may not be remembered: an index does not know who opted out since it was filled.
-        """
-        around = self._archive.around(hit.message, reach=self._neighbours)
-        places = [place for place, message in enumerate(around) if message.id == hit.message.id]
-        if not places:
-            return None
-        first = last = places[0]
-        while first > 0 and self._joined(around[first - 1], around[first], exclude):
-            first -= 1
-        while last + 1 < len(around) and self._joined(around[last], around[last + 1], exclude):
-            last += 1
-        return Hit(hit.message, hit.score, hit.parts, tuple(around[first : last + 1]))
-
-    def _joined(self, earlier: Message, later: Message, exclude: Collection[int]) -> bool:
-        seen = earlier.id in exclude or later.id in exclude
-        return not seen and later.created_at - earlier.created_at <= self._neighbour_ms
 
 
 class _Clock:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from sususbot import chat_format
 from sususbot.chat_format import Names
-from sususbot.memory.long_term import Hit
+from sususbot.memory.surroundings import Hit
 from sususbot.messages import Author, Message, Turn
 from sususbot.wording.rules import Rewriting, Rewritten
 
