@@ -45,6 +45,18 @@ def test_what_may_be_remembered_waits_channel_by_channel(archive: Archive) -> No
     assert archive.links.count_pending() == 2
 
 
+def test_around_a_message_is_what_it_answers_and_what_answers_it(archive: Archive) -> None:
+    filled(archive, *(message(number, f"line {number}", (MIA, TOM)[number % 2]) for number in range(1, 8)))
+    # 1 <- 2 <- 3 <- 5, 3 <- 6; 4 and 7 are about something else.
+    linked(archive, {2: 1, 3: 2, 5: 3, 6: 3, 7: 4})
+    assert archive.links.around([3, 7, 99], 1) == {3: [2, 3, 5, 6], 7: [4, 7]}
+    assert archive.links.around([1], 2) == {1: [1, 2, 3]}
+    assert archive.links.around([5], 9) == {5: [1, 2, 3, 5]}
+    refuse(archive, TOM)
+    # Messages with odd numbers were Tom's.
+    assert archive.links.around([2, 3], 9) == {2: [2]}
+
+
 def test_chains_give_every_message_in_its_channels_order(archive: Archive) -> None:
     talk(archive)
     filled(archive, message(5, "new"))

@@ -111,7 +111,8 @@ def _weights(talks: Sequence[Talk], embedder: Embedder) -> dict[str, dict[str, f
     """Conversation -> weights that were not fitted on it."""
     known = {talk.name: talk for talk in talks if talk.name in TUNED_ON}
     taught = {name: examples(talk, embedder) for name, talk in known.items()} if len(known) > 1 else {}
-    return {name: fit(_others(taught, name)) for name in taught}
+    # Where no question of the others has an answer among its candidates, the shipped weights stand.
+    return {name: fit(others) for name in taught if (others := _others(taught, name))}
 
 
 def _others(taught: Mapping[str, list[Example]], name: str) -> list[Example]:
