@@ -32,7 +32,7 @@ def conversation(name: str, shift: int) -> dict[str, Any]:
             {
                 "speaker": "Mia",
                 "dia_id": f"D{number}:2",
-                "text": f"I bought a {thing} for the garden in {TOWNS[shift]}",
+                "text": f"I bought a {thing} to use in {TOWNS[shift]}",
             },
             {"speaker": "Tom", "dia_id": f"D{number}:3", "text": "Nice, see you soon"},
         ]
