@@ -53,6 +53,8 @@ _LIVE_BATCH: Final = 64
 _QUESTIONS: Final = 16
 # Two texts that share so much of their words are one memory.
 _ALIKE: Final = 0.8
+# In shorter texts a number may be all that is said.
+_FLOOD_WORDS: Final = 6
 # Of so much of all messages, a member is called by name in lower case, too.
 _TALKER: Final = 0.002
 
@@ -335,11 +337,19 @@ def _rows_of(index: VectorIndex, ids: Ids, dimensions: int) -> Matrix:
 
 
 def _distinct(hits: Iterable[Hit]) -> Iterator[Hit]:
-    """The best of each text: the same line said twenty times, or almost the same, is one memory."""
-    seen: list[frozenset[str]] = []
+    """The best of each text: the same line said twenty times, or almost the same, is one memory.
+
+    Of one author also the same words with another number: what a flood is made of.
+    """
+    seen: list[tuple[int, frozenset[str], frozenset[str]]] = []
     for hit in hits:
-        text = " ".join(hit.message.rendered.lower().split())
+        author, text = hit.message.author.id, " ".join(hit.message.rendered.lower().split())
         said = frozenset(terms.words(text)) or frozenset([text])
-        if not any(len(said & other) >= _ALIKE * len(said | other) for other in seen):
-            seen.append(said)
+        plain = frozenset(word for word in said if not word.isdigit()) if len(said) >= _FLOOD_WORDS else said
+        if not any(_alike(said, other) or (author == who and _alike(plain, its)) for who, other, its in seen):
+            seen.append((author, said, plain))
             yield hit
+
+
+def _alike(one: frozenset[str], other: frozenset[str]) -> bool:
+    return len(one & other) >= _ALIKE * len(one | other)
