@@ -7,7 +7,7 @@ from sususbot.model.scripted import Scripted
 from sususbot.standin.server import StandIn
 from tests.bot.running import bot
 from tests.bot.test_bot import answers, listening
-from tests.memory.test_summing_up import Joiner
+from tests.memory.summing_up import Joiner
 from tests.standin.conftest import Place
 
 
