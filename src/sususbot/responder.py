@@ -18,7 +18,7 @@ from sususbot.memory.summary import Summary
 from sususbot.messages import Audience, Turn
 from sususbot.model.backend import Request, Sampling
 from sususbot.model.inference import Generation, Inference, OnText
-from sususbot.safety import mention_safe
+from sususbot.safety.pings import mention_safe
 
 
 @dataclass(frozen=True, slots=True)

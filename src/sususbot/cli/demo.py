@@ -160,7 +160,7 @@ class _Tiny:
         from sususbot.cli.build import sampling
         from sususbot.errors import ModelError
         from sususbot.model.backend import Deadline, Request
-        from sususbot.safety import mention_safe
+        from sususbot.safety.pings import mention_safe
 
         *recent, asked = reply.trace.context.turns
         context = self.context.build(asked, recent, (), {})

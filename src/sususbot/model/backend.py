@@ -1,6 +1,7 @@
 """The door of the room: what every backend takes, gives and promises.
 
-A backend is synchronous and is called from one worker thread at a time; `inference` makes it asynchronous.
+A backend is synchronous and is called from at most `parallel` worker threads at a time; `inference` makes it
+asynchronous.
 Contract, held by one conformance suite for all (`tests/model/test_conformance.py`):
 
 - `generate` yields chunks whose texts, joined, are the reply. Neither a stop string nor anything after it appears.
@@ -10,7 +11,7 @@ Contract, held by one conformance suite for all (`tests/model/test_conformance.p
 - Temperature 0, or the same seed, gives the same text for the same request on the same machine; what was said before in
   its channel is part of a request.
 - What goes wrong comes out as a `ModelError`, never as the engine's own exception. `generate` works again afterwards.
-- `count_tokens` may be called from any thread at any time. `close` may be called twice.
+- `count_tokens` and `facts` may be called from any thread at any time. `close` may be called twice.
 """
 
 import threading
@@ -26,7 +27,12 @@ Finish = Literal["stop", "length", "cancelled", "deadline"]
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the next token is drawn; names as llama.cpp and the OpenAI API use them. A seed of None draws a fresh one."""
+    """How the next token is drawn; names as llama.cpp and the OpenAI API use them. A seed of None draws a fresh one.
+
+    `min_p` drops what is less likely than this share of the likeliest. DRY makes it ever less likely to go on with a
+    run of tokens that stood there before: `dry_multiplier` 0 is off, longer runs than `dry_allowed_length` are punished
+    by `dry_multiplier * dry_base ** (length - dry_allowed_length)`.
+    """
 
     temperature: float = 0.8
     top_p: float = 0.9
@@ -34,6 +40,10 @@ class Sampling:
     repetition_penalty: float = 1.1
     max_new_tokens: int = 120
     seed: int | None = None
+    min_p: float = 0.0
+    dry_multiplier: float = 0.0
+    dry_base: float = 1.75
+    dry_allowed_length: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,10 @@ class Chunk:
     source: Source | None = None
 
 
+Facts = dict[str, str | int | float]
+"""A name, with its unit where it has one (`vram_mb`), to a value. `state` is "running", "loading" or "down: why"."""
+
+
 class Deadline:
     """The time a reply may still take, and the switch that ends it early. Safe to use from any thread."""
 
@@ -118,6 +132,13 @@ class Backend(Protocol):
     @property
     def context_tokens(self) -> int | None:
         """How many tokens prompt and reply may have together; None when there is no such limit."""
+
+    @property
+    def parallel(self) -> int:
+        """How many replies may be made at once."""
+
+    def facts(self) -> Facts:
+        """What an owner may want to know of the engine now: state, model, adapter, memory; empty where there is none."""
 
     def count_tokens(self, text: str) -> int:
         """The length of `text` in this model's tokens (an estimate where the backend has no tokenizer)."""

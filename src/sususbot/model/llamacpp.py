@@ -23,7 +23,7 @@ from typing import Any, Final
 import httpx
 
 from sususbot.errors import BackendFailed, ModelLoadFailed, ModelNotFound
-from sususbot.model.backend import Chunk, Deadline, Finish, Request, Usage
+from sususbot.model.backend import Chunk, Deadline, Facts, Finish, Request, Usage
 from sususbot.model.wire import Event, Refused, Wire
 
 _log = logging.getLogger(__name__)
@@ -47,6 +47,7 @@ class LlamaCpp:
     """`gpu_layers` None lets the engine fill the GPU; `threads` None takes half of the cores."""
 
     name: Final = "llamacpp"
+    parallel: Final = 1
 
     def __init__(
         self,
@@ -73,6 +74,9 @@ class LlamaCpp:
         except BackendFailed as error:
             self.close()
             raise ModelLoadFailed(f"llama.cpp loads {model_path} but cannot run it. {error}") from error
+
+    def facts(self) -> Facts:
+        return {}
 
     def count_tokens(self, text: str) -> int:
         count = self._counts.get(text)

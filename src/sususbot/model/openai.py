@@ -18,7 +18,7 @@ from typing import Final, Literal
 import httpx
 
 from sususbot.errors import BackendFailed, BackendUnreachable, ModelError, SettingsError
-from sususbot.model.backend import Chunk, Deadline, Finish, Request, Usage
+from sususbot.model.backend import Chunk, Deadline, Facts, Finish, Request, Usage
 from sususbot.model.estimate import estimate_tokens
 from sususbot.model.stopping import Stopping
 from sususbot.model.wire import Event, Refused, Wire
@@ -42,6 +42,7 @@ class OpenAI:
     """`base_url` with or without its `/v1`; `model` None leaves the choice to the server."""
 
     name: Final = "openai"
+    parallel: Final = 1
 
     def __init__(
         self,
@@ -60,6 +61,9 @@ class OpenAI:
         self._near: bool | None = None
         self._tokenizer: Literal["server", "away", "none"] = "server"
         self._count = lru_cache(_COUNTS_KEPT)(self._ask_count)
+
+    def facts(self) -> Facts:
+        return {}
 
     def count_tokens(self, text: str) -> int:
         if self._tokenizer == "server":

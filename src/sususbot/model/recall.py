@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from sususbot.errors import BackendFailed, SususError
 from sususbot.messages import Audience, Turn
-from sususbot.model.backend import Chunk, Deadline, Request, Source, Usage
+from sususbot.model.backend import Chunk, Deadline, Facts, Request, Source, Usage
 from sususbot.model.estimate import estimate_tokens
 
 # Channels whose last line is remembered.
@@ -40,12 +40,16 @@ class Recall:
 
     name = "recall"
     context_tokens = None
+    parallel = 1
 
     def __init__(self, source: LineSource) -> None:
         self._source = source
         self._last: OrderedDict[int | None, str | None] = OrderedDict()
         self._lock = threading.Lock()
         self._open = True
+
+    def facts(self) -> Facts:
+        return {}
 
     def count_tokens(self, text: str) -> int:
         return estimate_tokens(text)

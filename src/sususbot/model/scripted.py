@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final
 
 from sususbot.errors import BackendFailed
-from sususbot.model.backend import Chunk, Deadline, Finish, Request, Usage
+from sususbot.model.backend import Chunk, Deadline, Facts, Finish, Request, Usage
 from sususbot.model.stopping import Stopping
 
 _TOKEN: Final = re.compile(r"\s*\S+|\s+")
@@ -22,6 +22,7 @@ class Scripted:
     """`fail_at` holds the numbers, from 1, of the requests that shall fail."""
 
     name: Final = "scripted"
+    parallel: Final = 1
 
     def __init__(
         self,
@@ -40,6 +41,9 @@ class Scripted:
         self._fail_at = frozenset(fail_at)
         self._asked = 0
         self._closed = False
+
+    def facts(self) -> Facts:
+        return {}
 
     def count_tokens(self, text: str) -> int:
         return len(_TOKEN.findall(text))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sususbot.safety import mention_safe
+from sususbot.safety.pings import mention_safe
 
 # What Discord reads as a ping or as a link made of an id.
 PARSED = re.compile(r"@(?:everyone|here)\b|<@[!&]?\d+>|<#\d+>|</[^>]+:\d+>|<id:\d+>", re.IGNORECASE)

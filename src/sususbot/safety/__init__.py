@@ -1,0 +1,1 @@
+"""What may go out: text that can ping nobody and holds nothing that must not be said."""
