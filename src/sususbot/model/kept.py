@@ -1,0 +1,141 @@
+"""What is made slowly and may die: kept, and made anew in the background when it is lost.
+
+Made anew at once; when that fails, or the new one dies young, after a pause that doubles each time. Whoever needs it
+meanwhile waits while it is being made, and is told at once when it rests.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Final, Generic, Protocol, TypeVar
+
+from sususbot.errors import BackendFailed, ModelError
+from sususbot.model.backend import Deadline
+
+_log = logging.getLogger(__name__)
+
+# How soon a cancellation from another thread is seen.
+_GLANCE_SECONDS: Final = 0.05
+# What lives so long did not die of how it was made.
+_GROWN_SECONDS: Final = 60.0
+_FIRST_PAUSE: Final = 1.0
+_LONGEST_PAUSE: Final = 60.0
+
+
+class Mortal(Protocol):
+    """`ended` says how it ended; None while it lives."""
+
+    @property
+    def ended(self) -> str | None: ...
+
+    def stop(self) -> None:
+        """End it; may be called twice."""
+
+
+T = TypeVar("T", bound=Mortal)
+
+
+class Kept(Generic[T]):
+    """`what` names it in sentences; `make` blocks until it is ready or raises ModelError.
+
+    The first is made by the constructor, which raises what `make` raises.
+    """
+
+    def __init__(self, what: str, make: Callable[[], T]) -> None:
+        self._what = what
+        self._make = make
+        self._changed = threading.Condition()
+        self._closed = False
+        self._failures = 0
+        self._why = ""
+        self._resting = False
+        self._maker: threading.Thread | None = None
+        self._thing: T | None = make()
+        self._since = time.monotonic()
+        if self._thing.ended is not None:
+            self.lost(self._thing)
+
+    @property
+    def state(self) -> str:
+        """As in `Facts`."""
+        with self._changed:
+            if self._closed:
+                return "down: closed"
+            if self._thing is not None:
+                return "running"
+            return f"down: {self._why}" if self._resting else "loading"
+
+    def get(self, deadline: Deadline) -> T | None:
+        """It, or None when the deadline was over before it was there. Raises BackendFailed where waiting is no use."""
+        with self._changed:
+            while True:
+                if self._closed:
+                    raise BackendFailed(f"{self._what} was closed and answers no more: start the program again.")
+                if deadline.over() is not None or self._thing is not None:
+                    return self._thing
+                if self._resting:
+                    raise BackendFailed(f"{self._what} stopped working and is tried again soon: {self._why}")
+                self._changed.wait(min(_GLANCE_SECONDS, deadline.remaining))
+
+    def lost(self, thing: T) -> None:
+        """That it died. Returns at once; of one that was replaced already nothing more needs to be known."""
+        with self._changed:
+            if self._closed or thing is not self._thing:
+                return
+            self._thing = None
+            if time.monotonic() - self._since > _GROWN_SECONDS:
+                self._failures = 0
+            self._failed(thing.ended or "it ended")
+            self._maker = threading.Thread(target=self._revive, name="revive", daemon=True)
+            self._maker.start()
+
+    def close(self) -> None:
+        """End it; may be called twice."""
+        with self._changed:
+            self._closed = True
+            thing, self._thing = self._thing, None
+            self._changed.notify_all()
+        if thing is not None:
+            thing.stop()
+        if self._maker is not None:
+            self._maker.join()
+
+    def _failed(self, why: str) -> None:
+        self._failures += 1
+        self._why = why
+        _log.warning("%s stopped working (%s): it is started again", self._what, why)
+
+    def _revive(self) -> None:
+        while True:
+            with self._changed:
+                # At once after the first death.
+                pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (self._failures - 2)) if self._failures > 1 else 0.0
+                self._resting = pause > 0
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._closed, pause)
+                self._resting = False
+                if self._closed:
+                    return
+            try:
+                thing = self._make()
+            except ModelError as error:
+                with self._changed:
+                    self._failed(str(error))
+                continue
+            if self._taken(thing):
+                return
+            thing.stop()
+
+    def _taken(self, thing: T) -> bool:
+        with self._changed:
+            if self._closed:
+                return False
+            if thing.ended is not None:
+                self._failed(thing.ended)
+                return False
+            self._thing = thing
+            self._since = time.monotonic()
+            self._changed.notify_all()
+        _log.info("%s works again", self._what)
+        return True
