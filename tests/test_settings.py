@@ -1,5 +1,6 @@
 """Settings: `.env.example` is what the code says, all faults come together in one sentence, and nothing is ignored."""
 
+from datetime import time
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,28 @@ def test_no_default_env_file_is_no_fault() -> None:
 def test_a_line_that_is_no_setting_is_not_passed_over(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"line 2 of .* NAME=value"):
         settings.load(env(tmp_path, "TOP_K=7\nOPTED_OUT 77 = \n"))
+
+
+def test_quiet_hours_are_read_as_people_write_them(tmp_path: Path) -> None:
+    night = (time(23), time(7))
+    for text in ("23:00-07:00", "23-7", " 23:00 – 7:00 "):
+        assert settings.load(env(tmp_path, f"QUIET_HOURS='{text}'")).quiet_hours == (night,)
+    several = settings.load(env(tmp_path, "QUIET_HOURS=23:00-07:00,12:30-13:00,20-24:00"))
+    assert several.quiet_hours == (night, (time(12, 30), time(13)), (time(20), time(0)))
+
+
+@pytest.mark.parametrize("text", ["23:00", "23:00-25:00", "23:60-07:00", "late", "7-7", "00:00-24:00", "23-7,,"])
+def test_quiet_hours_that_are_none_are_told_with_an_example(text: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"QUIET_HOURS: .*23:00-07:00"):
+        settings.load(env(tmp_path, f"QUIET_HOURS={text}"))
+
+
+@pytest.mark.parametrize("text", ["Europe", "Berlin", "../etc/passwd", "UTC+1", "/etc/localtime", "CET "])
+def test_a_time_zone_that_is_none_is_told(text: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="TIMEZONE: there is no time zone"):
+        settings.load(env(tmp_path, f"TIMEZONE='{text}'"))
+
+
+def test_a_time_zone_and_who_is_blocked_are_read(tmp_path: Path) -> None:
+    loaded = settings.load(env(tmp_path, "TIMEZONE=Europe/Berlin\nBLOCKED_MEMBERS=1, 2 3"))
+    assert (loaded.timezone, loaded.blocked_members) == ("Europe/Berlin", (1, 2, 3))

@@ -7,8 +7,10 @@ is wrong is reported together; a name in `.env` that nobody knows is an error, s
 import difflib
 import re
 from collections.abc import Mapping
+from datetime import time
 from pathlib import Path
 from typing import Annotated, Final, Literal
+from zoneinfo import ZoneInfo
 
 from dotenv.parser import parse_stream
 from pydantic import Field, ValidationError, field_validator
@@ -21,6 +23,7 @@ _PLAIN: Final = re.compile(r"[\w.:/@,|+-]*")
 
 Ids = Annotated[tuple[int, ...], NoDecode]
 Names = Annotated[tuple[str, ...], NoDecode]
+Spans = Annotated[tuple[tuple[time, time], ...], NoDecode]
 
 
 class Settings(BaseSettings):
@@ -131,6 +134,18 @@ class Settings(BaseSettings):
     )
     queue_size: int = Field(16, ge=1, description="Questions that may wait; beyond it the bot signs that it is busy.")
 
+    # Limits
+    member_rate: int = Field(6, ge=0, description="Answers that a member gets in a minute, at most; 0: any number.")
+    channel_rate: int = Field(20, ge=0, description="Answers in a minute in all, at most; 0: any number.")
+    cooldown_seconds: float = Field(
+        0.0, ge=0, le=86_400, description="Seconds between an answer to a member and their next."
+    )
+    quiet_hours: Spans = Field(
+        (), description="When it does not answer, e.g. 23:00-07:00, several comma-separated; empty: it never sleeps."
+    )
+    timezone: str | None = Field(None, description="Whose clock that is, e.g. Europe/Berlin; empty: this machine's.")
+    blocked_members: Ids = Field((), description="Members it never answers nor reacts to, comma-separated ids.")
+
     # Memory
     bot_description: str = Field(
         "This is the chat of {server}. {bot} is one of its members: quick, dry, and never forgets what was said.",
@@ -176,7 +191,22 @@ class Settings(BaseSettings):
             raise ValueError("write server, or ids of members (what the bot is told about itself is BOT_DESCRIPTION)")
         return value
 
-    @field_validator("channels", "clean_off", mode="before")
+    @field_validator("quiet_hours", mode="before")
+    @classmethod
+    def _are_hours(cls, value: object) -> object:
+        """`23:00-07:00, 12-13` as pairs of times."""
+        return tuple(map(_span, value.split(","))) if isinstance(value, str) else value
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_timezone(cls, value: str | None) -> str | None:
+        try:
+            # A folder of time zones is no zone, and says so each system in its own way.
+            return ZoneInfo(value).key if value is not None else None
+        except (KeyError, ValueError, OSError):
+            raise ValueError(f"there is no time zone {value}: write it like Europe/Berlin") from None
+
+    @field_validator("channels", "clean_off", "blocked_members", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """`1, 2 3` as people write lists."""
@@ -196,6 +226,7 @@ _HEADINGS: Final = {
     "persona": "Corpus",
     "base_model": "Training",
     "backend": "Model",
+    "member_rate": "Limits",
     "bot_description": "Memory",
     "log_level": "Log",
 }
@@ -267,6 +298,22 @@ def _quoted(value: str) -> str:
         return value
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
+
+
+def _span(text: str) -> tuple[time, time]:
+    """`23:00-07:00` or `23-7`; 24:00 is the midnight that ends a day."""
+    match = re.fullmatch(r"\s*(\d{1,2})(?::(\d\d))?\s*[-–]\s*(\d{1,2})(?::(\d\d))?\s*", text, re.ASCII)
+    try:
+        if match is None:
+            raise ValueError
+        first, past_first, last, past_last = (int(part or 0) for part in match.groups())
+        begin = time(first, past_first)
+        end = time() if (last, past_last) == (24, 0) else time(last, past_last)
+    except ValueError:
+        raise ValueError(f"write hours like 23:00-07:00, not {text.strip() or 'nothing'}") from None
+    if begin == end:
+        raise ValueError(f"{text.strip()} ends when it begins: write hours like 23:00-07:00")
+    return begin, end
 
 
 def _sentence(place: tuple[int | str, ...], kind: str, message: str) -> str:
