@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from sususbot.archive import database
 from sususbot.archive.archive import Archive
 from sususbot.bot.keeper import Keeper
+from sususbot.bot.pace import Pace
 from sususbot.errors import ChannelUnknown, IntentMissing, TokenRefused
 from sususbot.memory.embedding import MiniLM
 from sususbot.memory.long_term import LongTerm
@@ -254,16 +256,28 @@ async def test_a_deletion_in_any_channel_reaches_the_archive(server: StandIn, pl
         assert sorted(running.archive.messages([said.id, 5])) == [5]
 
 
-async def test_what_cannot_be_written_now_is_written_later_in_order(tmp_path: Path) -> None:
+async def test_what_cannot_be_written_now_is_written_later_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
     guild, channel, author = Guild(1, "x"), Known(2, 1, "general"), Author(3, "mia", "mia")
     with Archive(tmp_path) as archive, sqlite3.connect(tmp_path / "archive.db", isolation_level=None) as blocker:
-        keeper = Keeper(archive, LongTerm(archive, None, None))
+        keeper = Keeper(archive, LongTerm(archive, None, None), pace=Pace(patience=0.01, mend=0.01))
         blocker.execute("BEGIN IMMEDIATE")
-        await keeper.keep(Kept(10, 2, author, 0, "one", "one"), guild, channel)
+        assert await keeper.keep(Kept(10, 2, author, 0, "one", "one"), guild, channel, mention=True)
+        keeper.settle([10], "reply")
+        assert keeper.backlog == 2
+        assert not await keeper.keep(Kept(10, 2, author, 0, "one", "one"), guild, channel, mention=True)
         assert archive.newest() is None
+        assert keeper.trouble
         blocker.execute("ROLLBACK")
         await keeper.keep(Kept(11, 2, author, 0, "two", "two"), guild, channel)
+        async with asyncio.timeout(10):
+            while keeper.backlog:  # noqa: ASYNC110  (the clock tries again)
+                await asyncio.sleep(0.01)
         assert [message.id for message in archive.window(2, limit=5)] == [10, 11]
+        assert archive.mentions.ends() == {"reply": 1}
+        assert keeper.trouble is None
         keeper.close()
     blocker.close()
 

@@ -3,11 +3,9 @@
 import asyncio
 from pathlib import Path
 
-import pytest
-
 from sususbot.archive.archive import Archive, now_ms
-from sususbot.bot import keeper as keeper_room
 from sususbot.bot.keeper import Keeper
+from sususbot.bot.pace import Pace
 from sususbot.forgetting import Forgetting
 from sususbot.memory.long_term import LongTerm
 from sususbot.memory.vector_index import ExactIndex
@@ -83,8 +81,7 @@ async def test_what_is_deleted_or_edited_on_discord_is_not_in_the_next_corpus(
     assert b"the kettle sings" in corpora(data)
 
 
-async def test_what_is_past_its_time_goes_while_the_bot_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeper_room, "_EXPIRY_SECONDS", 0.01)
+async def test_what_is_past_its_time_goes_while_the_bot_runs(tmp_path: Path) -> None:
     embedder = WordEmbedder()
     old, young = archived(1, "old words"), archived((now_ms() - 1_700_000_000_000) // 1000, "young words")
     with Archive(tmp_path) as archive:
@@ -92,8 +89,10 @@ async def test_what_is_past_its_time_goes_while_the_bot_runs(tmp_path: Path, mon
         memory = LongTerm(archive, embedder, ExactIndex(embedder.dimensions))
         memory.learn()
         (tmp_path / "corpora" / "default").mkdir(parents=True)
-        keeper = Keeper(archive, memory, retention_days=1, forgetting=Forgetting(archive, tmp_path))
-        task = asyncio.create_task(keeper.expire())
+        keeper = Keeper(
+            archive, memory, retention_days=1, forgetting=Forgetting(archive, tmp_path), pace=Pace(tidy=0.01)
+        )
+        task = asyncio.create_task(keeper.tidy())
         async with asyncio.timeout(10):
             await gone(archive, old.id)
             late = archived(2, "late words")
@@ -110,8 +109,11 @@ async def test_what_is_past_its_time_goes_while_the_bot_runs(tmp_path: Path, mon
 async def test_without_retention_nothing_expires(tmp_path: Path) -> None:
     with Archive(tmp_path) as archive:
         filled(archive, archived(1, "old words"))
-        keeper = Keeper(archive, LongTerm(archive, None, None))
-        async with asyncio.timeout(5):
-            await keeper.expire()
+        keeper = Keeper(archive, LongTerm(archive, None, None), pace=Pace(tidy=0))
+        task = asyncio.create_task(keeper.tidy())
+        await keeper.delete([2])
+        await keeper.delete([3])
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
         keeper.close()
         assert archive.messages([1])

@@ -23,6 +23,7 @@ from sususbot.archive.database import Database, Migration, Row
 from sususbot.archive.dump import Dump
 from sususbot.archive.erasure import Erasure
 from sususbot.archive.links import Links
+from sususbot.archive.mentions import Mentions
 from sususbot.archive.nameless import NOBODY
 from sususbot.archive.standing import Standings
 from sususbot.archive.summaries import Summaries
@@ -70,7 +71,8 @@ class Archive:
         self.standings = Standings(self._database)
         self.checkpoints = Checkpoints(self._database)
         self.summaries = Summaries(self._database)
-        self.erasure = Erasure(self._database, self.words, self.vectors, self.summaries)
+        self.mentions = Mentions(self._database)
+        self.erasure = Erasure(self._database, self.words, self.vectors, self.summaries, self.mentions)
         self.consents = Consents(self._database, self.erasure, self.summaries)
         self.dump = Dump(self._database)
         self._upsert = Upsert(self._database, self.words, self.vectors, self.summaries, self.erasure)

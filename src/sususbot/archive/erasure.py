@@ -17,6 +17,7 @@ from typing import Final
 import orjson
 
 from sususbot.archive.database import Database, Row
+from sususbot.archive.mentions import Mentions
 from sususbot.archive.nameless import NOBODY, SOMEONE, named, without_names, without_quotes
 from sususbot.archive.summaries import Summaries
 from sususbot.archive.vectors import Vectors
@@ -30,11 +31,14 @@ _ERASED_AMONG: Final = "SELECT author_id, at FROM erased WHERE author_id IN (SEL
 class Erasure:
     """Makes tombstones: of single messages, of all of a member's, of all before a day."""
 
-    def __init__(self, database: Database, words: Words, vectors: Vectors, summaries: Summaries) -> None:
+    def __init__(
+        self, database: Database, words: Words, vectors: Vectors, summaries: Summaries, mentions: Mentions
+    ) -> None:
         self._database = database
         self._words = words
         self._vectors = vectors
         self._summaries = summaries
+        self._mentions = mentions
 
     def bury(self, rows: Iterable[Row]) -> int:
         """(id, rendered, deleted_at) of messages to tombstones; the caller is inside a transaction."""
@@ -46,6 +50,7 @@ class Erasure:
         self._words.add([(id_, "") for id_, _ in worded])
         self._vectors.drop(gone)
         self._summaries.drop(gone)
+        self._mentions.drop(gone)
         self._database.execute_many(
             """UPDATE messages SET deleted_at = ?, type = 0, edited_at = NULL, content = '', rendered = '',
             reply_to = NULL, pinned = 0, mentions = NULL, reactions = NULL, attachments = NULL,
@@ -84,6 +89,7 @@ class Erasure:
                     [author_id],
                 )
             )
+            self._mentions.drop(self.tombstones(author_id))
             self.unquote(self.tombstones(author_id), author_id)
             self.unname_channels([*self.tombstones(author_id), *self._talks(author_id)])
             if self.forgotten([author_id]):

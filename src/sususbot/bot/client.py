@@ -7,8 +7,6 @@ discord.py delivers an event again after a resume; here each message is answered
 import asyncio
 import gc
 import logging
-from collections import OrderedDict
-from typing import Final
 
 import aiohttp
 import discord
@@ -24,9 +22,6 @@ from sususbot.memory.short_term import ShortTerm
 from sususbot.responder import Responder
 
 logger = logging.getLogger(__name__)
-
-# Messages whose ids are remembered, so that a replayed event is not answered twice.
-_REMEMBERED: Final = 10_000
 
 
 def intents() -> discord.Intents:
@@ -50,14 +45,13 @@ class Client(discord.Client):
         self._keeper = keeper
         self._answering = answering
         self._short_term = short_term
-        self._seen: OrderedDict[int, None] = OrderedDict()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def setup_hook(self) -> None:
-        self._tasks = [asyncio.create_task(self._keeper.learn()), asyncio.create_task(self._keeper.expire())]
+        self._tasks = [asyncio.create_task(self._keeper.learn()), asyncio.create_task(self._keeper.tidy())]
         assert self.user is not None
         self._short_term.own_id = self.user.id
-        self._tasks.append(asyncio.create_task(self._keeper.catch_up()))
+        self._tasks.append(asyncio.create_task(self._keeper.start()))
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -86,14 +80,14 @@ class Client(discord.Client):
         logger.info("listening in #%s of %s as %s", channel.name, channel.guild.name, self.user)
 
     async def on_message(self, message: discord.Message) -> None:
-        if message.channel.id != self._channel_id or message.id in self._seen:
+        if message.channel.id != self._channel_id:
             return
-        self._seen[message.id] = None
-        if len(self._seen) > _REMEMBERED:
-            self._seen.popitem(last=False)
-        await self._keep(message)
+        if not isinstance(message.channel, Talk):
+            return
         assert self.user is not None
-        if policy.addressed(message, self.user.id) and isinstance(message.channel, Talk):
+        mention = policy.addressed(message, self.user.id)
+        place = incoming.channel_from(message.channel)
+        if await self._keeper.keep(incoming.message_from(message), *place, mention=mention) and mention:
             self._answering.begin(message, message.channel, self.user.id)
 
     async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
@@ -109,10 +103,6 @@ class Client(discord.Client):
 
     async def on_error(self, event_method: str, /, *_args: object, **_kwargs: object) -> None:
         logger.exception("%s failed", event_method)
-
-    async def _keep(self, message: discord.Message) -> None:
-        if isinstance(message.channel, Talk):
-            await self._keeper.keep(incoming.message_from(message), *incoming.channel_from(message.channel))
 
     async def _forget(self, ids: list[int]) -> None:
         for id_ in ids:

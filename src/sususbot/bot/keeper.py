@@ -1,17 +1,21 @@
 """Keeps what happens in the channel: each message, edit and deletion into the archive at once, into memory right after.
 
 All writing is done by one thread, in the order of the events; embedding by another, so that a burst of messages is
-embedded in batches behind the writing. The event loop waits for neither.
+embedded in batches behind the writing. The event loop waits for neither, and a reply only a moment: while the archive
+cannot be written (disk full, locked), events wait here, are tried again by the clock, and what was taken is known from
+memory. Beyond what can be held, `missed_from` says where reading the channel again has to begin.
 """
 
 import asyncio
 import logging
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from sususbot.archive.archive import Archive, now_ms
+from sususbot.archive.mentions import How
+from sususbot.bot.pace import Pace
 from sususbot.errors import ArchiveLocked, SususError, VectorStoreError
 from sususbot.forgetting import Forgetting
 from sususbot.memory.long_term import LongTerm
@@ -20,18 +24,18 @@ from sususbot.messages import Channel, Guild, Message
 
 # Well below a second, within which a new message is to be findable.
 _PAUSE_SECONDS: Final = 0.3
-# Between two looks for words that are past their time.
-_EXPIRY_SECONDS: Final = 86_400.0
 _DAY_MS: Final = 86_400_000
-# Events that wait for an archive that cannot be written; beyond it the oldest are lost.
-_BACKLOG: Final = 100_000
+# Events that wait for an archive that cannot be written: of a busy channel, some hours' worth.
+_BACKLOG: Final = 20_000
+# Messages whose ids are remembered, so that a replayed event is neither answered nor counted twice.
+_REMEMBERED: Final = 10_000
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
 class Keeper:
-    """Writes for one running bot."""
+    """Writes for one running bot, through all its connections."""
 
     def __init__(
         self,
@@ -41,37 +45,75 @@ class Keeper:
         short_term: ShortTerm | None = None,
         retention_days: int | None = None,
         forgetting: Forgetting | None = None,
+        pace: Pace = Pace(),  # noqa: B008  (frozen)
     ) -> None:
         self._archive = archive
         self._long_term = long_term
         self._short_term = short_term
         self._forgetting = forgetting
         self._retention_days = retention_days
+        self._pace = pace
         self._writer = ThreadPoolExecutor(1, "archive")
         self._embedder = ThreadPoolExecutor(1, "embed")
         self._news = asyncio.Event()
         self._fresh: list[int] = []
-        self._backlog: deque[Callable[[], None]] = deque(maxlen=_BACKLOG)
+        self._backlog: deque[Callable[[], None]] = deque()
+        self._again: asyncio.TimerHandle | None = None
+        self._closed = False
+        # Message -> whether it could be held.
+        self._seen: OrderedDict[int, bool] = OrderedDict()
         self._source: int | None = None
         self._known: dict[int, Channel] = {}
+        self.trouble: str | None = None
+        """Why nothing can be written at the moment, in a sentence; None while all is well."""
+        self.missed_from: int | None = None
+        """The first message that could not even be held; cleared by who reads the channel again from there."""
 
-    async def keep(self, message: Message, guild: Guild, channel: Channel) -> None:
-        """A new message, and where it was said."""
-        await self._write(lambda: self._add(message, guild, channel))
-        self._fresh.append(message.id)
-        self._news.set()
+    @property
+    def backlog(self) -> int:
+        """How many events wait to be written."""
+        return len(self._backlog)
+
+    async def keep(self, message: Message, guild: Guild, channel: Channel, *, mention: bool = False) -> bool:
+        """A new message, and where it was said. False where it is known: it must be neither answered nor followed.
+
+        A `mention` is known by its own record, whoever kept its message before (an import, a backfill).
+        """
+        seen = message.id in self._seen
+        if self._seen.get(message.id):
+            return False
+        known = False
+
+        def work() -> None:
+            nonlocal known
+            known = self._add(message, guild, channel, mention=mention)
+
+        held = self._seen[message.id] = self._hold(work)
+        if len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
+        if held:
+            await self._written()
+            self._learn(message.id)
+        else:
+            self.missed_from = min(self.missed_from or message.id, message.id)
+        return not (seen or known)
+
+    def settle(self, ids: Sequence[int], how: How) -> None:
+        """How mentions ended; written behind whatever waits."""
+        ids = list(ids)
+        if self._hold(lambda: self._archive.mentions.settle(ids, how)):
+            self._begin()
 
     async def edit(self, message: Message, guild: Guild, channel: Channel) -> None:
         """An edited message of any channel; one that is not kept stays so."""
         await self._write(lambda: self._edit(message, guild, channel))
-        self._fresh.append(message.id)
-        self._news.set()
+        self._learn(message.id)
 
     async def delete(self, ids: Sequence[int]) -> None:
         """Deleted messages of any channel, also such as are not kept: an import must not bring them back."""
         await self._write(lambda: self._remove(ids))
 
-    async def catch_up(self) -> None:
+    async def start(self) -> None:
         """Sum up what was said while nothing ran."""
         if self._short_term is not None:
             await self._write(self._short_term.start)
@@ -98,28 +140,37 @@ class Keeper:
                 waiting += self._fresh
             self._fresh.clear()
 
-    async def expire(self) -> None:
-        """Erase what is past its time, for as long as the bot runs."""
-        while self._retention_days is not None:
+    async def tidy(self) -> None:
+        """Take away what is past its time, for as long as the bot runs."""
+        while True:
             await self._write(self._expire)
-            await asyncio.sleep(_EXPIRY_SECONDS)
+            await asyncio.sleep(self._pace.tidy)
 
     def close(self) -> None:
         """Finish what was begun."""
-        self._writer.submit(self._catch_up)
+        self._closed = True
+        if self._again is not None:
+            self._again.cancel()
+        self._writer.submit(self._work_off)
         self._writer.shutdown()
         self._embedder.shutdown(cancel_futures=True)
         if self._backlog:
-            logger.error("%s events could not be kept: import an export of the channel later", len(self._backlog))
+            logger.error("%s events could not be kept: the next start reads the channel again", len(self._backlog))
 
-    def _add(self, message: Message, guild: Guild, channel: Channel) -> None:
+    # -- in the archive's thread
+
+    def _add(self, message: Message, guild: Guild, channel: Channel, *, mention: bool = False) -> bool:
+        """Whether it was known already."""
         if self._source is None:
             self._source = self._archive.add_source("gateway", "bot")
         if self._known.get(channel.id) != channel:
             self._archive.add_channel(guild, channel, origin="gateway", seen_at=now_ms())
             self._known[channel.id] = channel
-        self._archive.add([message], source=self._source, fetched_at=now_ms())
+        known = mention and self._archive.mentions.known(message.id)
+        take = (lambda: self._archive.mentions.take(message.id, channel.id)) if mention and not known else None
+        added = self._archive.add([message], source=self._source, fetched_at=now_ms(), also=take)
         self._drop_stale([message.id])
+        return known if mention else added.known + added.changed > 0
 
     def _edit(self, message: Message, guild: Guild, channel: Channel) -> None:
         if self._archive.messages([message.id]):
@@ -130,7 +181,9 @@ class Keeper:
         self._drop_stale(ids)
 
     def _expire(self) -> None:
-        assert self._retention_days is not None
+        self._archive.mentions.prune(now=now_ms())
+        if self._retention_days is None:
+            return
         if expired := self._archive.erasure.expire(now_ms() - self._retention_days * _DAY_MS):
             logger.info("%s messages were past their %s days and are erased", len(expired), self._retention_days)
             self._drop_stale(expired)
@@ -153,23 +206,76 @@ class Keeper:
             # Long-term memory makes up for it once the store answers; the archive need not wait for that.
             logger.warning("%s", error)
 
-    async def _in(self, thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(thread, work)
-
-    async def _write(self, work: Callable[[], None]) -> None:
-        """Do it in the archive's thread, after everything that waits. What cannot be written now is tried again."""
-        self._backlog.append(work)
-        await self._in(self._writer, self._catch_up)
-
-    def _catch_up(self) -> None:
+    def _work_off(self) -> None:
+        """Write what waits, in order. What is refused stays in its place."""
+        waited = self.trouble is not None and len(self._backlog)
         while self._backlog:
             try:
                 self._backlog[0]()
             except SususError as error:
                 # A full disk or a locked file mends itself or is mended; the order of events must stay.
-                logger.error("not kept for now, %s events wait: %s", len(self._backlog), error)
+                if self.trouble is None:
+                    logger.error("nothing can be kept for now, events wait: %s", error)
+                self.trouble = str(error)
                 return
             except Exception:
                 # A bug must not keep all later events out.
                 logger.exception("an event could not be kept")
             self._backlog.popleft()
+        if waited:
+            logger.warning("what waited is kept now: %s events", waited)
+        self.trouble = None
+
+    def _work_off_unless_refused(self) -> None:
+        # Each try at a locked file takes seconds; while it is known to be locked, only the clock tries.
+        if self.trouble is None:
+            self._work_off()
+
+    # -- in the event loop
+
+    async def _write(self, work: Callable[[], None]) -> None:
+        if self._hold(work):
+            await self._written()
+
+    async def _written(self) -> None:
+        """Until what waits is written, but not for long: what cannot be now is written later."""
+        if (attempt := self._begin()) is not None:
+            await asyncio.wait([attempt], timeout=self._pace.patience)
+
+    def _hold(self, work: Callable[[], None]) -> bool:
+        """To be done after everything that waits; False where nothing more can be held."""
+        if len(self._backlog) >= _BACKLOG:
+            if self.missed_from is None:
+                logger.error(
+                    "%s events wait for the archive: later ones are read again once it can be written", _BACKLOG
+                )
+            return False
+        self._backlog.append(work)
+        return True
+
+    def _begin(self) -> asyncio.Future[None] | None:
+        """Start writing, unless it is known to be refused at the moment."""
+        if self.trouble is not None or self._closed:
+            return None
+        return self._submit(self._work_off_unless_refused)
+
+    def _submit(self, work: Callable[[], None]) -> asyncio.Future[None]:
+        attempt = asyncio.get_running_loop().run_in_executor(self._writer, work)
+        attempt.add_done_callback(self._plan)
+        return attempt
+
+    def _plan(self, _: asyncio.Future[None]) -> None:
+        """After a refusal, the clock is to try again."""
+        if self.trouble is not None and self._again is None and not self._closed:
+            self._again = asyncio.get_running_loop().call_later(self._pace.mend, self._try_again)
+
+    def _try_again(self) -> None:
+        self._again = None
+        self._submit(self._work_off)
+
+    def _learn(self, message_id: int) -> None:
+        self._fresh.append(message_id)
+        self._news.set()
+
+    async def _in(self, thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(thread, work)

@@ -1,0 +1,10 @@
+-- Mentions of the bot that were taken, so that none is answered twice, and how each ended.
+
+-- No words: a bare id, gone with its message, and in any case after some days. how is NULL while nothing came of it yet.
+CREATE TABLE mentions (
+    message_id INTEGER PRIMARY KEY,
+    channel_id INTEGER NOT NULL,
+    how TEXT
+);
+
+CREATE INDEX mentions_in_hand ON mentions (channel_id, message_id) WHERE how IS NULL;
