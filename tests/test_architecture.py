@@ -30,6 +30,7 @@ LAYERS: Final = (
 FENCES: Final = {
     "aiohttp": ("sources.discord_api", "standin", "bot"),
     "discord": ("bot",),
+    "prometheus_client": ("bot.metrics",),
     "sqlite3": ("archive", "benchmarks.importing"),
     "torch": ("memory.bert", "memory.embedding", "memory.summarizer.bart", "training", "benchmarks"),
     "transformers": ("memory.embedding", "memory.summarizer.bart", "training", "benchmarks"),

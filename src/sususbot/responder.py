@@ -6,8 +6,9 @@ Not here: when to speak and how it looks on a surface.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Final, Protocol
 
 from sususbot import chat_format
 from sususbot.archive.archive import Archive
@@ -17,8 +18,37 @@ from sususbot.memory.short_term import ShortTerm
 from sususbot.memory.summary import Summary
 from sususbot.messages import Audience, Turn
 from sususbot.model.backend import Request, Sampling
-from sususbot.model.inference import Generation, Inference, OnText
+from sususbot.model.inference import Cleaned, Generation, Inference, OnText
 from sususbot.safety.pings import mention_safe
+from sususbot.wording.echo import loops, repeats
+
+# Turns whose words a reply may not be, word for word.
+_OVERHEARD: Final = 6
+
+
+class Hit(Protocol):
+    """A rule that forbids a text, and what kind of rule it is."""
+
+    @property
+    def category(self) -> str: ...
+    @property
+    def rule(self) -> str: ...
+
+
+class Verdict(Protocol):
+    """What of a text may be sent, or why nothing may."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def hit(self) -> Hit | None: ...
+
+
+class Filter(Protocol):
+    """What may go out."""
+
+    def check(self, text: str, *, said: Collection[str] = ()) -> Verdict:
+        """`said` are texts that stood in the prompt. Takes less than a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +60,16 @@ class Trace:
     generation: Generation
     seconds: dict[str, float]
     searched_by_meaning: bool
+    filtered: tuple[Hit, ...] = ()
 
     def facts(self) -> str:
         """All of it in one line for a log: ids and figures, not a word of what anybody said."""
         usage, context = self.generation.usage, self.context
-        parts = [f"by {self.generation.backend}", *(f"not by {one.backend}" for one in self.generation.fallbacks)]
+        parts = [
+            f"by {self.generation.backend}",
+            *(f"not by {one.backend} ({one.cause})" for one in self.generation.fallbacks),
+        ]
+        parts += [f"forbidden by {hit.rule}" for hit in self.filtered]
         if usage.prompt:
             parts.append(f"{usage.prompt} tokens read, {usage.cached} of them cached, {usage.completion} written")
         parts += [f"{one.name} {one.used}/{one.budget}" for one in context.sections]
@@ -68,8 +103,12 @@ class Responder:
         sampling: Sampling,
         own_name: str,
         memories: int,
+        output: Filter | None = None,
     ) -> None:
-        """`memories` is how many are looked for; the context decides how many of them fit."""
+        """`memories` is how many are looked for; the context decides how many of them fit.
+
+        `output` decides what may go out; without it everything may that pings nobody.
+        """
         self._archive = archive
         self._short_term = short_term
         self._long_term = long_term
@@ -78,6 +117,11 @@ class Responder:
         self._sampling = sampling
         self._own_name = own_name
         self._memories = memories
+        self._output = output
+
+    def change(self, *, sampling: Sampling, context: ContextBuilder, memories: int, output: Filter | None) -> None:
+        """Settings that were read anew; replies at work end as they began."""
+        self._sampling, self._context, self._memories, self._output = sampling, context, memories, output
 
     async def reply(
         self,
@@ -87,36 +131,68 @@ class Responder:
         recent: Sequence[Turn] | None = None,
         audience: Audience = None,
         on_text: OnText | None = None,
+        also: Collection[int] = (),
     ) -> Reply:
         """Answer a turn. Recent turns are those of the channel, unless given. Raises Busy.
 
-        `audience` are the channels that all readers of the answer may see; None means everything.
+        `audience` are the channels that all readers of the answer may see; None means everything. `also` are ids of
+        messages whose words stand in `asked` already.
         """
         begun = time.monotonic()
         gathered: list[tuple[Context, dict[str, float]]] = []
         speakers = {asked.speaker}
+        hits: list[Hit] = []
 
         def prepare() -> Request:
-            turns = recent if recent is not None else self._recent(asked, channel_id)
+            turns = recent if recent is not None else self._recent(asked, channel_id, also)
             talked_of = self._summary(asked, channel_id) if recent is None else None
             context, seconds = self._gather(asked, turns, audience, talked_of)
             gathered.append((context, seconds))
             speakers.update(context.speakers)
             return Request(context.prompt, context.turns, chat_format.STOP, self._sampling, audience, channel_id)
 
-        def clean(raw: str) -> str:
-            return mention_safe(chat_format.spoken(raw, self._own_name, sorted(speakers)))
+        def clean(raw: str, quoted: bool) -> Cleaned:
+            text = mention_safe(chat_format.spoken(raw, self._own_name, sorted(speakers)))
+            context = gathered[0][0]
+            if self._output is not None:
+                verdict = self._output.check(text, said=(raw,) if quoted else _said(context))
+                if verdict.hit is not None:
+                    hits.append(verdict.hit)
+                    return Cleaned("", "filtered")
+                text = verdict.text
+            if not text:
+                return Cleaned("", "empty")
+            return Cleaned(text, "repeated" if _again(text, context, quoted) else None)
 
-        generation = await self._inference.submit(prepare, clean=clean, on_text=on_text)
+        told = None if on_text is None else self._told(on_text)
+        generation = await self._inference.submit(prepare, clean=clean, on_text=told)
         # Empty where gathering took too long; then a line of last resort answers.
         context, seconds = gathered[0] if gathered else (Context("", (asked,), (), (), ()), {})
         seconds = {**seconds, **generation.seconds, "total": time.monotonic() - begun}
-        return Reply(generation.text, Trace(asked.text, context, generation, seconds, self._long_term.by_meaning))
+        trace = Trace(asked.text, context, generation, seconds, self._long_term.by_meaning, tuple(hits))
+        return Reply(generation.text, trace)
 
-    def _recent(self, asked: Turn, channel_id: int | None) -> list[Turn]:
+    def _told(self, on_text: OnText) -> OnText:
+        """The listener to a reply that is still being made, who hears nothing any more once something forbidden stands
+        in it."""
+        heard: list[str] = []
+
+        def tell(piece: str | None) -> None:
+            if piece is None:
+                heard.clear()
+                on_text(None)
+                return
+            heard.append(piece)
+            if self._output is None or self._output.check("".join(heard)).hit is None:
+                on_text(piece)
+
+        return tell
+
+    def _recent(self, asked: Turn, channel_id: int | None, also: Collection[int]) -> list[Turn]:
         if channel_id is None:
             return []
-        return self._short_term.recent(channel_id, before=asked.message_id)
+        recent = self._short_term.recent(channel_id, before=asked.message_id)
+        return [turn for turn in recent if turn.message_id not in also] if also else recent
 
     def _summary(self, asked: Turn, channel_id: int | None) -> Summary | None:
         return None if channel_id is None else self._short_term.summary(channel_id, before=asked.message_id)
@@ -132,3 +208,15 @@ class Responder:
         names = {channel.id: channel.name for channel in self._archive.channels()}
         context = self._context.build(asked, recent, found.hits, names, self._short_term.own_account, summary)
         return context, {**found.seconds, "assemble": time.monotonic() - begun}
+
+
+def _said(context: Context) -> list[str]:
+    """What stood in a prompt, as it was said."""
+    return [turn.text for turn in context.turns] + [one.rendered for hit in context.memories for one in hit.around]
+
+
+def _again(text: str, context: Context, quoted: bool) -> bool:
+    """Whether a reply says again what was said. A quotation may be somebody else's words: that is what it is."""
+    own = [turn.text for turn in context.turns if turn.own]
+    others = () if quoted else [turn.text for turn in context.turns[-_OVERHEARD:] if not turn.own]
+    return loops(text) or repeats(text, own, others)

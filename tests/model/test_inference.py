@@ -6,13 +6,14 @@ import threading
 import time
 from collections import Counter
 from contextlib import closing, suppress
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
 from sususbot.errors import Busy
-from sususbot.model.backend import Backend, Deadline, Request
-from sususbot.model.inference import CANNED, PREPARING, Fallback, Inference
+from sususbot.model.backend import Backend, Deadline, Request, Sampling
+from sususbot.model.inference import CANNED, DEFLECTED, PREPARING, Cleaned, Fallback, Inference
 from sususbot.model.scripted import Scripted
 from tests.model.unruly import Broken, Stuck, Watched
 
@@ -63,6 +64,7 @@ async def test_when_all_fail_a_line_in_character_is_left_and_each_step_is_named(
         "The script says that request 1 fails.",
         LATE,
         "it said nothing",
+        "it said nothing",
     ]
 
 
@@ -77,7 +79,7 @@ async def test_a_slow_backend_leaves_the_next_one_time_to_answer() -> None:
         reply = await queue.submit(prepare)
         assert time.monotonic() - begun < TIME + 0.5
     assert reply.text == "quick"
-    assert reply.fallbacks == (Fallback("scripted", LATE),)
+    assert reply.fallbacks == (Fallback("scripted", LATE, "late"),)
 
 
 async def test_a_stuck_backend_is_left_behind_and_the_next_request_is_answered_too() -> None:
@@ -87,7 +89,7 @@ async def test_a_stuck_backend_is_left_behind_and_the_next_request_is_answered_t
         first = await queue.submit(prepare, on_text=heard.append)
         second = await queue.submit(prepare)
         assert [reply.text for reply in (first, second)] == ["quick", "quick"]
-        assert first.fallbacks == second.fallbacks == (Fallback("scripted", LATE),)
+        assert first.fallbacks == second.fallbacks == (Fallback("scripted", LATE, "late"),)
         # What it says afterwards is not heard, and its thread comes free.
         stuck.released.set()
         await happened(stuck.ended)
@@ -96,13 +98,69 @@ async def test_a_stuck_backend_is_left_behind_and_the_next_request_is_answered_t
     assert heard == ["erm", None, "quick"]
 
 
-async def test_empty_after_cleaning_counts_as_nothing_said() -> None:
-    def clean(text: str) -> str:
-        return "" if text == "rude" else text.upper()
+async def test_empty_after_cleaning_is_asked_once_more_and_then_the_next_one_is() -> None:
+    def clean(text: str, _quoted: bool) -> Cleaned:
+        return Cleaned("", "empty") if text == "rude" else Cleaned(text.upper())
 
-    with inference(Scripted(["rude"]), Scripted(["kind"])) as queue:
+    first = Scripted(["rude"])
+    with inference(first, Scripted(["kind"])) as queue:
         reply = await queue.submit(prepare, clean=clean)
-    assert (reply.text, reply.fallbacks) == ("KIND", (Fallback("scripted", "it said nothing"),))
+    nothing = Fallback("scripted", "it said nothing", "empty")
+    assert (reply.text, reply.fallbacks) == ("KIND", (nothing, nothing))
+    assert len(first.requests) == 2
+
+
+@pytest.mark.parametrize("seed", [None, 7])
+async def test_what_is_asked_once_more_is_drawn_otherwise(seed: int | None) -> None:
+    script = Scripted(["", "better"])
+    with inference(script) as queue:
+        sampling = Sampling(temperature=0.0, seed=seed)
+        reply = await queue.submit(lambda: replace(REQUEST, sampling=sampling))
+    assert reply.text == "better"
+    assert [one.cause for one in reply.fallbacks] == ["empty"]
+    first, second = (request.sampling for request in script.requests)
+    assert (first.temperature, first.seed) == (0.0, seed)
+    assert second.temperature > 0.5
+    assert second.seed == (None if seed is None else 8)
+
+
+async def test_what_must_not_be_said_twice_is_deflected_and_never_heard_from_another() -> None:
+    def clean(text: str, _quoted: bool) -> Cleaned:
+        return Cleaned("", "filtered") if text == "rude" else Cleaned(text)
+
+    script = Scripted(["rude", "rude", "rude", "nice"])
+    backends = [script, Scripted(["second"])]
+    lines = {"canned": ["hm."], "deflecting": ["not saying that"]}
+    with closing(Inference(backends, queue_size=4, deadline_seconds=10, **lines)) as queue:
+        forbidden = await queue.submit(prepare, clean=clean)
+        allowed = await queue.submit(prepare, clean=clean)
+    assert (forbidden.text, forbidden.backend) == ("not saying that", DEFLECTED)
+    assert [one.cause for one in forbidden.fallbacks] == ["filtered", "filtered"]
+    assert (allowed.text, allowed.backend) == ("nice", "scripted")
+    assert [one.cause for one in allowed.fallbacks] == ["filtered"]
+
+
+async def test_nothing_is_asked_once_more_for_which_there_is_no_time() -> None:
+    script = Scripted([" . . . . . . "], seconds_per_token=0.1)
+    with inference(script, Scripted(["second"]), seconds=TIME) as queue:
+        reply = await queue.submit(prepare, clean=lambda text, _: Cleaned("" if "." in text else text, "empty"))
+    assert len(script.requests) == 1
+    assert reply.backend == CANNED
+
+
+async def test_a_backend_that_makes_several_replies_at_once_is_let() -> None:
+    class Two(Scripted):
+        parallel: int = 2  # type: ignore[misc]
+
+    together = threading.Barrier(2)
+
+    def meet(request: Request) -> str:
+        together.wait(10)
+        return request.prompt
+
+    with inference(Two(meet)) as queue:
+        replies = await asyncio.gather(*(queue.submit(partial(Request, f"number {n}", ())) for n in range(2)))
+    assert [reply.text for reply in replies] == ["number 0", "number 1"]
 
 
 async def test_a_bug_in_a_backend_costs_no_reply_and_is_logged_whole(caplog: pytest.LogCaptureFixture) -> None:
@@ -110,7 +168,7 @@ async def test_a_bug_in_a_backend_costs_no_reply_and_is_logged_whole(caplog: pyt
     with inference(Broken(["x"]), Scripted(["whole"])) as queue:
         reply = await queue.submit(prepare, on_text=heard.append)
     assert reply.text == "whole"
-    assert reply.fallbacks == (Fallback("scripted", "it broke (ZeroDivisionError)"),)
+    assert reply.fallbacks == (Fallback("scripted", "it broke (ZeroDivisionError)", "broke"),)
     assert heard == ["I am", None, "whole"]
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert record.exc_info is not None
@@ -179,7 +237,7 @@ async def test_making_the_request_counts_and_is_not_waited_for_for_ever() -> Non
     with inference(Scripted(["never asked"]), seconds=0.2) as queue:
         reply = await queue.submit(hang)
         let_go.set()
-        assert (reply.text, reply.backend, reply.fallbacks) == ("hm.", CANNED, (Fallback(PREPARING, LATE),))
+        assert (reply.text, reply.backend, reply.fallbacks) == ("hm.", CANNED, (Fallback(PREPARING, LATE, "late"),))
         assert (await queue.submit(prepare)).text == "never asked"
 
 
