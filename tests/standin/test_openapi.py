@@ -7,7 +7,7 @@ import pytest
 
 from sususbot.standin import permissions
 from sususbot.standin.api import Validator
-from sususbot.standin.objects import ChannelType
+from sususbot.standin.objects import Channel, ChannelType, Interaction
 from sususbot.standin.ratelimit import RateLimits
 from sususbot.standin.routes import ROUTES
 from sususbot.standin.server import StandIn, WrongAnswer
@@ -45,20 +45,48 @@ async def test_every_route_validates(described: Validator, place: Place) -> None
                 target = server.say(channel, place.world.bot, "target")
                 server.react(target, place.bob, "👍")
                 server.react(target, place.bob, "party:123456")
+                used = await used_command(server, rest, channel)
+                answered = "callback" not in route.template
+                if answered:
+                    await rest("POST", f"/interactions/{used.id}/{used.token}/callback", {"type": 4, "data": BODY})
                 path = route.template.format(
                     guild_id=place.world.guild_id,
                     channel_id=channel.id,
-                    message_id=target.id,
+                    message_id=used.answers[0].id if answered and "webhook" in route.template else target.id,
                     emoji_name="👍",
                     user_id=place.bob.id,
+                    application_id=place.world.application_id,
+                    interaction_id=used.id,
+                    interaction_token=used.token,
+                    webhook_id=place.world.application_id,
+                    webhook_token=used.token,
                 )
-                body = {"content": "hi", "nonce": "1", "message_reference": {"message_id": str(target.id)}}
-                response = await rest(route.method, path, body if route.method in ("POST", "PATCH") else None)
-                assert response.status in (200, 204)
+                body: Any = {**BODY, "nonce": "1", "message_reference": {"message_id": str(target.id)}}
+                if route.listed:
+                    body = [WHY]
+                if not answered:
+                    path, body = f"{path}?with_response=1", {"type": 4, "data": BODY}
+                response = await rest(route.method, path, body if route.method in ("POST", "PATCH", "PUT") else None)
+                assert response.status in (200, 204), (route.template, response.text)
                 if response.status == 200:
                     with_body.add((route.method, route.template))
     assert checked == with_body
-    assert len(with_body) == len(ROUTES) - 4
+    assert len(with_body) == len(ROUTES) - 6
+
+
+BODY = {"content": "hi", "components": [{"type": 1, "components": [{"type": 2, "style": 4, "custom_id": "a"}]}]}
+WHY = {
+    "name": "why",
+    "description": "Why it said that.",
+    "options": [{"type": 3, "name": "of", "description": "What."}],
+}
+
+
+async def used_command(server: StandIn, rest: Rest, channel: Channel) -> Interaction:
+    world = server.world
+    commands = f"/applications/{world.application_id}/guilds/{world.guild_id}/commands"
+    await rest("PUT", commands, [WHY])
+    return server.command(channel, world.owner, "why")
 
 
 async def test_refusals_validate(described: Validator, place: Place) -> None:

@@ -64,7 +64,7 @@ class Api:
         entry = Request(
             at=time.monotonic(),
             method=request.method,
-            path=path,
+            path=_without_tokens(path, params),
             route=template,
             status=answer.status,
             bucket=None if route is None else route.bucket,
@@ -102,12 +102,14 @@ class Api:
     ) -> tuple[Answer, dict[str, str]]:
         headers: dict[str, str] = {}
         try:
-            self._check_caller(request)
+            if route is None or not route.open:
+                self._check_caller(request)
             if route is None:
                 raise errors.method_not_allowed() if by_method else errors.not_found()
-            verdict = self._limiter.admit(route.bucket, params.get("channel_id") or params.get("guild_id") or "")
+            resource = next((params[name] for name in _RESOURCES if name in params), "")
+            verdict = self._limiter.admit(route.bucket, resource, apart=route.open)
             headers = verdict.headers
-            answer = _refusal(verdict) or route.answer(self._call(request, params, body))
+            answer = _refusal(verdict) or route.answer(self._call(request, route, params, body))
             if verdict.retry_after is not None:
                 headers = {**headers, **_limit_headers(verdict.retry_after, verdict.scope)}
         except ApiError as error:
@@ -124,10 +126,12 @@ class Api:
         if request.headers.get("Authorization") != f"Bot {self._world.token}":
             raise errors.unauthorized()
 
-    def _call(self, request: web.BaseRequest, params: dict[str, str], body: Any) -> Call:
-        if body is _UNREADABLE or not isinstance(body, dict | None):
+    def _call(self, request: web.BaseRequest, route: Route, params: dict[str, str], body: Any) -> Call:
+        if body is _UNREADABLE or not isinstance(body, list if route.listed else dict | None):
             raise errors.bad_json()
-        return Call(self._world, params, dict(request.query), body or {}, self.gateway_url, self._starts())
+        listed = body if isinstance(body, list) else []
+        form = body if isinstance(body, dict) else {}
+        return Call(self._world, params, dict(request.query), form, listed, self.gateway_url, self._starts())
 
     def _validate(self, method: str, route: Route | None, answer: Answer) -> None:
         if self._validator is None or route is None or answer.body is None:
@@ -160,7 +164,16 @@ class Api:
         return web.Response(body=raw, status=answer.status, headers=headers)
 
 
+# What a bucket is counted by, where a path names it.
+_RESOURCES = ("channel_id", "guild_id", "webhook_token", "interaction_token")
 _UNREADABLE: Any = object()
+
+
+def _without_tokens(path: str, params: Mapping[str, str]) -> str:
+    for name, value in params.items():
+        if name.endswith("_token"):
+            path = path.replace(value, "***")
+    return path
 
 
 async def _read(request: web.BaseRequest) -> Any:

@@ -34,7 +34,7 @@ class Draft:
 def create(world: World, channel: Channel, author: User, body: Json) -> Message:
     """The new message, or the one that the same nonce already made."""
     check_may_send(world, channel, author)
-    draft = _check(world, channel, author, body)
+    draft = checked(world, channel, author, body)
     if draft.nonce is not None and body.get("enforce_nonce"):
         earlier = world.sent_with(author, draft.nonce)
         if earlier is not None:
@@ -58,7 +58,7 @@ def create(world: World, channel: Channel, author: User, body: Json) -> Message:
 def edit(world: World, message: Message, author: User, body: Json) -> None:
     if message.author.id != author.id:
         raise errors.not_the_author()
-    content = _content(body) if "content" in body else message.content
+    content = content_of(body) if "content" in body else message.content
     if not content and not message.embeds and not message.attachments and not body.get("embeds"):
         raise errors.empty_message()
     if "embeds" in body:
@@ -78,8 +78,9 @@ def check_may_send(world: World, channel: Channel, author: User) -> None:
         raise errors.archived_thread()
 
 
-def _check(world: World, channel: Channel, author: User, body: Json) -> Draft:
-    content = _content(body)
+def checked(world: World, channel: Channel, author: User, body: Json) -> Draft:
+    """A body understood, whatever its author may do in the channel."""
+    content = content_of(body)
     if len(body.get("embeds") or ()) > _MOST_EMBEDS:
         raise form_error("embeds", "BASE_TYPE_MAX_LENGTH", "Must be 10 or fewer in length.")
     nonce = _nonce(body)
@@ -90,7 +91,8 @@ def _check(world: World, channel: Channel, author: User, body: Json) -> Draft:
     return Draft(content, allowed, reply_to, nonce, body)
 
 
-def _content(body: Json) -> str:
+def content_of(body: Json) -> str:
+    """The text of a body, which may be empty."""
     content = body.get("content") or ""
     if not isinstance(content, str):
         raise form_error("content", "BASE_TYPE_BAD_TYPE", "Could not interpret as string.")

@@ -61,6 +61,27 @@ def unknown_message() -> ApiError:
     return ApiError(404, 10008, "Unknown Message")
 
 
+def unknown_application() -> ApiError:
+    return ApiError(404, 10002, "Unknown Application")
+
+
+def unknown_webhook() -> ApiError:
+    return ApiError(404, 10015, "Unknown Webhook")
+
+
+def unknown_interaction() -> ApiError:
+    """It never was, or its time is over."""
+    return ApiError(404, 10062, "Unknown interaction")
+
+
+def already_acknowledged() -> ApiError:
+    return ApiError(400, 40060, "Interaction has already been acknowledged.")
+
+
+def invalid_webhook_token() -> ApiError:
+    return ApiError(401, 50027, "Invalid Webhook Token")
+
+
 def unknown_emoji() -> ApiError:
     return ApiError(400, 10014, "Unknown Emoji")
 

@@ -24,12 +24,27 @@ class ChannelType(IntEnum):
     FORUM = 15
 
 
+class InteractionType(IntEnum):
+    COMMAND = 2
+    COMPONENT = 3
+
+
+class CallbackType(IntEnum):
+    """How a bot may answer an interaction first."""
+
+    MESSAGE = 4
+    DEFERRED = 5
+    DEFERRED_UPDATE = 6
+    UPDATE = 7
+
+
 class MessageType(IntEnum):
     DEFAULT = 0
     PIN = 6
     JOIN = 7
     THREAD_CREATED = 18
     REPLY = 19
+    COMMAND = 20
     THREAD_STARTER = 21
 
 
@@ -107,6 +122,7 @@ class Message:
     reactions: dict[str, list[int]] = field(default_factory=dict)
     allowed_mentions: Json | None = None
     flags: int = 0
+    components: list[Json] = field(default_factory=list)
     extra: Json = field(default_factory=dict)
     """Raw fields laid over the rendered message, for shapes this world does not model."""
 
@@ -148,3 +164,31 @@ class Channel:
     @property
     def mention(self) -> str:
         return f"<#{self.id}>"
+
+
+@dataclass(slots=True, eq=False)
+class Interaction:
+    """A command that a member used or a button that they pressed, and what the bot answered."""
+
+    id: int
+    token: str
+    type: InteractionType
+    channel: Channel
+    user: User
+    data: Json
+    pressed: Message | None = None
+    """The message whose button was pressed."""
+    acknowledged: CallbackType | None = None
+    """The first answer, None while there is none."""
+    deferred: bool = False
+    waits: bool = False
+    """The member sees that the bot is thinking: the answer was promised and is not there yet."""
+    ephemeral: bool = False
+    """Whether the last answer, or the promised one, is for the member alone."""
+    answers: list[Message] = field(default_factory=list)
+    """What stands there now, the first answer first."""
+
+    @property
+    def text(self) -> str:
+        """All that the member reads, "" while the answer is not there."""
+        return "" if self.waits else "\n".join(message.content for message in self.answers)

@@ -36,6 +36,8 @@ class RateLimits:
     typing: Window = Window(5, 5.0)
     threads: Window = Window(5, 5.0)
     search: Window = Window(5, 5.0)
+    commands: Window = Window(5, 20.0)
+    webhook: Window = Window(5, 2.0)
     other: Window = Window(50, 1.0)
     overall: Window = Window(50, 1.0)
 
@@ -84,11 +86,14 @@ class Limiter:
         self._overall = _Count()
         self._hashes: dict[str, str] = {}
 
-    def admit(self, bucket: str, resource: str) -> Verdict:
-        """Takes a request into account. `bucket` names a field of `RateLimits`, `resource` the channel or guild."""
+    def admit(self, bucket: str, resource: str, *, apart: bool = False) -> Verdict:
+        """Takes a request into account. `bucket` names a field of `RateLimits`, `resource` the channel or guild.
+
+        `apart`: it does not count against the window over everything.
+        """
         now = self._now()
         overall = self._rates.overall
-        wait = _take(self._overall, overall, now)
+        wait = None if apart else _take(self._overall, overall, now)
         if wait is not None:
             return Verdict({}, wait, scope="global")
         window = self._rates.window(bucket)

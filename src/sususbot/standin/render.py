@@ -251,7 +251,7 @@ def _plain_message(world: World, message: Message, *, intent: bool) -> Json:
         "mention_roles": [str(id_) for id_ in message.pings.roles],
         "attachments": message.attachments if readable else [],
         "embeds": message.embeds if readable else [],
-        "components": [],
+        "components": message.components if readable else [],
         "pinned": False,
         "type": int(message.type),
         "flags": message.flags,

@@ -35,6 +35,8 @@ class Call:
     params: dict[str, str]
     query: dict[str, str]
     body: Json
+    listed: list[Any]
+    """The body of a route that takes a list."""
     gateway_url: str
     starts: SessionStarts
 

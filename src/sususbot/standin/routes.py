@@ -7,12 +7,16 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sususbot.standin import rest, threads
+from sususbot.standin import commands, interactions, rest, threads
 from sususbot.standin.rest import Answer, Call
 
 _MESSAGES = "/channels/{channel_id}/messages"
 _ARCHIVED = "/channels/{channel_id}/threads/archived"
 _MESSAGE = f"{_MESSAGES}/{{message_id}}"
+_GUILD_COMMANDS = "/applications/{application_id}/guilds/{guild_id}/commands"
+_WEBHOOK = "/webhooks/{webhook_id}/{webhook_token}"
+_ORIGINAL = f"{_WEBHOOK}/messages/@original"
+_ANSWER = f"{_WEBHOOK}/messages/{{message_id}}"
 _OWN_REACTION = f"{_MESSAGE}/reactions/{{emoji_name}}/@me"
 
 
@@ -23,6 +27,10 @@ class Route:
     bucket: str
     """A field of `RateLimits`."""
     answer: Callable[[Call], Answer]
+    listed: bool = False
+    """Takes a list instead of an object."""
+    open: bool = False
+    """Asks for no bot's token: the path has one of its own. Such requests do not count against the overall limit."""
 
 
 ROUTES = (
@@ -48,6 +56,20 @@ ROUTES = (
     Route("POST", "/channels/{channel_id}/typing", "typing", rest.type_in_channel),
     Route("PUT", _OWN_REACTION, "reaction", rest.add_reaction),
     Route("DELETE", _OWN_REACTION, "reaction", rest.remove_reaction),
+    Route("GET", "/applications/{application_id}/commands", "other", commands.get_global),
+    Route("PUT", "/applications/{application_id}/commands", "commands", commands.put_global, listed=True),
+    Route("GET", _GUILD_COMMANDS, "other", commands.get_of_guild),
+    Route("PUT", _GUILD_COMMANDS, "commands", commands.put_of_guild, listed=True),
+    Route(
+        "POST", "/interactions/{interaction_id}/{interaction_token}/callback", "webhook", interactions.answer, open=True
+    ),
+    Route("POST", _WEBHOOK, "webhook", interactions.follow, open=True),
+    Route("GET", _ORIGINAL, "webhook", interactions.get_original, open=True),
+    Route("PATCH", _ORIGINAL, "webhook", interactions.edit_original, open=True),
+    Route("DELETE", _ORIGINAL, "webhook", interactions.delete_original, open=True),
+    Route("GET", _ANSWER, "webhook", interactions.get_answer, open=True),
+    Route("PATCH", _ANSWER, "webhook", interactions.edit_answer, open=True),
+    Route("DELETE", _ANSWER, "webhook", interactions.delete_answer, open=True),
 )
 
 

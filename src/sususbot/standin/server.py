@@ -4,18 +4,18 @@
 validator found an answer that Discord would not give.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from aiohttp import web
 
-from sususbot.standin import render
+from sususbot.standin import interactions, render
 from sususbot.standin.api import PREFIX, Api, Validator
 from sususbot.standin.faults import Faults
 from sususbot.standin.gateway import Gateway
 from sususbot.standin.ledger import Heartbeat, Ledger
-from sususbot.standin.objects import Channel, Json, Message, User
+from sususbot.standin.objects import Channel, Interaction, Json, Message, User
 from sususbot.standin.pings import Allowed
 from sususbot.standin.ratelimit import Limiter, RateLimits
 from sususbot.standin.watch import Watch
@@ -145,6 +145,29 @@ class StandIn:
     def react(self, message: Message, user: User, emoji: str) -> None:
         self.world.react(message, user, emoji)
 
+    def command(
+        self,
+        channel: Channel,
+        user: User,
+        name: str,
+        options: Mapping[str, Any] | None = None,
+        *,
+        let: bool = False,
+    ) -> Interaction:
+        """A slash command. `let`: the server lets this member use it, though its default permissions hide it.
+
+        Raises NotOffered where Discord would not even offer it.
+        """
+        return self._tell(interactions.command(self.world, channel, user, name, options or {}, let=let))
+
+    def press(self, interaction: Interaction, label: str, *, user: User | None = None) -> Interaction:
+        """A button under an answer, pressed by who got the answer, unless said otherwise."""
+        return self._tell(interactions.press(self.world, interaction, label, user))
+
+    def _tell(self, made: Interaction) -> Interaction:
+        self.gateway.dispatch("INTERACTION_CREATE", interactions.event(self.world, made))
+        return made
+
     # -- what Discord does
 
     def dispatch(self, event: str, data: Any) -> None:
@@ -178,6 +201,11 @@ class StandIn:
         self.gateway.drop_connections()
 
     # -- what came of it
+
+    async def answer(self, interaction: Interaction, timeout: float = 10.0) -> Interaction:  # noqa: ASYNC109
+        """The interaction, once there is a text to read."""
+        await self.wait_for(lambda: interaction.text, timeout)
+        return interaction
 
     @property
     def heartbeats(self) -> list[Heartbeat]:

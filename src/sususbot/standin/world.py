@@ -12,7 +12,18 @@ from dataclasses import dataclass, replace
 from sususbot.standin import permissions
 from sususbot.standin.errors import unknown_channel
 from sususbot.standin.history import History
-from sususbot.standin.objects import Channel, ChannelType, Json, Message, MessageType, Pings, Reference, Role, User
+from sususbot.standin.objects import (
+    Channel,
+    ChannelType,
+    Interaction,
+    Json,
+    Message,
+    MessageType,
+    Pings,
+    Reference,
+    Role,
+    User,
+)
 from sususbot.standin.permissions import Overwrite
 from sususbot.standin.pings import Allowed, find_pings
 from sususbot.standin.snowflake import Clock, Snowflakes, created_at
@@ -66,6 +77,10 @@ class World:
         self.users: dict[int, User] = {}
         self.channels: dict[int, Channel] = {}
         self.typing: Counter[int] = Counter()
+        self.commands: dict[int | None, list[Json]] = {}
+        """What the bot registered, by guild; None is everywhere."""
+        self.interactions: dict[str, Interaction] = {}
+        """By token."""
         self.bot = self.add_user(bot_name, bot=True)
         self.owner = self.add_user("owner")
 
@@ -240,6 +255,7 @@ class World:
         embeds: Sequence[Json] = (),
         attachments: Sequence[Json] = (),
         allowed_mentions: Json | None = None,
+        components: Sequence[Json] = (),
         extra: Json | None = None,
         points_at: Reference | None = None,
         at: float | None = None,
@@ -267,6 +283,7 @@ class World:
             embeds=list(embeds),
             attachments=list(attachments),
             allowed_mentions=allowed_mentions,
+            components=list(components),
             extra=extra or {},
         )
         channel.history.add(message)
