@@ -17,6 +17,10 @@ DISCORD_EPOCH_MS: Final = 1_420_070_400_000
 DEFAULT_TYPE: Final = 0
 REPLY_TYPE: Final = 19
 WRITTEN_TYPES: Final = frozenset({DEFAULT_TYPE, REPLY_TYPE})
+# What a member had the bot write down (/remember): Discord has no such message, so the number is none of Discord's.
+NOTE_TYPE: Final = -1
+# What may be found again. A note was not said in its channel: it is no part of the talk there, nor of a corpus.
+LORE_TYPES: Final = WRITTEN_TYPES | {NOTE_TYPE}
 
 # How a message came here: Discord's API, a running bot, an exporter's file (JSON or CSV), a member's own data package,
 # or lines of JSON that do not say.

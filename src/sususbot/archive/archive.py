@@ -22,6 +22,7 @@ from sususbot.archive.consents import Consents
 from sususbot.archive.database import Database, Migration, Row
 from sususbot.archive.dump import Dump
 from sususbot.archive.erasure import Erasure
+from sususbot.archive.facts import Facts
 from sususbot.archive.links import Links
 from sususbot.archive.mentions import Mentions
 from sususbot.archive.nameless import NOBODY
@@ -33,6 +34,7 @@ from sususbot.archive.vectors import Vectors
 from sususbot.archive.words import Words
 from sususbot.errors import ArchiveDamaged
 from sususbot.messages import (
+    NOTE_TYPE,
     WRITTEN_TYPES,
     Attachment,
     Author,
@@ -75,6 +77,7 @@ class Archive:
         self.erasure = Erasure(self._database, self.words, self.vectors, self.summaries, self.mentions)
         self.consents = Consents(self._database, self.erasure, self.summaries)
         self.dump = Dump(self._database)
+        self.facts = Facts(self._database)
         self._upsert = Upsert(self._database, self.words, self.vectors, self.summaries, self.erasure)
 
     def close(self) -> None:
@@ -261,10 +264,14 @@ class Archive:
                 yield _message(row[:12], authors[row[12]])
 
     def ids(self, channel_id: int, first: int, last: int) -> list[int]:
-        """The ids of a channel's messages that are not deleted, from `first` to `last`, both taken in."""
+        """The ids of a channel's messages that are not deleted, from `first` to `last`, both taken in.
+
+        Notes are left out: they are not in the channel.
+        """
         rows = self._database.rows(
-            "SELECT id FROM messages WHERE channel_id = ? AND id BETWEEN ? AND ? AND deleted_at IS NULL ORDER BY id",
-            [channel_id, first, last],
+            """SELECT id FROM messages WHERE channel_id = ? AND id BETWEEN ? AND ? AND deleted_at IS NULL
+            AND type <> ? ORDER BY id""",
+            [channel_id, first, last, NOTE_TYPE],
         )
         return [row[0] for row in rows]
 
@@ -277,9 +284,18 @@ class Archive:
         return dict(rows)
 
     def around(self, message: Message, *, reach: int) -> list[Message]:
-        """What may be remembered of the `reach` messages before and after this one in its channel, and itself."""
+        """What may be remembered of the `reach` messages before and after this one in its channel, and itself.
+
+        A note stands alone, and around no other.
+        """
+        if message.type == NOTE_TYPE:
+            rows = self._database.rows(
+                f"{_SELECT} WHERE m.id = ? AND EXISTS (SELECT 1 FROM remembered WHERE remembered.id = m.id)",
+                [message.id],
+            )
+            return [_message(row[:12], _author(row[12:])) for row in rows]
         arms = " UNION ALL ".join(
-            f"""SELECT * FROM (SELECT id FROM remembered WHERE channel_id = ? AND id {sign} ?
+            f"""SELECT * FROM (SELECT id FROM remembered WHERE channel_id = ? AND type <> {NOTE_TYPE} AND id {sign} ?
             ORDER BY id {order} LIMIT ?)"""
             for sign, order in (("<=", "DESC"), (">", "ASC"))
         )

@@ -19,7 +19,7 @@ import orjson
 from sususbot.archive.database import Database
 from sususbot.archive.erasure import Erasure
 from sususbot.archive.summaries import Summaries
-from sususbot.messages import WRITTEN_TYPES
+from sususbot.messages import LORE_TYPES
 
 Mode = Literal["opt-out", "opt-in", "all"]
 Speaker = Literal["member", "owner"]
@@ -251,7 +251,7 @@ _ASKED: Final = f"coalesce((SELECT {{}} FROM main.answers WHERE answers.author_i
 _VIEWS: Final = (
     f"""CREATE TEMP VIEW remembered AS SELECT messages.* FROM main.messages
         JOIN main.authors ON authors.id = messages.author_id
-        WHERE messages.type IN ({", ".join(map(str, sorted(WRITTEN_TYPES)))})
+        WHERE messages.type IN ({", ".join(map(str, sorted(LORE_TYPES)))})
             AND messages.deleted_at IS NULL
             AND messages.rendered <> ''
             AND NOT authors.is_bot

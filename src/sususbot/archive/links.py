@@ -10,11 +10,15 @@ from typing import Final, NamedTuple
 import orjson
 
 from sususbot.archive.database import Database, Row
+from sususbot.messages import NOTE_TYPE
 
-_WITHOUT: Final = "NOT EXISTS (SELECT 1 FROM links WHERE message_id = remembered.id)"
-_SAID: Final = """SELECT remembered.id, channel_id, author_id, display_name, created_at, rendered,
+# A note answers nothing, and nothing answers it.
+_SPOKEN: Final = f"remembered.type <> {NOTE_TYPE}"
+_WITHOUT: Final = f"{_SPOKEN} AND NOT EXISTS (SELECT 1 FROM links WHERE message_id = remembered.id)"
+_SAID: Final = f"""SELECT remembered.id, channel_id, author_id, display_name, created_at, rendered,
     coalesce(mentions, '[]'), reply_to, links.message_id IS NOT NULL, links.answers
-    FROM remembered JOIN authors ON authors.id = author_id LEFT JOIN links ON links.message_id = remembered.id"""
+    FROM remembered JOIN authors ON authors.id = author_id AND {_SPOKEN}
+    LEFT JOIN links ON links.message_id = remembered.id"""
 _AROUND: Final = """WITH RECURSIVE
     hits (id) AS (SELECT message_id FROM links WHERE message_id IN (SELECT value FROM json_each(?1))),
     earlier (hit, id, step) AS (SELECT id, id, 0 FROM hits UNION ALL
@@ -122,8 +126,8 @@ class Links:
 
     def chains(self) -> Iterator[Chained]:
         """All messages that may be remembered, in each channel's order, with what they answer."""
-        sql = """SELECT remembered.id, channel_id, answers FROM remembered
-            LEFT JOIN links ON message_id = remembered.id ORDER BY channel_id, remembered.id"""
+        sql = f"""SELECT remembered.id, channel_id, answers FROM remembered
+            LEFT JOIN links ON message_id = remembered.id WHERE {_SPOKEN} ORDER BY channel_id, remembered.id"""
         for rows in self._database.chunks(sql, size=4096):
             yield from (Chained(*row) for row in rows)
 

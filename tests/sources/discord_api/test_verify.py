@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sususbot.archive.archive import Archive, now_ms
 from sususbot.archive.checkpoints import Stretch
-from sususbot.messages import Author, Message
+from sususbot.messages import NOTE_TYPE, Author, Message
 from sususbot.sources.discord_api.collector import Wanted
 from sususbot.standin import permissions
 from sususbot.standin.ratelimit import RateLimits
@@ -37,6 +37,23 @@ async def test_edits_reactions_and_deletions(tmp_path: Path) -> None:
             assert archive.check() == []
             again = await gather(server, archive, wanted)
             assert (again.added.new, again.added.changed, again.deleted) == (0, 0, 0)
+
+
+async def test_notes_are_not_looked_for_on_discord(tmp_path: Path) -> None:
+    made = town(pages=2)
+    async with StandIn(made.world, rate=RateLimits.none()) as server:
+        with Archive(tmp_path) as archive:
+            await gather(server, archive, Wanted(made.ids()))
+            middle = list(made.market.history)[50].id + 1
+            text, author = "the market closes at four", Author(made.ada.id, "ada", "Ada")
+            note = Message(middle, made.market.id, author, 0, text, text, NOTE_TYPE, pinned=True)
+            archive.add([note], source=archive.add_source("gateway", "bot"), fetched_at=now_ms())
+            collected = await gather(server, archive, Wanted(made.ids(), verify=True))
+            assert collected.deleted == 0
+            for message in list(made.market.history):
+                server.delete(message)
+            await gather(server, archive, Wanted(made.ids(), verify=True))
+            assert list(archive.history(channel_id=made.market.id)) == [note]
 
 
 async def test_a_channel_that_was_emptied(tmp_path: Path) -> None:
