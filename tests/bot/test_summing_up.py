@@ -13,7 +13,7 @@ from tests.standin.conftest import Place
 
 
 async def test_a_prompt_tells_what_was_said_before_its_window(server: StandIn, place: Place, tmp_path: Path) -> None:
-    script, joiner, me = Scripted(["ok"]), Joiner(), server.world.bot
+    script, joiner, me = Scripted(["ok", "sure"]), Joiner(), server.world.bot
     async with bot(server, place.general, tmp_path, [script], folds=Folds("sususbot", summarizer=joiner)):
         await listening(server)
         said = [server.say(place.general, place.bob, f"secret word{number}") for number in range(25)]

@@ -1,154 +1,249 @@
-"""From a mention to what the member sees: typing, the reply in parts, or the sign that the bot is busy.
+"""From a mention to what the member sees: typing and a reply, or a sign that says why there is none.
 
-Every mention ends in exactly one of them, or in a line of the log that names the cause.
+A member has one question in hand at a time: what they write until it is answered belongs to it, and the reply is
+begun anew when it grows, a few times at most. So quick lines are answered once, and nothing that was said meanwhile is
+missed.
+Every mention ends in a reply, a sign, or together with a later one, and that is on record (`keeper`); a mention that
+could not be ended, since Discord was not to be reached, is found by the next catch-up.
 """
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
-from typing import Final
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
 
 import discord
 
-from sususbot.bot import incoming, policy, rendering
+from sususbot.archive.mentions import How
+from sususbot.bot import policy, rendering
+from sususbot.bot.limits import Limits
+from sususbot.bot.metrics import Metrics
+from sususbot.bot.question import Question, Talk
+from sususbot.bot.sending import Sender
 from sususbot.errors import Busy
-from sususbot.memory.short_term import turn
-from sususbot.responder import Responder
+from sususbot.responder import Reply, Responder
 
 logger = logging.getLogger(__name__)
 
-BUSY_SIGN: Final = "⏳"
-# Discord shows typing for ten seconds.
-_TYPING_SECONDS: Final = 8.0
-_SEND_SECONDS: Final = 60.0
-_TRIES: Final = 4
-_GONE: Final = 100
-_FIRST_PAUSE: Final = 0.5
+# A reply is begun anew for lines that came meanwhile this many times; those after are answered by themselves.
+_LOOKS: Final = 3
+_GONE: Final = 1000
+_ANSWERED: Final = 200
 
-# Where the bot can talk.
-Talk = discord.TextChannel | discord.Thread
+# What each sign says, as a reaction and, where reactions are forbidden, in words. Those of `limits` bring their own.
+_SIGNS: Final = {
+    "busy": ("⏳", "⏳ busy, ask me again in a moment"),
+    "failed": ("🤕", "🤕 something broke, ask me again in a moment"),
+    "paused": ("⏸️", "⏸️ I am paused"),
+    "old": ("🕰️", "🕰️ I was away, ask me again"),
+}
+_LIMITED: Final = "not now, ask me again later"
+
+# Told ids of mentions, and how they ended.
+Settle = Callable[[Sequence[int], How], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A reply that went out. `sent` are its messages, `asked` the message that it answers."""
+
+    channel_id: int
+    asked: int
+    sent: tuple[int, ...]
+    reply: Reply
 
 
 class Answering:
-    """Answers mentions, each in a task of its own."""
+    """Answers mentions, each in a task of its own, through all connections of a bot.
 
-    def __init__(self, responder: Responder) -> None:
+    `burst` is how long (s) a bare mention waits for its question.
+    """
+
+    def __init__(
+        self,
+        responder: Responder,
+        *,
+        settle: Settle,
+        metrics: Metrics | None = None,
+        limits: Limits | None = None,
+        sender: Sender | None = None,
+        burst: float = 1.5,
+    ) -> None:
         self._responder = responder
-        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._settle = settle
+        self._metrics = metrics or Metrics()
+        self.limits = limits or Limits()
+        self._sender = sender or Sender()
+        self._burst = burst
+        self._questions: dict[tuple[int, int], Question] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._gone: deque[int] = deque(maxlen=_GONE)
-        self._typing = 0
-        self._typist: asyncio.Task[None] | None = None
+        self._answered: OrderedDict[int, Answered] = OrderedDict()
+        self._closing = False
+        self.paused = False
+
+    @property
+    def waiting(self) -> int:
+        """Questions and signs in hand."""
+        return len(self._tasks)
+
+    def last(self, channel_id: int) -> Answered | None:
+        """The newest reply of a channel, of the last two hundred in all."""
+        return next((one for one in reversed(self._answered.values()) if one.channel_id == channel_id), None)
+
+    def answered(self, message_id: int) -> Answered | None:
+        """The reply that a message of the bot is part of, or that answers this message."""
+        return next((one for one in self._answered.values() if message_id in (one.asked, *one.sent)), None)
 
     def begin(self, message: discord.Message, channel: Talk, own_id: int) -> None:
-        """Answer in the background, unless the question is gone already."""
-        if message.id in self._gone:
+        """Answer a mention in the background, unless it is gone already or the bot is about to end."""
+        if self._closing:
+            # It stays open on record: the next start finds it.
             return
-        task = asyncio.create_task(self._answer(message, channel, own_id))
-        self._tasks[message.id] = task
-        task.add_done_callback(lambda _: self._tasks.pop(message.id, None))
+        if message.id in self._gone:
+            self._settle([message.id], "deleted")
+            return
+        key = (channel.id, message.author.id)
+        if self.paused:
+            self._begin(self._sign(message, "paused"))
+        elif (question := self._questions.get(key)) is not None and question.add(message):
+            self._settle(question.mentions[:-1], "merged")
+        elif sign := self.limits.check(message.author.id, channel.id, now=time.time()):
+            self._begin(self._sign(message, sign.cause, sign.reaction))
+        else:
+            question = self._questions[key] = Question(message, channel, own_id)
+            self._begin(self._answer(question, key))
+
+    def follow(self, message: discord.Message) -> None:
+        """A member's line that mentions nobody: perhaps more of what they are asking."""
+        if question := self._questions.get((message.channel.id, message.author.id)):
+            question.add(message)
 
     def cancel(self, message_id: int) -> None:
-        """The question was deleted: say nothing. It may not even have been looked at yet."""
+        """A message was deleted: what it asked is not answered. It may not even have been looked at yet."""
         self._gone.append(message_id)
-        if task := self._tasks.get(message_id):
-            task.cancel()
+        for question in self._questions.values():
+            if message_id in question.ids:
+                if message_id in question.mentions:
+                    self._settle([message_id], "deleted")
+                question.remove(message_id)
 
-    async def close(self) -> None:
-        tasks = [*self._tasks.values()]
+    async def sign(self, message: discord.Message, cause: str) -> None:
+        """A sign instead of an answer: that the mention was found when it was too late, say."""
+        await self._sign(message, cause)
+
+    async def close(self, seconds: float = 0.0) -> None:
+        """Take nothing more, finish what is in hand within `seconds`, and drop the rest: the next start finds it."""
+        self._closing = True
+        if self._tasks and seconds > 0:
+            await asyncio.wait(self._tasks, timeout=seconds)
+        tasks = [*self._tasks]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _answer(self, message: discord.Message, channel: Talk, own_id: int) -> None:
-        asked = replace(turn(incoming.message_from(message)), text=incoming.question(message, own_id))
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("answering broke", exc_info=error)
+
+    async def _answer(self, question: Question, key: tuple[int, int]) -> None:
         try:
-            async with self._shown_typing(channel):
-                reply = await self._responder.reply(asked, channel_id=channel.id, audience=policy.audience(channel))
+            reply = await self._reply(question)
         except Busy:
-            await self._sign_busy(message)
+            await self._sign(question.message, "busy")
             return
         except Exception:
-            logger.exception("no reply to message %s", message.id)
-            await self._sign_busy(message)
+            logger.exception("no reply to message %s", question.message.id)
+            await self._sign(question.message, "failed")
             return
-        logger.info("answered message %s: %s", message.id, reply.trace.facts())
-        await self._send(message, channel, reply.text)
-
-    async def _send(self, message: discord.Message, channel: Talk, text: str) -> None:
-        for number, part in enumerate(rendering.split(text)):
-            reference = message.to_reference(fail_if_not_exists=False) if number == 0 else None
-            if not await self._send_part(message, channel, part, number, reference):
-                return
-
-    async def _send_part(
-        self,
-        message: discord.Message,
-        channel: Talk,
-        part: str,
-        number: int,
-        reference: discord.MessageReference | None,
-    ) -> bool:
-        """Send one part, again after a server's fault; the nonce keeps a part that did arrive from coming twice."""
-        for attempt in range(_TRIES):
-            try:
-                # Our own limit: discord.py's (`max_ratelimit_timeout`) refuses requests that need not wait at all.
-                async with asyncio.timeout(_SEND_SECONDS):
-                    await channel.send(
-                        part,
-                        reference=reference,  # type: ignore[arg-type]  # None is what its default is
-                        nonce=f"{message.id}-{number}",
-                        allowed_mentions=discord.AllowedMentions.none(),
-                    )
-            except discord.HTTPException as error:
-                # A reply needs the right to read history; without it the answer comes as a plain message.
-                if error.code == _NO_HISTORY and reference is not None:
-                    reference = None
-                    continue
-                if error.status < 500:
-                    logger.error("reply to message %s refused: %s", message.id, error.text or error.status)
-                    return False
-                logger.warning("Discord failed with %s, trying again", error.status)
-            except (OSError, TimeoutError) as error:
-                logger.warning("Discord was not reached (%s), trying again", type(error).__name__)
-            else:
-                return True
-            await asyncio.sleep(_FIRST_PAUSE * 2**attempt)
-        logger.error("reply to message %s could not be sent", message.id)
-        return False
-
-    async def _sign_busy(self, message: discord.Message) -> None:
-        """A reaction on the question; where reactions are forbidden, a word."""
-        try:
-            await message.add_reaction(BUSY_SIGN)
-        except discord.Forbidden:
-            await self._send(message, message.channel, f"{BUSY_SIGN} busy, ask me again in a moment")  # type: ignore[arg-type]
-        except (discord.HTTPException, OSError) as error:
-            logger.error("message %s got no busy sign: %s", message.id, error)
-
-    @asynccontextmanager
-    async def _shown_typing(self, channel: Talk) -> AsyncIterator[None]:
-        """One typing sign for all replies at work. A failure to show it costs no reply."""
-        self._typing += 1
-        if self._typist is None:
-            self._typist = asyncio.create_task(_keep_typing(channel))
-        try:
-            yield
         finally:
-            self._typing -= 1
-            if self._typing == 0 and self._typist is not None:
-                self._typist.cancel()
-                self._typist = None
+            question.open = False
+            if self._questions.get(key) is question:
+                del self._questions[key]
+        if reply is not None:
+            await self._send(question, reply)
+
+    async def _reply(self, question: Question) -> Reply | None:
+        """The reply to a question as it stands at last; None when it was taken back."""
+        if self._sender.muted(question.channel.id):
+            logger.warning("message %s is not answered: sending there was forbidden a moment ago", question.message.id)
+            return None
+        async with self._sender.typing(question.channel):
+            if question.bare:
+                await _changed(question, self._burst)
+            for look in range(_LOOKS + 1):
+                if question.gone:
+                    return None
+                question.open = look < _LOOKS
+                question.changed.clear()
+                work = asyncio.create_task(self._made(question))
+                try:
+                    # A second look before sending: what came meanwhile belongs to the question.
+                    await _done_or_changed(work, question)
+                    if work.done() and not question.changed.is_set():
+                        return work.result()
+                    if not question.open and not question.gone:
+                        return await work
+                finally:
+                    work.cancel()
+                    await asyncio.gather(work, return_exceptions=True)
+        return None
+
+    async def _made(self, question: Question) -> Reply:
+        return await self._responder.reply(
+            question.turn(),
+            channel_id=question.channel.id,
+            audience=policy.audience(question.channel),
+            also=question.ids,
+        )
+
+    async def _send(self, question: Question, reply: Reply) -> None:
+        message, channel, trace = question.message, question.channel, reply.trace
+        begun = time.perf_counter()
+        parts = rendering.parts(reply.text, rendering.Places.of(channel.guild, trace.context.turns))
+        outcome, sent = await self._sender.send(message, channel, parts)
+        if not sent:
+            if outcome == "refused":
+                await self._sign(message, "failed")
+            return
+        trace.seconds["send"] = time.perf_counter() - begun
+        self._settle([message.id], "reply")
+        self._metrics.answered(trace)
+        logger.info("answered message %s: %s", message.id, trace.facts())
+        self._answered[message.id] = Answered(channel.id, message.id, tuple(sent), reply)
+        if len(self._answered) > _ANSWERED:
+            self._answered.popitem(last=False)
+
+    async def _sign(self, message: discord.Message, cause: str, reaction: str | None = None) -> None:
+        """On record as a sign, too, where it says nothing to anybody: a blocked member's mention is not open."""
+        self._metrics.signed(cause)
+        own, words = _SIGNS.get(cause, (reaction, f"{reaction} {_LIMITED}"))
+        logger.info("message %s got a sign instead of an answer: %s", message.id, cause)
+        if own is None or await self._sender.sign(message, own, words):
+            self._settle([message.id], "old" if cause == "old" else "sign")
 
 
-# JSON error code "Cannot reply without permission to read message history".
-_NO_HISTORY: Final = 160002
+async def _changed(question: Question, seconds: float) -> None:
+    """Wait so long for the question to change."""
+    question.changed.clear()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await question.changed.wait()
 
 
-async def _keep_typing(channel: Talk) -> None:
-    while True:
-        with suppress(discord.HTTPException, OSError):
-            await channel.typing()
-        await asyncio.sleep(_TYPING_SECONDS)
+async def _done_or_changed(work: asyncio.Task[Reply], question: Question) -> None:
+    changed = asyncio.create_task(question.changed.wait())
+    try:
+        await asyncio.wait({work, changed}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        changed.cancel()

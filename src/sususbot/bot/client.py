@@ -13,8 +13,9 @@ import discord
 
 from sususbot.archive.archive import Archive
 from sususbot.bot import incoming, policy
-from sususbot.bot.answering import Answering, Talk
+from sususbot.bot.answering import Answering
 from sususbot.bot.keeper import Keeper
+from sususbot.bot.question import Talk
 from sususbot.errors import ChannelUnknown, ConnectionLost, DiscordError, IntentMissing, SususError, TokenRefused
 from sususbot.forgetting import Forgetting
 from sususbot.memory.long_term import LongTerm
@@ -127,7 +128,7 @@ async def run_bot(
 ) -> None:
     """Run until it is stopped. Raises DiscordError when it cannot go on."""
     keeper = Keeper(archive, long_term, short_term=short_term, retention_days=retention_days, forgetting=forgetting)
-    client = Client(channel_id, keeper, Answering(responder), short_term)
+    client = Client(channel_id, keeper, Answering(responder, settle=keeper.settle), short_term)
     # What is loaded by now stays loaded (the encoder alone brings a million objects): the collector need not stop the
     # replies to look at all of it again.
     gc.collect()

@@ -15,6 +15,11 @@ def addressed(message: discord.Message, own_id: int) -> bool:
     return by_a_person(message) and any(user.id == own_id for user in message.mentions)
 
 
+def to_somebody(message: discord.Message) -> bool:
+    """Whether it is said to somebody: an answer to a message, or with somebody mentioned."""
+    return message.reference is not None or bool(message.mentions)
+
+
 def audience(channel: discord.TextChannel | discord.Thread) -> frozenset[int]:
     """The channels that everyone who reads this one may read too: this one, and what the whole server may see.
 

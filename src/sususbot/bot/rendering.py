@@ -1,11 +1,19 @@
-"""How a reply looks on Discord: parts below the length limit, cut where a reader would, code fences whole.
+"""How a reply looks on Discord: names, channels and emoji of the server as Discord shows them, a few short lines as
+messages of their own, parts below the length limit, cut where a reader would, code fences whole.
 
+A name becomes the mention that members see; it pings nobody, since nothing the bot sends may (`sending`).
 Discord allows 2,000 characters a message; whether it counts code points or UTF-16 units is not documented, so units
 are counted, the larger of the two, and some room is kept.
 """
 
 import re
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+import discord
+
+from sususbot.messages import Turn
 
 LIMIT: Final = 1900
 # Where to cut, the best first: between paragraphs, lines, sentences, words.
@@ -13,6 +21,94 @@ _CUTS: Final = (re.compile(r"\n\n+"), re.compile(r"\n"), re.compile(r"(?<=[.!?â€
 # Three backticks open and close in turn, wherever they stand; the rest of the line may name a language.
 _FENCE: Final = re.compile(r"```(?:([\w+.#-]{1,16})(?=\n|$))?")
 _CLOSE: Final = "\n```"
+
+# People write a few short lines as messages of their own, one after the other.
+_MESSAGES: Final = 3
+_SHORT: Final = 160
+# Lines of a list or a poem belong together.
+_LISTED: Final = re.compile(r"\s*(?:[-*â€¢>]|\d+[.)]|#{1,3})\s")
+# Code stands as it is; the rest is looked at for names.
+_CODE: Final = re.compile(r"```.*?(?:```|$)|`[^`\n]+`", re.DOTALL)
+# What Discord has made something of already: `<:tea:7>`, and addresses.
+_MADE: Final = r"<a?:\w+:\d+>|https?://\S+"
+_EMOJI: Final = r"(?<![\w:]):(?P<emoji>\w{2,32}):(?![\w:])"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What can be named on a server: names in lower case to ids, emoji as they are written to what Discord shows."""
+
+    members: Mapping[str, int] = field(default_factory=dict)
+    channels: Mapping[str, int] = field(default_factory=dict)
+    emoji: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, guild: discord.Guild, turns: Iterable[Turn]) -> Self:
+        """Members who spoke in `turns`, and the channels and emoji of a server. Who shares a name has none."""
+        everyone = guild.default_role
+        seen = [one for one in guild.channels if one.permissions_for(everyone).read_messages]
+        people = {turn.author_id: turn.speaker for turn in turns if turn.author_id is not None and not turn.own}
+        return cls(
+            _unique((name, id_) for id_, name in people.items()),
+            _unique((channel.name, channel.id) for channel in seen),
+            {emoji.name: str(emoji) for emoji in guild.emojis if emoji.is_usable()},
+        )
+
+
+def parts(text: str, places: Places) -> list[str]:
+    """A reply as the messages that are sent: at most three for its lines, more only where one would be too long."""
+    return [part for message in _messages(restored(text, places)) for part in split(message)]
+
+
+def restored(text: str, places: Places) -> str:
+    """Names as Discord writes them: `@mia`, `#general` and `:tea:` become what members see in their own messages."""
+    find = _finder(places)
+    pieces: list[str] = []
+    end = 0
+    for code in _CODE.finditer(text):
+        pieces += [find(text[end : code.start()]), code[0]]
+        end = code.end()
+    return "".join([*pieces, find(text[end:])])
+
+
+def _finder(places: Places) -> Callable[[str], str]:
+    members, channels = _any_of("@", "member", places.members), _any_of("#", "channel", places.channels)
+    pattern = re.compile("|".join(filter(None, [_MADE, _EMOJI, members, channels])), re.IGNORECASE)
+
+    def found(match: re.Match[str]) -> str:
+        groups = match.groupdict()
+        if name := groups.get("emoji"):
+            return places.emoji.get(name, match[0])
+        if name := groups.get("member"):
+            return f"<@{places.members[name.casefold()]}>"
+        if name := groups.get("channel"):
+            return f"<#{places.channels[name.casefold()]}>"
+        return match[0]
+
+    return lambda text: pattern.sub(found, text)
+
+
+def _any_of(sign: str, group: str, names: Mapping[str, int]) -> str:
+    """A pattern for the sign with any of the names, the longest first; "" where there are none."""
+    longest_first = sorted((name for name in names if name), key=len, reverse=True)
+    alternatives = "|".join(map(re.escape, longest_first))
+    return rf"(?<![\w<]){sign}(?P<{group}>{alternatives})(?!\w)" if alternatives else ""
+
+
+def _unique(named: Iterable[tuple[str, int]]) -> dict[str, int]:
+    ids: dict[str, set[int]] = {}
+    for name, id_ in named:
+        ids.setdefault(name.casefold(), set()).add(id_)
+    return {name: next(iter(found)) for name, found in ids.items() if len(found) == 1}
+
+
+def _messages(text: str) -> list[str]:
+    """A few short lines are messages of their own; what is more than three stands in the last."""
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    together = "```" in text or any(len(line) > _SHORT or _LISTED.match(line) for line in lines)
+    if len(lines) < 2 or together:
+        return [text]
+    return [*lines[: _MESSAGES - 1], "\n".join(lines[_MESSAGES - 1 :])] if len(lines) > _MESSAGES else lines
 
 
 def units(text: str) -> int:
