@@ -182,6 +182,17 @@ class Settings(BaseSettings):
 
     # Log
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
+    log_file: Path | None = Field(
+        None, description="bot: lines of JSON are kept here, too, e.g. data/logs/bot.jsonl, where  forget  reaches them."
+    )
+    log_file_mb: float = Field(10.0, gt=0, description="Size at which the file is put aside and a new one begun.")
+    log_files: int = Field(5, ge=1, description="Older files that are kept beside it.")
+    log_content: bool = Field(False, description="true: what members ask and what it answers is logged, too.")
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must stand in no log."""
+        return tuple(filter(None, (self.discord_token, self.openai_api_key)))
 
     @field_validator("persona")
     @classmethod

@@ -1,9 +1,14 @@
 """`sususbot bot`: the Discord bot."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from sususbot.cli.main import Place
 from sususbot.cli.output import say, working
+
+if TYPE_CHECKING:
+    from sususbot.settings import Settings
 
 
 @click.command("bot", epilog="Example:  sususbot bot")
@@ -11,12 +16,8 @@ from sususbot.cli.output import say, working
 @click.pass_obj
 def bot(place: Place, allow_stale: bool) -> None:
     """Answer @mentions in the channel of the settings, and remember what is said there."""
-    import asyncio
-    import signal
-
-    from sususbot.bot.client import run_bot
-    from sususbot.bot.logs import configure
-    from sususbot.cli.build import build, forgetting, load_settings, open_archive
+    from sususbot.bot.logs import logged
+    from sususbot.cli.build import load_settings
     from sususbot.errors import SettingsError
 
     settings = load_settings(place)
@@ -24,7 +25,24 @@ def bot(place: Place, allow_stale: bool) -> None:
         raise SettingsError("DISCORD_TOKEN is not set: copy the token from the developer portal's Bot page into .env")
     if settings.channel_id is None:
         raise SettingsError("CHANNEL_ID is not set: right-click the bot's channel, Copy Channel ID, put it into .env")
-    configure(settings.log_level)
+    with logged(
+        settings.log_level,
+        file=settings.log_file,
+        file_mb=settings.log_file_mb,
+        files=settings.log_files,
+        content=settings.log_content,
+        secrets=settings.secrets,
+    ):
+        _run(place, settings, settings.discord_token, settings.channel_id, allow_stale=allow_stale)
+
+
+def _run(place: Place, settings: "Settings", token: str, channel_id: int, *, allow_stale: bool) -> None:
+    import asyncio
+    import signal
+
+    from sususbot.bot.client import run_bot
+    from sususbot.cli.build import build, forgetting, open_archive
+
     with open_archive(place) as archive:
         with working("waking up"):
             parts = build(settings, place, archive, live=True, allow_stale=allow_stale)
@@ -34,8 +52,8 @@ def bot(place: Place, allow_stale: bool) -> None:
             signal.signal(signal.SIGTERM, signal.default_int_handler)
             asyncio.run(
                 run_bot(
-                    settings.discord_token,
-                    settings.channel_id,
+                    token,
+                    channel_id,
                     archive=archive,
                     short_term=parts.short_term,
                     long_term=parts.long_term,
