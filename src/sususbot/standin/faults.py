@@ -135,6 +135,10 @@ class Faults:
         """`code` is the close code, for the faults that close."""
         self._armed[fault] = Armed(times, code)
 
+    def disarm(self, fault: GatewayFault) -> None:
+        """No more of it, also of one that was for ever."""
+        self._armed.pop(fault, None)
+
     def clear(self) -> None:
         self.weather = None
         self._scripted.clear()
