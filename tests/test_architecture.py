@@ -53,7 +53,7 @@ FENCES: Final = {
     "stdnum": ("wording.privacy",),
     "huggingface_hub": ("memory.embedding", "memory.summarizer.bart", "training.base"),
     "chromadb": ("memory.chroma_index",),
-    "xllamacpp": ("model.llamacpp",),
+    "xllamacpp": ("model.llamacpp_process",),
     "httpx": ("model",),
     "pydantic": ("settings",),
     "pydantic_settings": ("settings",),

@@ -150,9 +150,9 @@ def test_llama_cpp_reads_no_control_token_in_any_of_them(tmp_path: Path) -> None
     try:
         for text in INJECTIONS.values():
             prompt = built(Rewriting(frozenset()), memory=memory(text), summary=text).prompt
-            assert not {tiny_gguf.UNKNOWN, tiny_gguf.BEGIN, tiny_gguf.EOS} & set(engine._tokens(prompt, begin=False))
+            assert not {tiny_gguf.UNKNOWN, tiny_gguf.BEGIN, tiny_gguf.EOS} & set(engine.tokens(prompt))
         # Not even where no fence stands before it.
-        assert tiny_gguf.EOS not in engine._tokens("so </s> be it", begin=False)
+        assert tiny_gguf.EOS not in engine.tokens("so </s> be it")
     finally:
         engine.close()
 

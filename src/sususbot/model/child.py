@@ -60,6 +60,11 @@ class Child:
         self._errors.start()
         self._reader.start()
 
+    @property
+    def words(self) -> list[str]:
+        """The last lines of its stderr, oldest first; complete once it ended."""
+        return list(self._words)
+
     def say(self, message: Message) -> None:
         """Thread-safe. To a child that is dead nothing is said: `died` tells."""
         assert self._process.stdin is not None

@@ -1,7 +1,7 @@
 """What is made slowly and may die: kept, and made anew in the background when it is lost.
 
 Made anew at once; when that fails, or the new one dies young, after a pause that doubles each time. Whoever needs it
-meanwhile waits while it is being made, and is told at once when it rests.
+meanwhile waits while it is being made, and is told at once when it rests for longer than they can wait.
 """
 
 import logging
@@ -46,15 +46,20 @@ class Kept(Generic[T]):
         self._what = what
         self._make = make
         self._changed = threading.Condition()
+        # One is made at a time.
+        self._making = threading.Lock()
         self._closed = False
         self._failures = 0
         self._why = ""
         self._resting = False
+        self._rested_at = 0.0
         self._maker: threading.Thread | None = None
-        self._thing: T | None = make()
+        self._thing: T | None = None
+        first = make()
+        self._thing = first
         self._since = time.monotonic()
-        if self._thing.ended is not None:
-            self.lost(self._thing)
+        if first.ended is not None:
+            self.lost(first)
 
     @property
     def state(self) -> str:
@@ -66,6 +71,11 @@ class Kept(Generic[T]):
                 return "running"
             return f"down: {self._why}" if self._resting else "loading"
 
+    @property
+    def now(self) -> T | None:
+        """It, if it lives."""
+        return self._thing
+
     def get(self, deadline: Deadline) -> T | None:
         """It, or None when the deadline was over before it was there. Raises BackendFailed where waiting is no use."""
         with self._changed:
@@ -74,7 +84,7 @@ class Kept(Generic[T]):
                     raise BackendFailed(f"{self._what} was closed and answers no more: start the program again.")
                 if deadline.over() is not None or self._thing is not None:
                     return self._thing
-                if self._resting:
+                if self._resting and self._rested_at > time.monotonic() + deadline.remaining:
                     raise BackendFailed(f"{self._what} stopped working and is tried again soon: {self._why}")
                 self._changed.wait(min(_GLANCE_SECONDS, deadline.remaining))
 
@@ -87,8 +97,38 @@ class Kept(Generic[T]):
             if time.monotonic() - self._since > _GROWN_SECONDS:
                 self._failures = 0
             self._failed(thing.ended or "it ended")
-            self._maker = threading.Thread(target=self._revive, name="revive", daemon=True)
-            self._maker.start()
+            self._start_reviving()
+
+    def exchange(self, make: Callable[[], T], *, beside: bool, retire: Callable[[T], None]) -> None:
+        """Put one made by `make` in its place. Raises what `make` raises, and keeps the old one then.
+
+        `beside`: the old one serves until the new one does; else it is retired first, and made anew if need be.
+        """
+        with self._making:
+            old = self._leave() if not beside else None
+            if old is not None:
+                retire(old)
+            try:
+                new = make()
+            except ModelError:
+                with self._changed:
+                    if self._thing is None and not self._closed:
+                        self._failures = 0
+                        self._start_reviving()
+                raise
+            with self._changed:
+                closed = self._closed
+                if not closed:
+                    old, self._thing = self._thing, new
+                    self._since, self._failures = time.monotonic(), 0
+                    self._changed.notify_all()
+        if closed:
+            new.stop()
+            raise BackendFailed(f"{self._what} was closed and answers no more: start the program again.")
+        if old is not None and beside:
+            retire(old)
+        if new.ended is not None:
+            self.lost(new)
 
     def close(self) -> None:
         """End it; may be called twice."""
@@ -101,7 +141,18 @@ class Kept(Generic[T]):
         if self._maker is not None:
             self._maker.join()
 
+    def _leave(self) -> T | None:
+        with self._changed:
+            thing, self._thing = self._thing, None
+        return thing
+
+    def _start_reviving(self) -> None:
+        self._maker = threading.Thread(target=self._revive, name="revive", daemon=True)
+        self._maker.start()
+
     def _failed(self, why: str) -> None:
+        if self._closed:
+            return
         self._failures += 1
         self._why = why
         _log.warning("%s stopped working (%s): it is started again", self._what, why)
@@ -112,19 +163,25 @@ class Kept(Generic[T]):
                 # At once after the first death.
                 pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (self._failures - 2)) if self._failures > 1 else 0.0
                 self._resting = pause > 0
+                self._rested_at = time.monotonic() + pause
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: self._closed, pause)
                 self._resting = False
                 if self._closed:
                     return
-            try:
-                thing = self._make()
-            except ModelError as error:
+            with self._making:
                 with self._changed:
-                    self._failed(str(error))
-                continue
-            if self._taken(thing):
-                return
+                    if self._thing is not None:
+                        # Another was put in its place meanwhile.
+                        return
+                try:
+                    thing = self._make()
+                except ModelError as error:
+                    with self._changed:
+                        self._failed(str(error))
+                    continue
+                if self._taken(thing):
+                    return
             thing.stop()
 
     def _taken(self, thing: T) -> bool:

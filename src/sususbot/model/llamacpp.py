@@ -1,12 +1,14 @@
-"""llama.cpp inside this process, by the package `xllamacpp`: a GGUF model and, where there is one, a LoRA adapter.
+"""llama.cpp by the package `xllamacpp`: a GGUF model and, where there is one, a LoRA adapter.
 
-The package runs llama.cpp's own server on a loopback port, closed by a key that lives as long as the process. Replies
-come over that port and not by the package's callback: the callback costs less (0.7 ms until the first token and 0.27 ms
-for each with a tiny model, against 10 and 0.34), but it cannot stop a prompt that is still being read. With a prompt
-that takes 19 s, the engine was free 1 s after its connection was closed, but not before the callback's first token.
+The engine runs in a process of its own (`llamacpp_process`), which may be killed, run out of memory or abort without
+taking the bot along: the reply in hand ends at once with an error, and the engine is started again in the background
+(`kept`). Replies come over its loopback port, closed by a key, and not by the package's callback: only a connection
+that is closed ends a prompt that is still being read.
 
 A prompt goes in as token ids, so that nothing a member writes (`</s>`) becomes a control token.
-Loading holds the interpreter's lock for as long as it takes: load before other threads have deadlines to meet.
+How many layers go onto the card is planned by what is free there (`placement`). Where memory runs out all the same,
+while loading or later, the engine comes up again with fewer layers on the card, then with a shorter context, and says
+so.
 Not promised: bit-equal replies for the same seed on a GPU, where a prompt of which a part is cached is computed in
 other batches than the whole of it; and, of a reply cut by its length, an end that could have begun a stop string.
 """
@@ -14,40 +16,50 @@ other batches than the whole of it; and, of a reply cut by its length, an end th
 import logging
 import os
 import secrets
+import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Literal
 
-import httpx
-
-from sususbot.errors import BackendFailed, ModelLoadFailed, ModelNotFound
+from sususbot.errors import BackendFailed, ModelError, ModelLoadFailed, ModelNotFound
 from sususbot.model.backend import Chunk, Deadline, Facts, Finish, Request, Usage
-from sususbot.model.wire import Event, Refused, Wire
+from sususbot.model.child import Message
+from sususbot.model.gguf_header import model_size
+from sususbot.model.kept import Kept
+from sususbot.model.llamacpp_engine import Died, Engine, OutOfMemory, short_of
+from sususbot.model.loopback import Event, Refused
+from sususbot.model.placement import Demand, KVType, Placement
 
 _log = logging.getLogger(__name__)
 
 _MAGIC: Final = b"GGUF"
-# The engine looks between two batches whether anybody still listens.
-_BATCH_TOKENS: Final = 512
-# Main memory for the prompts of channels that are not in a slot just now; llama.cpp's own choice is 8192.
-_CACHE_MIB: Final = 2048
-# llama.cpp's levels: 0 is silence, 3 its usual flow of facts about the model.
-_SILENT: Final = 0
+_MEGABYTE: Final = 1_000_000
+# llama.cpp's levels: 2 are errors and warnings, 3 its usual flow of facts about the model.
+_QUIET: Final = 2
 _TALKATIVE: Final = 3
-# Enough for the connections of `wire` and for dropped ones that the server has not noticed yet.
-_HTTP_THREADS: Final = 12
-_CALL_SECONDS: Final = 60.0
+_GLANCE_SECONDS: Final = 0.05
+_COUNT_SECONDS: Final = 2.0
 _COUNTS_KEPT: Final = 1024
 _FINISHES: Final[dict[str, Finish]] = {"eos": "stop", "word": "stop", "limit": "length"}
+# What ends a run of tokens that DRY looks at: in a chat, a line, a name, and a newline within a message.
+_DRY_BREAKERS: Final = ["\n", ":", "⏎", '"', "*"]
+# How far back DRY looks: the message, and what stands right before it; a memory further up may be quoted.
+_DRY_TOKENS: Final = 256
+
+Flash = Literal["auto", "on", "off"]
 
 
 class LlamaCpp:
-    """`gpu_layers` None lets the engine fill the GPU; `threads` None takes half of the cores."""
+    """A model in `slots` slots of `context_tokens` each.
+
+    `gpu_layers` None puts onto the card what fits, with `reserve_mb` of it left free; `threads` None takes half of the
+    cores. An engine that does not react for `hung_seconds` once a reply came too late is ended and started again.
+    Raises ModelError where it cannot be loaded.
+    """
 
     name: Final = "llamacpp"
-    parallel: Final = 1
 
     def __init__(
         self,
@@ -58,54 +70,98 @@ class LlamaCpp:
         gpu_layers: int | None = None,
         threads: int | None = None,
         slots: int = 1,
+        kv_type: KVType = "f16",
+        flash_attention: Flash = "auto",
+        reserve_mb: int = 512,
+        hung_seconds: float = 120.0,
     ) -> None:
         _check_file(model_path, "model", "MODEL_PATH")
         if adapter_path is not None:
             _check_file(adapter_path, "adapter", "ADAPTER_PATH")
-        key = secrets.token_urlsafe(32)
-        self._server = _start(model_path, adapter_path, context_tokens, gpu_layers, threads, slots, key)
-        headers = {"Authorization": f"Bearer {key}"}
-        self.address: str = self._server.listening_address
-        self._wire = Wire(self.address, headers, trust_env=False)
+        self._model = model_path
+        self._adapter = adapter_path
+        self._asked_context = context_tokens
+        self._asked_layers = gpu_layers
+        self._reserve = reserve_mb * _MEGABYTE
+        self._hung_seconds = hung_seconds
+        # Quantized values are only read by flash attention.
+        flash = "on" if kv_type != "f16" and flash_attention == "auto" else flash_attention
+        # The engine's threads spin until the last one arrives. With one on every core, any other program makes it wait:
+        # 5 s instead of 0.02 s for a tiny reply on two busy cores, 0.04 s with a single thread.
+        self._how: Message = {
+            "slots": slots,
+            "threads": threads or max(1, (os.cpu_count() or 2) // 2),
+            "kv": kv_type,
+            "flash": flash,
+        }
         self._counts: OrderedDict[str, int] = OrderedDict()
-        self._separator: int | None = None
-        try:
-            self.context_tokens = self._first_words()
-        except BackendFailed as error:
-            self.close()
-            raise ModelLoadFailed(f"llama.cpp loads {model_path} but cannot run it. {error}") from error
+        self._closing = threading.Event()
+        self._loading: Engine | None = None
+        self._suspected = threading.Event()
+        self._deaths = 0
+        # No larger one is tried again until the program is started again.
+        self._largest: Placement | None = None
+        # The last one that ran.
+        self._engine: Engine
+        self._lost: Callable[[Engine], None] = _nobody
+        self._kept = Kept("llama.cpp", lambda: self._load(self._adapter))
+        self._lost = self._kept.lost
+        if self._engine.ended is not None:
+            self._lost(self._engine)
+        self.context_tokens: int = self._engine.context_tokens
+
+    @property
+    def parallel(self) -> int:
+        slots: int = self._how["slots"]
+        return slots
+
+    @property
+    def address(self) -> str:
+        """Where the engine listens, or listened when it ran last."""
+        return self._engine.address
 
     def facts(self) -> Facts:
-        return {}
+        facts: Facts = {"state": self._kept.state, "model": self._model.name, "restarts": self._deaths}
+        facts["adapter"] = self._adapter.name if self._adapter is not None else "none"
+        facts |= {"slots": self.parallel, "kv_type": self._how["kv"], "context_tokens": self.context_tokens}
+        return facts | self._engine.facts()
+
+    def tokens(self, text: str) -> list[int]:
+        """The ids that a text becomes within a prompt."""
+        return self._tokens(self._running(), text, begin=False)
 
     def count_tokens(self, text: str) -> int:
         count = self._counts.get(text)
         if count is None:
-            count = self._counts[text] = len(self._tokens(text, begin=False))
+            count = self._counts[text] = len(self.tokens(text))
         return count
 
     def count_ahead(self, texts: Sequence[str]) -> None:
-        """One call for all: a call costs 1.7 ms, and a context is made of dozens of lines."""
+        """One call for all: a call costs a third of a millisecond, and a context is made of dozens of lines."""
         fresh = [text for text in dict.fromkeys(texts) if text not in self._counts]
-        if self._separator is None or not fresh:
+        if not fresh:
             return
-        mixed = [item for text in fresh for item in (text, self._separator)]
+        engine = self._running()
+        if engine.separator is None:
+            return
+        mixed = [item for text in fresh for item in (text, engine.separator)]
         count = 0
         left = iter(fresh)
-        for token in self._tokens(mixed, begin=False):
-            if token == self._separator:
+        for token in self._tokens(engine, mixed, begin=False):
+            if token == engine.separator:
                 self._counts[next(left)] = count
-            count = 0 if token == self._separator else count + 1
+            count = 0 if token == engine.separator else count + 1
         while len(self._counts) > _COUNTS_KEPT:
             self._counts.popitem(last=False)
 
     def generate(self, request: Request, deadline: Deadline) -> Iterator[Chunk]:
         finish: Finish | None = deadline.over()
         usage = Usage()
-        if finish is None:
-            with _translated():
-                body = _body(request, self._tokens(request.prompt, begin=True))
-                for event in self._wire.events("/completion", body, deadline):
+        engine = self._entered(deadline) if finish is None else None
+        if engine is not None:
+            with engine.used(), self._translated(), engine.slots.taken(request.channel_id) as slot:
+                prompt = self._fitting(engine, request, deadline)
+                for event in engine.wire.events("/completion", _body(request, prompt, slot), deadline):
                     usage = _usage(event)
                     # A character cut in half by the end of the reply arrives as U+FFFD.
                     if text := event.get("content", "").replace("\ufffd", ""):
@@ -114,33 +170,206 @@ class LlamaCpp:
                         finish = _FINISHES.get(event.get("stop_type", ""), "stop")
         finish = finish or deadline.over()
         if finish is None:
-            raise BackendFailed("llama.cpp ended its reply halfway: restart the program if it happens again.")
+            raise BackendFailed("llama.cpp ended its reply halfway: it is asked again next time.")
+        if finish == "deadline" and engine is not None and not usage.completion:
+            self._suspect(engine)
         yield Chunk("", finish, usage)
 
-    def close(self) -> None:
-        self._wire.close()
-        self._counts.clear()
-        # The last reference: the engine's destructor waits for its threads.
-        self._server = None
+    def use_adapter(self, path: Path | None) -> None:
+        """Speak with another adapter, or with none. Blocks until the engine does; replies go on meanwhile.
 
-    def _tokens(self, text: str | list[str | int], *, begin: bool) -> list[int]:
-        """Token ids; of a list, those of its texts, with its ids between them."""
-        body = {"content": text, "add_special": begin, "parse_special": False}
-        with _translated():
-            tokens: list[int] = self._wire.call("/tokenize", body, _CALL_SECONDS)["tokens"]
+        The new engine is loaded beside the old one, or, where memory is too small for both, after it.
+        Raises ModelError where the new adapter cannot be used; the old one stays then.
+        """
+        if path is not None:
+            _check_file(path, "adapter", "ADAPTER_PATH")
+
+        def make() -> Engine:
+            engine = self._load(path, beside=beside)
+            self._adapter = path
+            return engine
+
+        beside = True
+        try:
+            self._kept.exchange(make, beside=True, retire=Engine.retire)
+        except _NoRoom:
+            _log.info("llama.cpp ends before it is loaded with another adapter: memory is too small for both")
+            beside = False
+            self._kept.exchange(make, beside=False, retire=Engine.retire)
+        _log.info("llama.cpp speaks with %s", path.name if path is not None else "no adapter")
+
+    def close(self) -> None:
+        self._closing.set()
+        if (loading := self._loading) is not None:
+            loading.kill()
+        self._kept.close()
+        self._counts.clear()
+
+    # -- loading
+
+    def _load(self, adapter: Path | None, *, beside: bool = False) -> "Engine":
+        """An engine that answers, as large as planned or as memory allows. Raises _NoRoom instead of a smaller one
+        where it is loaded beside another."""
+        placement: Placement | None = None
+        doubted: Placement | None = None
+        while True:
+            engine = self._loading = Engine(self._died)
+            try:
+                if self._closing.is_set():
+                    raise BackendFailed("llama.cpp was closed and is not loaded any more.")
+                placement = placement or self._planned(engine.devices(self._closing), adapter)
+                if beside and placement.gpu_layers < self._engine.placement.gpu_layers:
+                    raise _NoRoom
+                engine.load(self._order(adapter, placement), placement, self._closing)
+                break
+            except OutOfMemory as error:
+                if beside:
+                    raise _NoRoom from error
+                if not error.sure and placement != doubted:
+                    doubted = placement
+                    continue
+                smaller = placement.smaller(error.where) if placement is not None else None
+                if placement is None or smaller is None:
+                    raise ModelLoadFailed(
+                        f"There is too little memory for {self._model}, even with a short context on the processor: "
+                        "choose a smaller model, or end other programs."
+                    ) from error
+                _log.warning("llama.cpp: %s memory is too small for %s: trying %s", error.where, placement, smaller)
+                placement = self._largest = smaller
+            except Died as error:
+                raise ModelLoadFailed(_refusal(self._model, adapter, str(error))) from error
+            finally:
+                self._loading = None
+                if not engine.loaded:
+                    engine.stop()
+        self._engine = engine
+        _log.info("llama.cpp runs: %s", engine.told())
+        return engine
+
+    def _planned(self, free: Sequence[int], adapter: Path | None) -> Placement:
+        layers = self._asked_layers
+        if layers is None:
+            size = model_size(self._model) if free else None
+            layers = 0
+            if size is not None:
+                demand = Demand(
+                    size,
+                    self._asked_context,
+                    self.parallel,
+                    self._how["kv"],
+                    adapter=adapter.stat().st_size if adapter is not None else 0,
+                    flash=self._how["flash"] != "off",
+                )
+                layers = demand.fitting(free, self._reserve)
+        planned = Placement(layers, self._asked_context)
+        if self._largest is None:
+            return planned
+        return Placement(
+            min(planned.gpu_layers, self._largest.gpu_layers),
+            min(planned.context_tokens, self._largest.context_tokens),
+        )
+
+    def _order(self, adapter: Path | None, placement: Placement) -> Message:
+        return self._how | {
+            "model": str(self._model),
+            "adapter": None if adapter is None else str(adapter),
+            "context": placement.context_tokens,
+            "gpu_layers": placement.gpu_layers,
+            "key": secrets.token_urlsafe(32),
+            "verbosity": _TALKATIVE if _log.isEnabledFor(logging.DEBUG) else _QUIET,
+        }
+
+    def _died(self, engine: "Engine") -> None:
+        """In the thread that found out, of each engine that was loaded and not stopped."""
+        self._deaths += 1
+        if (where := short_of(engine.last_words)) is not None:
+            smaller = engine.placement.smaller(where)
+            if smaller is not None:
+                _log.warning("llama.cpp ran out of %s memory as %s: trying %s", where, engine.placement, smaller)
+                self._largest = smaller
+        self._lost(engine)
+
+    # -- talking to it
+
+    def _running(self) -> "Engine":
+        """For what does not wait: counting. Raises BackendFailed while there is none."""
+        engine = self._kept.get(Deadline(0))
+        if engine is None or self._suspected.is_set():
+            raise BackendFailed("llama.cpp does not answer just now: it is started again.")
+        return engine
+
+    def _entered(self, deadline: Deadline) -> "Engine | None":
+        """The engine, which will not be retired before this reply is made; None when the time was over before."""
+        while True:
+            engine = self._kept.get(deadline)
+            if engine is None or engine.enter():
+                return engine
+            # It is being replaced, this very moment.
+            deadline.wait(_GLANCE_SECONDS)
+
+    def _fitting(self, engine: "Engine", request: Request, deadline: Deadline) -> list[int]:
+        """The prompt. One made for a longer context than the engine has come up with since loses its beginning."""
+        tokens = self._tokens(engine, request.prompt, begin=True, deadline=deadline)
+        room = engine.context_tokens - request.sampling.max_new_tokens
+        if engine.context_tokens < self.context_tokens and len(tokens) > room > 0:
+            return tokens[:1] + tokens[1 - room :] if room > 1 else tokens[-1:]
         return tokens
 
-    def _first_words(self) -> int:
-        """Run the model once, and tell the size of a slot's context.
+    def _tokens(
+        self, engine: "Engine", text: str | list[str | int], *, begin: bool, deadline: Deadline | None = None
+    ) -> list[int]:
+        """Token ids; of a list, those of its texts, with its ids between them. Empty when the deadline was over."""
+        body = {"content": text, "add_special": begin, "parse_special": False}
+        with self._translated():
+            answer = engine.wire.call("/tokenize", body, deadline or Deadline(_COUNT_SECONDS))
+        if answer is None:
+            if deadline is not None:
+                return []
+            self._suspect(engine)
+            raise BackendFailed("llama.cpp does not answer just now: tokens are estimated.")
+        tokens: list[int] = answer["tokens"]
+        return tokens
 
-        The engine must have begun its loop before it may be closed, or its destructor waits for ever.
-        """
-        with _translated():
-            self._wire.call("/completion", {"prompt": " ", "n_predict": 1}, _CALL_SECONDS)
-            facts = self._wire.call("/props", None, _CALL_SECONDS)
-            # What begins a prompt is a control token: no text becomes it, so that it can stand between texts.
-            self._separator = next(iter(self._tokens("", begin=True)), None)
-        return int(facts["default_generation_settings"]["n_ctx"])
+    def _suspect(self, engine: "Engine") -> None:
+        """See whether it still reacts; end it if not. Returns at once."""
+        if self._suspected.is_set():
+            return
+        self._suspected.set()
+        threading.Thread(target=self._look_after, args=(engine,), name="llamacpp-look", daemon=True).start()
+
+    def _look_after(self, engine: "Engine") -> None:
+        try:
+            # Answered by the loop that computes, between two batches.
+            if engine.reacts(self._hung_seconds) or self._closing.is_set():
+                return
+            _log.warning("llama.cpp did not react for %g s: it is ended and started again", self._hung_seconds)
+            engine.kill()
+        finally:
+            self._suspected.clear()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except Refused as refused:
+            if refused.error.get("type") == "exceed_context_size_error":
+                asked, room = refused.error.get("n_prompt_tokens"), refused.error.get("n_ctx")
+                raise BackendFailed(
+                    f"The prompt has {asked} tokens and the model's context only {room}: raise CONTEXT_TOKENS."
+                ) from refused
+            raise BackendFailed(f"llama.cpp refused the request: {refused}") from refused
+        except OSError as error:
+            if self._closing.is_set():
+                raise BackendFailed("llama.cpp was closed halfway: start the program again.") from error
+            raise BackendFailed("llama.cpp stopped halfway: it is started again.") from error
+
+
+def _nobody(_: "Engine") -> None:
+    """Is told of an engine's death before there is anybody to mind."""
+
+
+class _NoRoom(ModelError):
+    """There is no room for another engine beside the one that runs."""
 
 
 def _check_file(path: Path, what: str, setting: str) -> None:
@@ -161,69 +390,34 @@ def _check_file(path: Path, what: str, setting: str) -> None:
         raise ModelLoadFailed(f"{path} is no GGUF file ({found}): download the {what} again, or correct {setting}.")
 
 
-def _start(
-    model_path: Path,
-    adapter_path: Path | None,
-    context_tokens: int,
-    gpu_layers: int | None,
-    threads: int | None,
-    slots: int,
-    key: str,
-) -> Any:
-    try:
-        import xllamacpp
-    except ImportError as error:
-        advice = "run  pip install --force-reinstall xllamacpp"
-        raise ModelLoadFailed(f"llama.cpp cannot be started ({error}): {advice}") from error
-    params = xllamacpp.CommonParams()
-    params.model.path = str(model_path)
-    if adapter_path is not None:
-        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter_path), 1.0)]
-    params.n_ctx = context_tokens * slots
-    params.n_parallel = slots
-    params.n_batch = _BATCH_TOKENS
-    params.cache_ram_mib = _CACHE_MIB
-    if gpu_layers is not None:
-        params.n_gpu_layers = gpu_layers
-    # The engine's threads spin until the last one arrives. With one on every core, any other program makes it wait:
-    # 5 s instead of 0.02 s for a tiny reply on two busy cores, 0.04 s with a single thread.
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads or max(1, (os.cpu_count() or 2) // 2)
-    params.hostnames = ["127.0.0.1"]
-    params.port = 0
-    params.api_keys = [key]
-    params.ui = False
-    params.endpoint_slots = False
-    params.n_threads_http = _HTTP_THREADS
-    params.verbosity = _TALKATIVE if _log.isEnabledFor(logging.DEBUG) else _SILENT
-    try:
-        return xllamacpp.Server(params)
-    except RuntimeError as error:
-        raise ModelLoadFailed(_refusal(model_path, adapter_path)) from error
-
-
-def _refusal(model_path: Path, adapter_path: Path | None) -> str:
-    if adapter_path is None:
+def _refusal(model: Path, adapter: Path | None, how: str) -> str:
+    if adapter is None:
         return (
-            f"llama.cpp refuses the model {model_path}: it is cut short, needs more memory than there is, or is of a "
-            "kind that this version does not know. Compare its size with the download page."
+            f"llama.cpp refuses the model {model}: it is cut short, or of a kind that this version does not know "
+            f"({how}). Compare its size with the download page."
         )
     return (
-        f"llama.cpp refuses the model {model_path} with the adapter {adapter_path}: the adapter was made for another "
-        "model, or one of the two is cut short. Try without ADAPTER_PATH to see which."
+        f"llama.cpp refuses the model {model} with the adapter {adapter}: the adapter was made for another model, or "
+        f"one of the two is cut short ({how}). Try without ADAPTER_PATH to see which."
     )
 
 
-def _body(request: Request, prompt: list[int]) -> Event:
+def _body(request: Request, prompt: list[int], slot: int) -> Event:
     sampling = request.sampling
     return {
         "prompt": prompt,
+        "id_slot": slot,
         "n_predict": sampling.max_new_tokens,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "top_k": sampling.top_k,
-        # Not one of our knobs, but on at 0.05 unless told otherwise.
-        "min_p": 0.0,
+        "min_p": sampling.min_p,
         "repeat_penalty": sampling.repetition_penalty,
+        "dry_multiplier": sampling.dry_multiplier,
+        "dry_base": sampling.dry_base,
+        "dry_allowed_length": sampling.dry_allowed_length,
+        "dry_penalty_last_n": _DRY_TOKENS,
+        "dry_sequence_breakers": _DRY_BREAKERS,
         "seed": -1 if sampling.seed is None else sampling.seed,
         "stop": [stop for stop in request.stop if stop],
         "cache_prompt": True,
@@ -234,19 +428,3 @@ def _body(request: Request, prompt: list[int]) -> Event:
 def _usage(event: Event) -> Usage:
     cached = event.get("timings", {}).get("cache_n", 0)
     return Usage(event.get("tokens_evaluated", 0), event.get("tokens_predicted", 0), cached)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except Refused as refused:
-        if refused.error.get("type") == "exceed_context_size_error":
-            asked, room = refused.error.get("n_prompt_tokens"), refused.error.get("n_ctx")
-            raise BackendFailed(
-                f"The prompt has {asked} tokens and the model's context only {room}: raise CONTEXT_TOKENS."
-            ) from refused
-        raise BackendFailed(f"llama.cpp refused the request: {refused}") from refused
-    except httpx.TransportError as error:
-        reason = str(error) or type(error).__name__
-        raise BackendFailed(f"llama.cpp stopped answering ({reason}): restart the program.") from error
