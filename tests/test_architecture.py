@@ -21,6 +21,7 @@ LAYERS: Final = (
     ("archive", "model", "standin"),
     ("sources", "corpus", "memory", "safety"),
     ("analysis", "forgetting", "training", "responder"),
+    ("explaining",),
     ("bot",),
     ("benchmarks",),
     ("cli",),

@@ -4,7 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sususbot.cli.trace import as_json, as_lines
+from sususbot.cli.trace import as_json
+from sususbot.explaining import Shown, lines, to_a_member
 from sususbot.memory.context import Context, ContextBuilder
 from sususbot.memory.summary import Summary
 from sususbot.memory.surroundings import Hit
@@ -45,18 +46,18 @@ def reply(**more: Any) -> Reply:
 
 
 def test_a_reader_sees_why() -> None:
-    lines = list(as_lines(reply()))
-    text = "\n".join(lines)
-    assert lines[:3] == [
+    told = list(lines(reply()))
+    text = "\n".join(told)
+    assert told[:3] == [
         "answered by llamacpp (600 prompt tokens, 420 of them cached, 5 written)",
         "  not by openai: it was late",
         "summary of 5 messages before the recent ones, by extractive (bart was late):",
     ]
-    assert lines[3] == "  > 3 Mar 2024, 14:05, mia planned a party"
+    assert told[3] == "  > 3 Mar 2024, 14:05, mia planned a party"
     assert " of 20: 1 that the message may go on from, then the newest:\n  0.90  mia: number 3 word" in text
     assert "  0.75  3 Mar 2024, eve: it was gerald\n        meaning 0.50, words 0.25; with 1 message around it" in text
     assert "turns (budget of " in text
-    assert lines[-1] == "milliseconds: total 1250.0"
+    assert told[-1] == "milliseconds: total 1250.0"
 
 
 def test_programs_get_all_of_it() -> None:
@@ -81,15 +82,29 @@ def test_programs_get_all_of_it() -> None:
 def test_a_reply_without_a_context_has_a_trace_too() -> None:
     asked = Turn("mia", "hello?", MARCH)
     one = reply(context=Context("", (asked,), (), (), ()))
-    lines = list(as_lines(one))
-    assert "recent turns: none" in lines
-    assert lines[lines.index("left out:") + 1] == "  nothing"
+    told = list(lines(one))
+    assert "recent turns: none" in told
+    assert told[told.index("left out:") + 1] == "  nothing"
+    assert "memories: none" in list(to_a_member(one, {}))
     assert as_json(one)["summary"] is None
+
+
+def test_a_member_sees_reasons_and_only_the_memories_meant_for_them() -> None:
+    told = list(to_a_member(reply(), {}))
+    assert "- not by openai: failed" in told
+    assert "- 1 that is gone by now, or not to be seen here" in told
+    assert any(line.startswith("tokens used, of each section's budget: persona 2/") for line in told)
+    assert not [word for word in SECRETS if word in "\n".join(told).replace("meaning and words", "")]
+    seen = "\n".join(to_a_member(reply(), {70: Shown("eve", "it was gerald", "<link>")}))
+    assert "- 0.75 3 Mar 2024, eve: it was gerald <link>\n  meaning 0.50, words 0.25" in seen
+    quiet = "\n".join(to_a_member(reply(), {70: Shown("eve", None, "<link>")}))
+    assert "eve: (does not want to be quoted) <link>" in quiet
+    assert "gerald" not in quiet
 
 
 def test_a_log_has_figures_and_ids_and_nobodys_words() -> None:
     facts = reply().trace.facts()
-    assert facts.startswith("by llamacpp; not by openai; 600 tokens read, 420 of them cached, 5 written; persona 2/")
+    assert facts.startswith("by llamacpp; not by openai (failed); 600 tokens read, 420 of them cached, 5 written; persona 2/")
     assert "; memories 70; left out 1; total 1250 ms" in facts
     assert "turns 3 " in facts
     assert not [word for word in SECRETS if word in facts]

@@ -70,7 +70,7 @@ class TerminalChat:
         """Answer one line and remember both for this session."""
         from sususbot.archive.archive import now_ms
         from sususbot.cli.trace import as_json as trace_json
-        from sususbot.cli.trace import as_lines
+        from sususbot.explaining import lines
         from sususbot.messages import Turn
 
         # Bytes that are no text come from a shell as half surrogates.
@@ -83,7 +83,7 @@ class TerminalChat:
         else:
             printer.finish(reply.text)
             if why:
-                say("\n".join(f"  | {line}" for line in as_lines(reply)))
+                say("\n".join(f"  | {line}" for line in lines(reply)))
         return reply
 
     async def _reply(self, responder: "Responder", asked: "Turn", printer: "_Printer") -> "Reply":

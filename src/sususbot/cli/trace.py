@@ -1,20 +1,13 @@
-"""A reply's trace, for people (`--why`) and for programs (`--json`)."""
+"""A reply's trace for programs (`--json`); in words it is `explaining`."""
 
-from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 from typing import Any
 
-from sususbot.memory.context import Context
 from sususbot.memory.summary import Summary
 from sususbot.memory.surroundings import Hit
-from sususbot.messages import Turn, day
+from sususbot.messages import Turn
 from sususbot.model.backend import Source
-from sususbot.model.inference import Generation
 from sususbot.responder import Reply
-
-_WIDTH = 88
-# Smaller parts of a score would read 0.00.
-_SEEN = 0.005
 
 
 def as_json(reply: Reply) -> dict[str, Any]:
@@ -44,72 +37,6 @@ def as_json(reply: Reply) -> dict[str, Any]:
         },
         "seconds": trace.seconds,
     }
-
-
-def as_lines(reply: Reply) -> Iterator[str]:
-    """The same for a reader, in the order of the prompt."""
-    trace = reply.trace
-    yield from _answer(trace.generation)
-    yield from _summary_lines(trace.context)
-    yield from _turn_lines(trace.context)
-    how = "meaning and words" if trace.searched_by_meaning else "words alone"
-    yield f"memories, by {how} (score = sum of its parts):"
-    for hit in trace.context.memories:
-        yield from _memory_lines(hit)
-    if not trace.context.memories:
-        yield "  none"
-    yield "tokens used, of each section's budget:"
-    for section in trace.context.sections:
-        share = section.used / section.budget if section.budget else 0.0
-        yield f"  {section.name:<9} {section.used:>5} of {section.budget:<5} {'█' * round(share * 20):<20}"
-    yield "left out:"
-    yield from _left_out(trace.context)
-    stages = ", ".join(f"{name} {seconds * 1000:.1f}" for name, seconds in trace.seconds.items())
-    yield f"milliseconds: {stages}"
-
-
-def _answer(generation: Generation) -> Iterator[str]:
-    usage, source = generation.usage, generation.source
-    yield f"answered by {generation.backend}" + (
-        f" ({usage.prompt} prompt tokens, {usage.cached} of them cached, {usage.completion} written)"
-        if usage.prompt
-        else ""
-    )
-    if source is not None:
-        answered = f', in answer to "{_short(source.answers)}"' if source.answers else ""
-        yield f"  said by {source.author} on {day(source.at)}{answered} (fits {source.score:.2f})"
-    for fallback in generation.fallbacks:
-        yield f"  not by {fallback.backend}: {fallback.reason}"
-
-
-def _summary_lines(context: Context) -> Iterator[str]:
-    for section in context.sections:
-        if section.name == "summary" and section.lines:
-            yield f"summary of {section.why}:"
-            yield from (f"  {_short(line)}" for line in section.lines)
-
-
-def _turn_lines(context: Context) -> Iterator[str]:
-    """The turns before the message; with what each matters to it, where that decided."""
-    *before, _ = context.turns
-    why = next((section.why for section in context.sections if section.name == "recent"), "")
-    yield f"recent turns, {why}:" if why else "recent turns: none"
-    for turn, matters in zip_longest(before, context.relevance):
-        yield f"  {'' if matters is None else f'{matters:.2f}  '}{_short(f'{turn.speaker}: {turn.text}')}"
-
-
-def _memory_lines(hit: Hit) -> Iterator[str]:
-    message = hit.message
-    said = _short(f"{message.author.display_name}: {message.rendered}")
-    yield f"  {hit.score:.2f}  {day(message.created_at)}, {said}"
-    parts = [f"{name.replace('_', ' ')} {value:.2f}" for name, value in hit.parts.items() if abs(value) >= _SEEN]
-    beside = len(hit.around) - 1
-    with_others = f"; with {beside} message{'s' * (beside > 1)} around it" if beside else ""
-    yield f"        {', '.join(parts) or 'no part counts'}{with_others}"
-
-
-def _left_out(context: Context) -> Iterable[str]:
-    return [f"  {out.section}: {_short(out.what)} ({out.reason})" for out in context.left_out] or ["  nothing"]
 
 
 def _source(source: Source | None) -> dict[str, Any] | None:
@@ -159,8 +86,3 @@ def _memory(hit: Hit) -> dict[str, Any]:
         "parts": dict(hit.parts),
         "around": [f"{m.author.display_name}: {m.rendered}" for m in hit.around],
     }
-
-
-def _short(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
