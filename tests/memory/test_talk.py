@@ -280,3 +280,15 @@ def test_how_rare_a_word_is_counts_what_came_since_the_last_sorting() -> None:
     assert common == pytest.approx(log(1 + 0.5 / 50.5))
     assert rare == pytest.approx(log(1 + 49.5 / 1.5))
     assert none == 0.0
+
+
+def test_filled_anew_the_words_of_before_are_gone() -> None:
+    plain = Plain([(1, 11, 5, [1]), (1, 11, 5, [1])], 2, 100_000)
+    for number in range(3):
+        plain.change(("say", (1, 11, 5, [1, number])))
+    plain.change(("remove", 0.0))
+    (held,) = plain.talk.synchronise([piece(plain.living())])
+    rows, part = held
+    plain.postings.fill([keys_of(rows, part.lengths, part.terms)])
+    assert plain.postings.of(1)[0].tolist() == rows.tolist()
+    assert len(best_by_words([1], plain.talk, plain.postings, limit=5)) == 4

@@ -43,6 +43,7 @@ class Postings:
         first = np.flatnonzero(np.concatenate([[True], joined[1:] != joined[:-1]])) if len(joined) else np.empty(0, int)
         counts = np.diff(np.concatenate([first, [len(joined)]]))
         joined = joined[first]
+        self._new, self._waiting = {}, 0
         self._keep(joined, np.minimum(counts, 255).astype(np.uint8))
 
     def add(self, rows: Rows, lengths: npt.NDArray[np.int64], terms: TermIds) -> None:
