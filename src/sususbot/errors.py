@@ -38,10 +38,14 @@
     ├── ModelError
     │   ├── ModelNotFound       no model file at the path in the settings
     │   ├── ModelLoadFailed     the file is there but the engine refuses it
+    │   ├── NotOnHub            the hub has no such model or file, or gives it to others only
+    │   ├── DownloadFailed      a download is not whole, or not what the hub says it is; what came is kept
+    │   ├── ModelInUse          a model that is needed still is not removed unasked
     │   ├── AdapterStale        it learned from members who may not be learned from any more
     │   ├── BackendFailed       the engine broke while it answered
     │   └── BackendUnreachable  a model server does not answer
     ├── Busy                    the queue is full: say so to the member and drop the request
+    ├── BotRunning              another bot runs on the same data folder
     └── DiscordError
         ├── TokenRefused        401 at login or close code 4004
         ├── IntentMissing       close code 4014: a switch in the developer portal is off
@@ -49,6 +53,7 @@
         ├── GuildUnknown        the configured server does not exist or the bot is not on it
         ├── HistoryIncomplete   some channels could not be read; what could be was kept
         ├── RateLimited         Discord wants to be left alone for longer than a program should wait
+        ├── SessionsSpent       so many sessions were begun within a day that more endanger the token
         └── ConnectionLost      Discord cannot be reached
 
 Foreign errors (sqlite3, discord.py, httpx, llama.cpp) are translated at the border of the room that uses them.
@@ -211,6 +216,18 @@ class ModelLoadFailed(ModelError):
     """The file is there but the engine refuses it."""
 
 
+class NotOnHub(ModelError):
+    """The hub has no such model or file, or does not give it to this machine."""
+
+
+class DownloadFailed(ModelError):
+    """A download could not be finished, or brought something else than the hub says; what came whole is kept."""
+
+
+class ModelInUse(ModelError):
+    """Settings or runs need a model that is to be removed."""
+
+
 class AdapterStale(ModelError):
     """An adapter learned from members who may not be learned from any more."""
 
@@ -225,6 +242,10 @@ class BackendUnreachable(ModelError):
 
 class Busy(SususError):
     """The queue is full: say so to the member and drop the request."""
+
+
+class BotRunning(SususError):
+    """Another bot runs on the same data folder."""
 
 
 class DiscordError(SususError):
@@ -253,6 +274,10 @@ class HistoryIncomplete(DiscordError):
 
 class RateLimited(DiscordError):
     """Discord wants to be left alone for longer than a program should wait."""
+
+
+class SessionsSpent(DiscordError):
+    """So many sessions were begun within a day that more endanger the token."""
 
 
 class ConnectionLost(DiscordError):

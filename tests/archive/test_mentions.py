@@ -5,7 +5,7 @@ from pathlib import Path
 from sususbot.archive.archive import Archive
 from sususbot.archive.mentions import KEPT_MS
 from sususbot.messages import DISCORD_EPOCH_MS
-from tests.archive.making import GARDEN, KITCHEN, MIA, NOON, TOM, filled, message, raw
+from tests.archive.making import GARDEN, KITCHEN, MIA, NOON, SUSU, TOM, filled, message, raw
 
 
 def taken(archive: Archive, *ids: int, channel_id: int = KITCHEN.id) -> None:
@@ -54,6 +54,20 @@ def test_what_expired_leaves_no_row(archive: Archive, tmp_path: Path) -> None:
     taken(archive, 1)
     archive.erasure.expire(NOON + 60_000)
     assert raw(tmp_path, "SELECT * FROM mentions") == []
+
+
+def test_a_channel_is_heard_ever_further(archive: Archive) -> None:
+    assert archive.mentions.heard(KITCHEN.id) is None
+    for message_id in (5, 3, 7):
+        archive.mentions.hear(KITCHEN.id, message_id)
+    assert archive.mentions.heard(KITCHEN.id) == 7
+    assert archive.mentions.heard(GARDEN.id) is None
+
+
+def test_a_kept_reply_of_the_bot_tells_what_it_answered(archive: Archive) -> None:
+    filled(archive, message(1), message(2), message(3), message(4, author=SUSU, reply_to=2), message(5, reply_to=3))
+    assert archive.mentions.answered([1, 2, 3], SUSU.id) == {2}
+    assert archive.mentions.answered([], SUSU.id) == set()
 
 
 def test_a_week_later_nothing_is_left(archive: Archive) -> None:

@@ -243,6 +243,27 @@ class Archive:
         )
         return {row[0]: _message(row[:12], _author(row[12:])) for row in rows}
 
+    def known(self, ids: Iterable[int]) -> set[int]:
+        """Those of these ids that the archive knows, also as deleted."""
+        rows = self._database.rows(
+            """SELECT value FROM json_each(?1) WHERE EXISTS (SELECT 1 FROM messages WHERE id = value)
+            OR EXISTS (SELECT 1 FROM deleted_unseen WHERE id = value)""",
+            [json_list(ids)],
+        )
+        return {row[0] for row in rows}
+
+    def remembered(self, ids: Iterable[int]) -> set[int]:
+        """Those of these messages that may be remembered."""
+        rows = self._database.rows(
+            "SELECT id FROM remembered WHERE id IN (SELECT value FROM json_each(?))", [json_list(ids)]
+        )
+        return {row[0] for row in rows}
+
+    def ids_of(self, author_id: int) -> list[int]:
+        """All that a member said, tombstones too."""
+        rows = self._database.rows("SELECT id FROM messages WHERE author_id = ? ORDER BY id", [author_id])
+        return [row[0] for row in rows]
+
     def history(
         self, *, channel_id: int | None = None, first: int | None = None, last: int | None = None
     ) -> Iterator[Message]:

@@ -2,6 +2,8 @@
 
 A row holds no words and goes with its message. What Discord shows of a channel is the other half of the truth: of a
 process that was killed between a reply and its record, only the reply in the channel tells.
+**Invariant.** Up to the message that a channel was `heard` to, everything was heard live or read again, in this order:
+so a process that is killed while it catches up goes on from there.
 Not here: deciding what a mention gets (`bot`). Not dumped: it matters for minutes.
 """
 
@@ -52,6 +54,30 @@ class Mentions:
             "SELECT message_id FROM mentions WHERE channel_id = ? AND how IS NULL ORDER BY message_id", [channel_id]
         )
         return [row[0] for row in rows]
+
+    def answered(self, ids: Sequence[int], own_id: int) -> set[int]:
+        """Those of these messages that a kept message of the bot itself answers."""
+        if not ids:
+            return set()
+        rows = self._database.rows(
+            """SELECT reply_to FROM messages WHERE id > ? AND author_id = ? AND deleted_at IS NULL
+            AND reply_to IN (SELECT value FROM json_each(?))""",
+            [min(ids), own_id, _json(ids)],
+        )
+        return {row[0] for row in rows}
+
+    def heard(self, channel_id: int) -> int | None:
+        """The message that a channel was heard to; None where the bot never listened."""
+        rows = self._database.rows("SELECT message_id FROM heard WHERE channel_id = ?", [channel_id])
+        return rows[0][0] if rows else None
+
+    def hear(self, channel_id: int, message_id: int) -> None:
+        """Nothing up to this message is left to be read again."""
+        self._database.execute(
+            """INSERT INTO heard VALUES (?, ?)
+            ON CONFLICT (channel_id) DO UPDATE SET message_id = max(message_id, excluded.message_id)""",
+            [channel_id, message_id],
+        )
 
     def ends(self) -> dict[How, int]:
         """How many of those still on record ended in which way."""

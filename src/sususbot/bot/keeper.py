@@ -3,24 +3,25 @@
 All writing is done by one thread, in the order of the events; embedding by another, so that a burst of messages is
 embedded in batches behind the writing. The event loop waits for neither, and a reply only a moment: while the archive
 cannot be written (disk full, locked), events wait here, are tried again by the clock, and what was taken is known from
-memory. Beyond what can be held, `missed_from` says where reading the channel again has to begin.
+memory. What cannot even be held is read again from Discord once the archive can be written.
 """
 
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from sususbot.archive.archive import Archive, now_ms
 from sususbot.archive.mentions import How
+from sususbot.archive.upsert import Added
 from sususbot.bot.pace import Pace
 from sususbot.errors import ArchiveLocked, SususError, VectorStoreError
 from sususbot.forgetting import Forgetting
 from sususbot.memory.long_term import LongTerm
 from sususbot.memory.short_term import ShortTerm
-from sususbot.messages import Channel, Guild, Message
+from sususbot.messages import DISCORD_EPOCH_MS, Channel, Guild, Message
 
 # Well below a second, within which a new message is to be findable.
 _PAUSE_SECONDS: Final = 0.3
@@ -31,6 +32,7 @@ _BACKLOG: Final = 20_000
 _REMEMBERED: Final = 10_000
 
 T = TypeVar("T")
+V = TypeVar("V")
 logger = logging.getLogger(__name__)
 
 
@@ -62,12 +64,18 @@ class Keeper:
         self._closed = False
         # Message -> whether it could be held.
         self._seen: OrderedDict[int, bool] = OrderedDict()
+        # Mentions whose keeping is under way, and those that ended: the archive may not know of it yet.
+        self._arriving: set[int] = set()
+        self._ended: OrderedDict[int, None] = OrderedDict()
+        self._missed = False
         self._source: int | None = None
         self._known: dict[int, Channel] = {}
         self.trouble: str | None = None
         """Why nothing can be written at the moment, in a sentence; None while all is well."""
-        self.missed_from: int | None = None
-        """The first message that could not even be held; cleared by who reads the channel again from there."""
+        self.hearing = False
+        """Whether every message is told of as it comes, so that a channel counts as heard up to the newest."""
+        self.on_missed: Callable[[], None] = lambda: None
+        """Called when the archive can be written again, after messages that could not be held."""
 
     @property
     def backlog(self) -> int:
@@ -82,27 +90,64 @@ class Keeper:
         seen = message.id in self._seen
         if self._seen.get(message.id):
             return False
-        known = False
+        known, hear = False, self.hearing
 
         def work() -> None:
             nonlocal known
-            known = self._add(message, guild, channel, mention=mention)
+            known = self._add(message, guild, channel, mention=mention, hear=hear)
 
-        held = self._seen[message.id] = self._hold(work)
-        if len(self._seen) > _REMEMBERED:
-            self._seen.popitem(last=False)
+        held = self._hold(work)
+        _remember(self._seen, message.id, held)
         if held:
+            self._arriving.add(message.id)
             await self._written()
+            # Not before the caller had its turn: until then nobody else has the mention in hand.
+            asyncio.get_running_loop().call_soon(self._arriving.discard, message.id)
             self._learn(message.id)
         else:
-            self.missed_from = min(self.missed_from or message.id, message.id)
+            self.hearing = False
         return not (seen or known)
 
     def settle(self, ids: Sequence[int], how: How) -> None:
         """How mentions ended; written behind whatever waits."""
         ids = list(ids)
+        for id_ in ids:
+            _remember(self._ended, id_, None)
         if self._hold(lambda: self._archive.mentions.settle(ids, how)):
             self._begin()
+
+    async def heard(self, channel_id: int) -> int | None:
+        """The message up to which nothing is left to be read again; None where the bot never listened."""
+        return await self._in(self._writer, lambda: self._archive.mentions.heard(channel_id))
+
+    async def caught_up(self, channel_id: int, message_id: int | None) -> None:
+        """Everything up to this message was read, and what came since was told as it came."""
+        self.hearing = True
+        if message_id is not None:
+            await self._write(lambda: self._archive.mentions.hear(channel_id, message_id))
+
+    def ended(self, id_: int) -> bool:
+        """Whether a mention came to an end in this process."""
+        return id_ in self._ended
+
+    async def open(self, channel_id: int) -> list[int]:
+        """Mentions without an end, oldest first. Such as are just being taken are not among them."""
+        in_hand = await self._in(self._writer, lambda: self._archive.mentions.in_hand(channel_id))
+        return [id_ for id_ in in_hand if id_ not in self._ended and id_ not in self._arriving]
+
+    async def answered(self, ids: Sequence[int], own_id: int) -> set[int]:
+        """Those of these messages that a kept message of the bot itself answers."""
+        return await self._in(self._writer, lambda: self._archive.mentions.answered(ids, own_id))
+
+    async def unknown(self, ids: Collection[int]) -> set[int]:
+        """Those of these messages that are not kept, and were not deleted."""
+        known = await self._in(self._writer, lambda: self._archive.known(ids))
+        return {id_ for id_ in ids if id_ not in known and not self._seen.get(id_)}
+
+    async def compare(self, page: Sequence[Message], guild: Guild, channel: Channel, *, before: int) -> None:
+        """Messages as Discord shows them now, in order and without a gap: what differs was edited, what is not there
+        was deleted. `before` this moment (ms) all that was said is sure to be shown."""
+        await self._write(lambda: self._compare(page, guild, channel, before))
 
     async def edit(self, message: Message, guild: Guild, channel: Channel) -> None:
         """An edited message of any channel; one that is not kept stays so."""
@@ -159,22 +204,45 @@ class Keeper:
 
     # -- in the archive's thread
 
-    def _add(self, message: Message, guild: Guild, channel: Channel, *, mention: bool = False) -> bool:
+    def _add(self, message: Message, guild: Guild, channel: Channel, *, mention: bool, hear: bool) -> bool:
         """Whether it was known already."""
+        mentions = self._archive.mentions
+        known = mention and mentions.known(message.id)
+
+        def also() -> None:
+            if mention and not known:
+                mentions.take(message.id, channel.id)
+            if hear:
+                mentions.hear(channel.id, message.id)
+
+        added = self._put([message], guild, channel, also)
+        return known if mention else added.known + added.changed > 0
+
+    def _edit(self, message: Message, guild: Guild, channel: Channel) -> None:
+        if self._archive.messages([message.id]):
+            self._put([message], guild, channel)
+
+    def _compare(self, page: Sequence[Message], guild: Guild, channel: Channel, before: int) -> None:
+        kept = self._archive.messages(message.id for message in page)
+        edited = [m for m in page if m.id in kept and _version(m) != _version(kept[m.id])]
+        if edited:
+            self._put(edited, guild, channel)
+        shown = {message.id for message in page}
+        there = self._archive.ids(channel.id, min(shown), min(max(shown), (before - DISCORD_EPOCH_MS) << 22))
+        if gone := [id_ for id_ in there if id_ not in shown]:
+            self._remove(gone)
+
+    def _put(
+        self, messages: Sequence[Message], guild: Guild, channel: Channel, also: Callable[[], None] | None = None
+    ) -> Added:
         if self._source is None:
             self._source = self._archive.add_source("gateway", "bot")
         if self._known.get(channel.id) != channel:
             self._archive.add_channel(guild, channel, origin="gateway", seen_at=now_ms())
             self._known[channel.id] = channel
-        known = mention and self._archive.mentions.known(message.id)
-        take = (lambda: self._archive.mentions.take(message.id, channel.id)) if mention and not known else None
-        added = self._archive.add([message], source=self._source, fetched_at=now_ms(), also=take)
-        self._drop_stale([message.id])
-        return known if mention else added.known + added.changed > 0
-
-    def _edit(self, message: Message, guild: Guild, channel: Channel) -> None:
-        if self._archive.messages([message.id]):
-            self._add(message, guild, channel)
+        added = self._archive.add(messages, source=self._source, fetched_at=now_ms(), also=also)
+        self._drop_stale([message.id for message in messages])
+        return added
 
     def _remove(self, ids: Sequence[int]) -> None:
         self._archive.delete(ids, at=now_ms())
@@ -245,10 +313,11 @@ class Keeper:
     def _hold(self, work: Callable[[], None]) -> bool:
         """To be done after everything that waits; False where nothing more can be held."""
         if len(self._backlog) >= _BACKLOG:
-            if self.missed_from is None:
+            if not self._missed:
                 logger.error(
                     "%s events wait for the archive: later ones are read again once it can be written", _BACKLOG
                 )
+            self._missed = True
             return False
         self._backlog.append(work)
         return True
@@ -266,7 +335,11 @@ class Keeper:
 
     def _plan(self, _: asyncio.Future[None]) -> None:
         """After a refusal, the clock is to try again."""
-        if self.trouble is not None and self._again is None and not self._closed:
+        if self.trouble is None:
+            if self._missed:
+                self._missed = False
+                self.on_missed()
+        elif self._again is None and not self._closed:
             self._again = asyncio.get_running_loop().call_later(self._pace.mend, self._try_again)
 
     def _try_again(self) -> None:
@@ -279,3 +352,13 @@ class Keeper:
 
     async def _in(self, thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(thread, work)
+
+
+def _remember(known: OrderedDict[int, V], id_: int, value: V) -> None:
+    known[id_] = value
+    if len(known) > _REMEMBERED:
+        known.popitem(last=False)
+
+
+def _version(message: Message) -> tuple[int | None, str]:
+    return message.edited_at, message.content

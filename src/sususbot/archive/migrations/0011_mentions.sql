@@ -8,3 +8,9 @@ CREATE TABLE mentions (
 );
 
 CREATE INDEX mentions_in_hand ON mentions (channel_id, message_id) WHERE how IS NULL;
+
+-- How far the bot has heard each channel: nothing up to this message is left to be read again.
+CREATE TABLE heard (
+    channel_id INTEGER PRIMARY KEY,
+    message_id INTEGER NOT NULL
+);
