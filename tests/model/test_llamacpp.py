@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -194,3 +195,31 @@ def test_an_adapter_that_does_not_fit_is_told_from_the_model(tiny_model: Path, t
     other = tiny_gguf.write_adapter(tmp_path / "wide.gguf", width=2 * tiny_gguf.WIDTH)
     with pytest.raises(ModelLoadFailed, match="made for another model"):
         LlamaCpp(tiny_model, adapter_path=other)
+
+
+def test_min_p_leaves_only_what_is_about_as_likely_as_the_likeliest(backend: LlamaCpp) -> None:
+    wild = Sampling(temperature=1.5, top_k=0, top_p=1.0, repetition_penalty=1.0, max_new_tokens=30, seed=3)
+    said = [
+        "".join(chunk.text for chunk in reply(backend, Request("eats the quick", (), stop=(), sampling=sampling)))
+        for sampling in (wild, replace(wild, min_p=0.9))
+    ]
+    assert said[0] != said[1]
+    # Of nearly equals there is only one here: the next word of the cycle.
+    assert said[1].startswith(" fox eats cake🎉 and naps the quick fox")
+
+
+def test_dry_ends_a_run_that_stood_there_before_and_a_new_line_begins_another(backend: LlamaCpp) -> None:
+    dry = Sampling(
+        temperature=0.0, repetition_penalty=1.0, max_new_tokens=8, dry_multiplier=100.0, dry_allowed_length=3
+    )
+
+    def said(prompt: str, sampling: Sampling) -> str:
+        return "".join(chunk.text for chunk in reply(backend, Request(prompt, (), stop=(), sampling=sampling)))
+
+    before = "mia: the quick fox eats cake\nbob: "
+    assert said(f"{before}the quick fox", replace(dry, dry_multiplier=0.0)).startswith(" eats cake")
+    # Three tokens are the same: the fourth would be a run that is too long.
+    assert not said(f"{before}the quick fox", dry).startswith(" eats")
+    # Broken by a name, a line or our mark of one, the run has only one token.
+    for breaker in (":", "\n", " ⏎"):
+        assert said(f"{before}the quick{breaker} fox", dry).startswith(" eats cake")

@@ -40,6 +40,7 @@ _MEGABYTE: Final = 1_000_000
 _QUIET: Final = 2
 _TALKATIVE: Final = 3
 _GLANCE_SECONDS: Final = 0.05
+_MOURN_SECONDS: Final = 2.0
 _COUNT_SECONDS: Final = 2.0
 _COUNTS_KEPT: Final = 1024
 _FINISHES: Final[dict[str, Finish]] = {"eos": "stop", "word": "stop", "limit": "length"}
@@ -123,6 +124,8 @@ class LlamaCpp:
     def facts(self) -> Facts:
         facts: Facts = {"state": self._kept.state, "model": self._model.name, "restarts": self._deaths}
         facts["adapter"] = self._adapter.name if self._adapter is not None else "none"
+        if self._largest is not None:
+            facts["smaller"] = f"memory ran out: {self._largest}, not the {self._asked_context} tokens asked for"
         facts |= {"slots": self.parallel, "kv_type": self._how["kv"], "context_tokens": self.context_tokens}
         return facts | self._engine.facts()
 
@@ -155,11 +158,24 @@ class LlamaCpp:
             self._counts.popitem(last=False)
 
     def generate(self, request: Request, deadline: Deadline) -> Iterator[Chunk]:
+        said = False
+        try:
+            for chunk in self._generated(request, deadline):
+                said = True
+                yield chunk
+            return
+        except _Gone:
+            if said or deadline.over() is not None:
+                raise
+        # It had died since the reply before, or of this request: the next one tries once more.
+        yield from self._generated(request, deadline)
+
+    def _generated(self, request: Request, deadline: Deadline) -> Iterator[Chunk]:
         finish: Finish | None = deadline.over()
         usage = Usage()
         engine = self._entered(deadline) if finish is None else None
         if engine is not None:
-            with engine.used(), self._translated(), engine.slots.taken(request.channel_id) as slot:
+            with engine.used(), self._translated(engine), engine.slots.taken(request.channel_id) as slot:
                 prompt = self._fitting(engine, request, deadline)
                 for event in engine.wire.events("/completion", _body(request, prompt, slot), deadline):
                     usage = _usage(event)
@@ -237,6 +253,9 @@ class LlamaCpp:
                 _log.warning("llama.cpp: %s memory is too small for %s: trying %s", error.where, placement, smaller)
                 placement = self._largest = smaller
             except Died as error:
+                if placement is None:
+                    advice = "run  pip install --force-reinstall xllamacpp"
+                    raise ModelLoadFailed(f"llama.cpp cannot be started ({error}): {advice}") from error
                 raise ModelLoadFailed(_refusal(self._model, adapter, str(error))) from error
             finally:
                 self._loading = None
@@ -320,7 +339,7 @@ class LlamaCpp:
     ) -> list[int]:
         """Token ids; of a list, those of its texts, with its ids between them. Empty when the deadline was over."""
         body = {"content": text, "add_special": begin, "parse_special": False}
-        with self._translated():
+        with self._translated(engine):
             answer = engine.wire.call("/tokenize", body, deadline or Deadline(_COUNT_SECONDS))
         if answer is None:
             if deadline is not None:
@@ -348,7 +367,7 @@ class LlamaCpp:
             self._suspected.clear()
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated(self, engine: Engine) -> Iterator[None]:
         try:
             yield
         except Refused as refused:
@@ -361,11 +380,17 @@ class LlamaCpp:
         except OSError as error:
             if self._closing.is_set():
                 raise BackendFailed("llama.cpp was closed halfway: start the program again.") from error
-            raise BackendFailed("llama.cpp stopped halfway: it is started again.") from error
+            # The system takes a moment to say that a process ended whose connections are closed already.
+            engine.gone(_MOURN_SECONDS)
+            raise _Gone("llama.cpp stopped halfway: it is started again.") from error
 
 
 def _nobody(_: "Engine") -> None:
     """Is told of an engine's death before there is anybody to mind."""
+
+
+class _Gone(BackendFailed):
+    """The engine's process went away."""
 
 
 class _NoRoom(ModelError):

@@ -72,6 +72,7 @@ class Engine:
         self._loaded: _Loaded | None = None
         self._uses = 0
         self._leaving = False
+        self._mourned = threading.Event()
         self.slots = Slots(1)
         self.ended: str | None = None
         self.last_words: list[str] = []
@@ -149,6 +150,11 @@ class Engine:
             self._changed.notify_all()
         if lost:
             self._lost(self)
+        self._mourned.set()
+
+    def gone(self, seconds: float) -> bool:
+        """Whether it ended, and whoever minds knows it; waits so long to see."""
+        return self._mourned.wait(seconds)
 
     def stop(self) -> None:
         """End it now."""

@@ -34,6 +34,10 @@ class Placement:
     gpu_layers: int
     context_tokens: int
 
+    def __str__(self) -> str:
+        card = f"{self.gpu_layers} layers on the card, " if self.gpu_layers else ""
+        return f"{card}{self.context_tokens} tokens of context"
+
     def smaller(self, where: Where) -> "Placement | None":
         """What to try when memory ran out `where`; None when there is nothing smaller that is of use."""
         if where == "card" and self.gpu_layers:
