@@ -80,7 +80,8 @@ class Answering:
         self._sender = sender or Sender()
         self._burst = burst
         self._questions: dict[tuple[int, int], Question] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        # What each is about: a question, or the mention that gets a sign.
+        self._tasks: dict[asyncio.Task[None], Question | int] = {}
         self._gone: deque[int] = deque(maxlen=_GONE)
         self._answered: OrderedDict[int, Answered] = OrderedDict()
         self._closing = False
@@ -99,6 +100,13 @@ class Answering:
         """The reply that a message of the bot is part of, or that answers this message."""
         return next((one for one in self._answered.values() if message_id in (one.asked, *one.sent)), None)
 
+    def holds(self, message_id: int) -> bool:
+        """Whether a mention is being seen to right now."""
+        return any(
+            message_id in about.mentions if isinstance(about, Question) else message_id == about
+            for about in self._tasks.values()
+        )
+
     def begin(self, message: discord.Message, channel: Talk, own_id: int) -> None:
         """Answer a mention in the background, unless it is gone already or the bot is about to end."""
         if self._closing:
@@ -109,14 +117,14 @@ class Answering:
             return
         key = (channel.id, message.author.id)
         if self.paused:
-            self._begin(self._sign(message, "paused"))
+            self._begin(self._sign(message, "paused"), message.id)
         elif (question := self._questions.get(key)) is not None and question.add(message):
             self._settle(question.mentions[:-1], "merged")
         elif sign := self.limits.check(message.author.id, channel.id, now=time.time()):
-            self._begin(self._sign(message, sign.cause, sign.reaction))
+            self._begin(self._sign(message, sign.cause, sign.reaction), message.id)
         else:
             question = self._questions[key] = Question(message, channel, own_id)
-            self._begin(self._answer(question, key))
+            self._begin(self._answer(question, key), question)
 
     def follow(self, message: discord.Message) -> None:
         """A member's line that mentions nobody: perhaps more of what they are asking."""
@@ -146,32 +154,36 @@ class Answering:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, work: Coroutine[Any, Any, None], about: Question | int) -> None:
         task = asyncio.create_task(work)
-        self._tasks.add(task)
+        self._tasks[task] = about
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("answering broke", exc_info=error)
 
     async def _answer(self, question: Question, key: tuple[int, int]) -> None:
+        reply, cause = None, None
         try:
             reply = await self._reply(question)
         except Busy:
-            await self._sign(question.message, "busy")
-            return
+            cause = "busy"
         except Exception:
-            logger.exception("no reply to message %s", question.message.id)
-            await self._sign(question.message, "failed")
-            return
+            logger.exception("no reply to messages %s", sorted(question.ids))
+            cause = "failed"
         finally:
+            # From here on nothing is added any more: what comes now would get neither reply nor sign.
             question.open = False
             if self._questions.get(key) is question:
                 del self._questions[key]
+        if question.gone:
+            return
         if reply is not None:
             await self._send(question, reply)
+        elif cause is not None:
+            await self._sign(question.message, cause)
 
     async def _reply(self, question: Question) -> Reply | None:
         """The reply to a question as it stands at last; None when it was taken back."""
