@@ -117,6 +117,24 @@ class Settings(BaseSettings):
     )
     model_path: Path | None = Field(None, description="llamacpp: the base model, a GGUF file.")
     adapter_path: Path | None = Field(None, description="llamacpp: a LoRA adapter for it, a GGUF file.")
+    gpu_layers: int | None = Field(
+        None, ge=0, description="llamacpp: layers on the card; empty: as many as fit into what is free there."
+    )
+    vram_reserve_mb: int = Field(
+        512, ge=0, description="llamacpp: MB of the card to leave free for other programs when layers are counted."
+    )
+    kv_type: Literal["f16", "q8_0", "q5_1", "q4_0"] = Field(
+        "f16", description="llamacpp: numbers of the context in memory; q8_0 takes half the space and says the same."
+    )
+    flash_attention: Literal["auto", "on", "off"] = Field(
+        "auto", description="llamacpp: attention without its whole matrix in memory; auto: where the card can."
+    )
+    slots: int = Field(
+        1, ge=1, le=16, description="llamacpp: replies at once, each with CONTEXT_TOKENS; a channel keeps its slot."
+    )
+    threads: int | None = Field(
+        None, ge=1, description="llamacpp: processor threads; empty: half of the cores, since they wait for each other."
+    )
     openai_base_url: str | None = Field(None, description="openai: the server, e.g. http://127.0.0.1:8000/v1")
     openai_api_key: str | None = Field(None, description="openai: its key, if it wants one.")
     openai_model: str | None = Field(None, description="openai: the model's name there, if it has several.")
@@ -126,6 +144,14 @@ class Settings(BaseSettings):
     top_p: float = Field(0.9, gt=0, le=1, description="Choose among the likeliest words that have this share together.")
     top_k: int = Field(50, ge=0, description="Choose among this many likeliest words; 0 for all.")
     repetition_penalty: float = Field(1.1, ge=0.5, le=2, description="Above 1 repeats itself less.")
+    min_p: float = Field(
+        0.05, ge=0, lt=1, description="Leave out words less likely than this share of the likeliest; 0: none."
+    )
+    dry_multiplier: float = Field(
+        0.8, ge=0, le=100, description="How much going on with words in an order that stood there is held back; 0: not."
+    )
+    dry_base: float = Field(1.75, ge=1, le=10, description="How much more with each token that such a run is longer.")
+    dry_allowed_length: int = Field(4, ge=1, le=100, description="Tokens that such a run may have: names, phrases.")
     seed: int | None = Field(None, description="A number makes replies repeatable.")
     reply_deadline: float = Field(10.0, gt=0, description="Seconds until a reply is there, if need be a simpler one.")
     fallback_lines: str = Field(
@@ -183,7 +209,8 @@ class Settings(BaseSettings):
     # Log
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
     log_file: Path | None = Field(
-        None, description="bot: lines of JSON are kept here, too, e.g. data/logs/bot.jsonl, where  forget  reaches them."
+        None,
+        description="bot: lines of JSON are kept here, too, e.g. data/logs/bot.jsonl, where  forget  reaches them.",
     )
     log_file_mb: float = Field(10.0, gt=0, description="Size at which the file is put aside and a new one begun.")
     log_files: int = Field(5, ge=1, description="Older files that are kept beside it.")

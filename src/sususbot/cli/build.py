@@ -182,6 +182,10 @@ def sampling(settings: Settings) -> Sampling:
         repetition_penalty=settings.repetition_penalty,
         max_new_tokens=settings.max_new_tokens,
         seed=settings.seed,
+        min_p=settings.min_p,
+        dry_multiplier=settings.dry_multiplier,
+        dry_base=settings.dry_base,
+        dry_allowed_length=settings.dry_allowed_length,
     )
 
 
@@ -274,7 +278,17 @@ def _llamacpp(settings: Settings) -> Backend:
 
     if settings.model_path is None:
         raise SettingsError("BACKEND=llamacpp needs MODEL_PATH: set it to a GGUF file, or choose BACKEND=recall")
-    return LlamaCpp(settings.model_path, adapter_path=settings.adapter_path, context_tokens=settings.context_tokens)
+    return LlamaCpp(
+        settings.model_path,
+        adapter_path=settings.adapter_path,
+        context_tokens=settings.context_tokens,
+        gpu_layers=settings.gpu_layers,
+        threads=settings.threads,
+        slots=settings.slots,
+        kv_type=settings.kv_type,
+        flash_attention=settings.flash_attention,
+        reserve_mb=settings.vram_reserve_mb,
+    )
 
 
 def _openai(settings: Settings) -> Backend:
