@@ -75,6 +75,8 @@ class World:
         everyone = Role(self.guild_id, "@everyone", permissions.ORDINARY, position=0)
         self.roles: dict[int, Role] = {self.guild_id: everyone}
         self.users: dict[int, User] = {}
+        self.emoji: dict[str, int] = {}
+        """The guild's own, by name."""
         self.channels: dict[int, Channel] = {}
         self.typing: Counter[int] = Counter()
         self.commands: dict[int | None, list[Json]] = {}
@@ -119,6 +121,9 @@ class World:
         role = Role(self.next_id(), name, grants, mentionable, position=len(self.roles))
         self.roles[role.id] = role
         return role
+
+    def add_emoji(self, name: str, id_: int) -> None:
+        self.emoji[name] = id_
 
     def allow_everyone(self, bits: int) -> None:
         """Sets what @everyone may do in the whole guild."""
