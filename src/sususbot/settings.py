@@ -77,7 +77,8 @@ class Settings(BaseSettings):
 
     # Training
     base_model: str = Field(
-        "mistralai/Mistral-7B-v0.3", description="The base that learns: hub name or folder of a Llama-like model."
+        "mistralai/Mistral-7B-v0.3",
+        description="The base that learns, and answers for BACKEND=transformers: hub name or folder, Llama-like.",
     )
     epochs: int = Field(3, ge=1, description="How often the corpus is read, at most; it stops when it gets no better.")
     learning_rate: float = Field(2.5e-4, gt=0, lt=1, description="How fast it learns; LoRA wants about 2e-4.")
@@ -98,7 +99,9 @@ class Settings(BaseSettings):
     use_fp16: bool | None = Field(
         None, description="true: half precision; false: not; empty: fp16 on Turing, bf16 on later cards, fp32 without."
     )
-    load_in_4bit: bool | None = Field(None, description="The base in 4 bits (NF4); empty: on a card yes, without no.")
+    load_in_4bit: bool | None = Field(
+        None, description="The base in 4 bits (NF4), to learn and to answer; empty: on a card yes, without no."
+    )
     lora_rank: int = Field(16, ge=1, le=256, description="Size of the adapter.")
     lora_alpha: int = Field(32, ge=1, description="Its strength, over LORA_RANK.")
     lora_dropout: float = Field(0.0, ge=0, lt=1, description="Share of it left out at random while learning.")
@@ -111,12 +114,15 @@ class Settings(BaseSettings):
     train_seed: int = Field(0, ge=0, description="Another number shuffles the corpus another way.")
 
     # Model
-    backend: Literal["recall", "llamacpp", "openai"] = Field(
+    backend: Literal["recall", "llamacpp", "openai", "transformers"] = Field(
         "recall",
-        description="What answers: recall (no model), llamacpp (a GGUF file) or openai (a server by URL).",
+        description="What answers: recall (no model), llamacpp (GGUF), openai (a server by URL), transformers (slow).",
     )
     model_path: Path | None = Field(None, description="llamacpp: the base model, a GGUF file.")
-    adapter_path: Path | None = Field(None, description="llamacpp: a LoRA adapter for it, a GGUF file.")
+    adapter_path: Path | None = Field(
+        None,
+        description="The LoRA adapter: a GGUF file for llamacpp, for transformers its folder, data/runs/NAME/adapter.",
+    )
     gpu_layers: int | None = Field(
         None, ge=0, description="llamacpp: layers on the card; empty: as many as fit into what is free there."
     )

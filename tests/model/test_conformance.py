@@ -26,6 +26,7 @@ from sususbot.model.llamacpp import LlamaCpp
 from sususbot.model.openai import OpenAI
 from sususbot.model.recall import Recall
 from sususbot.model.scripted import Scripted
+from tests.model.conftest import OneTransformers
 from tests.support import tiny_gguf
 from tests.support.llama_server import KEY
 
@@ -48,6 +49,7 @@ class Materials:
     tiny_model: Path
     server_url: str
     folder: Path
+    transformers: OneTransformers
 
 
 @contextmanager
@@ -72,6 +74,11 @@ def openai(materials: Materials) -> Iterator[Subject]:
 
 
 @contextmanager
+def transformers(materials: Materials) -> Iterator[Subject]:
+    yield Subject(materials.transformers.get(), SHORT, ENDLESS)
+
+
+@contextmanager
 def recall(materials: Materials) -> Iterator[Subject]:
     """Recall from a small archive, in one piece: there is nothing to wait for."""
     with Archive(materials.folder) as archive:
@@ -87,13 +94,19 @@ BACKENDS: dict[str, Callable[[Materials], AbstractContextManager[Subject]]] = {
     "scripted": scripted,
     "llamacpp": llamacpp,
     "openai": openai,
+    "transformers": transformers,
     "recall": recall,
 }
 
 
+@pytest.fixture
+def materials(tiny_model: Path, server_url: str, tmp_path: Path, one_transformers: OneTransformers) -> Materials:
+    return Materials(tiny_model, server_url, tmp_path, one_transformers)
+
+
 @pytest.fixture(params=BACKENDS)
-def subject(request: pytest.FixtureRequest, tiny_model: Path, server_url: str, tmp_path: Path) -> Iterator[Subject]:
-    with BACKENDS[request.param](Materials(tiny_model, server_url, tmp_path)) as subject:
+def subject(request: pytest.FixtureRequest, materials: Materials) -> Iterator[Subject]:
+    with BACKENDS[request.param](materials) as subject:
         yield subject
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import xllamacpp
 from numpy.typing import NDArray
 
+from sususbot.model.backend import Sampling
+
 KEY: Final = "the key of the tests"
 CONTEXT: Final = 512
 
@@ -46,6 +48,30 @@ class Engine:
         for token in step["top_logprobs"]:
             logs[token["id"]] = token["logprob"]
         return logs
+
+    def shares(self, prompt: Sequence[int], sampling: Sampling, vocabulary: int) -> dict[int, float]:
+        """The probability of every token that may follow, once all knobs had their say."""
+        body = {
+            "prompt": list(prompt),
+            "n_predict": 1,
+            "n_probs": vocabulary,
+            "post_sampling_probs": True,
+            "cache_prompt": False,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "top_k": sampling.top_k,
+            "min_p": sampling.min_p,
+            "repeat_penalty": sampling.repetition_penalty,
+            "dry_multiplier": sampling.dry_multiplier,
+            "dry_base": sampling.dry_base,
+            "dry_allowed_length": sampling.dry_allowed_length,
+        }
+        # A token that is half a character is not told of, so that another is drawn.
+        for seed in range(60):
+            steps = self._call("/completion", {**body, "seed": seed}).get("completion_probabilities")
+            if steps:
+                return {token["id"]: token["prob"] for token in steps[0]["top_probs"]}
+        raise AssertionError("only halves of characters were drawn")
 
     def begin(self) -> None:
         self._call("/completion", {"prompt": [1], "n_predict": 1})

@@ -13,6 +13,7 @@ from transformers import AutoTokenizer, LlamaTokenizer, PreTrainedTokenizerBase
 
 from sususbot.chat_format import NEWLINE_MARK
 from sususbot.errors import TrainingError
+from sususbot.model import pieces as sentencepieces
 from sususbot.training import vocabulary
 from sususbot.training.gguf_base import base_to_gguf
 from tests.training import tiny
@@ -126,7 +127,7 @@ def test_any_text_is_cut_alike(cutters: Cutters, text: str) -> None:
 
 def test_a_loaded_base_is_cut_alike_too(cutters: Cutters, tmp_path: Path) -> None:
     vocabulary.write(cutters.theirs.serialized_model_proto(), tmp_path)
-    loaded = vocabulary.load(tmp_path)
+    loaded = sentencepieces.load(tmp_path)
     for text in ODD:
         assert loaded(text)["input_ids"] == cutters.ours(text)["input_ids"]
 
@@ -152,7 +153,7 @@ def test_what_a_member_writes_is_never_a_control_token(cutters: Cutters) -> None
 def test_transformers_own_way_of_loading_cuts_otherwise(tmp_path: Path) -> None:
     """Why the tokenizer is written here. Should this fail one day, transformers does it right by itself."""
     model = mistrals()
-    (tmp_path / vocabulary.SENTENCEPIECE).write_bytes(model)
+    (tmp_path / sentencepieces.SENTENCEPIECE).write_bytes(model)
     alone = LlamaTokenizer.from_pretrained(tmp_path)
     pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
     for text in ("a  b", " hello", "</s>"):

@@ -1,6 +1,6 @@
 """Settings to objects: the one place where rooms are wired together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -124,10 +124,8 @@ def build(
 
     Raises AdapterStale where the adapter learned from somebody it may not know any more, unless that is allowed.
     """
-    if settings.backend == "llamacpp":
-        # A base that was made here learned from members, too.
-        for path in filter(None, (settings.model_path, settings.adapter_path)):
-            _check_learned(path, place, archive, allow_stale=allow_stale)
+    for path in _weights_used(settings):
+        _check_learned(path, place, archive, allow_stale=allow_stale)
     embedder = _embedder(settings, place, archive, live=live)
     network, linker = own_links.network_of(place.data)
     archive.links.use_linker(linker)
@@ -270,6 +268,8 @@ def _backends(settings: Settings, long_term: LongTerm) -> Sequence[Backend]:
         return [_llamacpp(settings), recall]
     if settings.backend == "openai":
         return [_openai(settings), recall]
+    if settings.backend == "transformers":
+        return [_transformers(settings), recall]
     return [recall]
 
 
@@ -302,6 +302,28 @@ def _openai(settings: Settings) -> Backend:
         model=settings.openai_model,
         context_tokens=settings.context_tokens,
     )
+
+
+def _transformers(settings: Settings) -> Backend:
+    from sususbot.model.transformers import Transformers
+
+    return Transformers(
+        settings.base_model,
+        adapter_path=settings.adapter_path,
+        four_bit=settings.load_in_4bit,
+        context_tokens=settings.context_tokens,
+        threads=settings.threads,
+    )
+
+
+def _weights_used(settings: Settings) -> Iterator[Path]:
+    """What of the settings may have learned from members; a base that was made here did, too."""
+    if settings.backend == "llamacpp" and settings.model_path is not None:
+        yield settings.model_path
+    if settings.backend == "transformers" and (base := Path(settings.base_model).expanduser()).exists():
+        yield base
+    if settings.backend in ("llamacpp", "transformers") and settings.adapter_path is not None:
+        yield settings.adapter_path
 
 
 def _check_learned(weights: Path, place: Place, archive: Archive, *, allow_stale: bool) -> None:

@@ -22,7 +22,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 from transformers.utils import logging
 
 from sususbot.errors import AdapterUnfit, BaseNotFound, BaseUnfit, ContractBroken, SususError
-from sususbot.training import attention, vocabulary
+from sususbot.model import nf4, pieces
+from sususbot.training import attention
 from sususbot.training.recipe import TARGETS, Hardware, Recipe
 
 DTYPES: Final = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -60,8 +61,8 @@ def find_base(name: str, *, download: bool = True) -> Base:
     try:
         # What was trained is served by llama.cpp, so texts are cut as it cuts them wherever that can be known.
         tokenizer: PreTrainedTokenizerBase = (
-            vocabulary.load(folder)
-            if (folder / vocabulary.SENTENCEPIECE).is_file()
+            pieces.load(folder)
+            if (folder / pieces.SENTENCEPIECE).is_file()
             else AutoTokenizer.from_pretrained(folder, local_files_only=True)
         )
     except Exception as error:
@@ -88,14 +89,7 @@ def load_weights(base: Base, hardware: Hardware) -> torch.nn.Module:
     options: dict[str, Any] = {}
     load: Any = AutoModelForCausalLM.from_pretrained
     if hardware.four_bit:
-        from transformers import BitsAndBytesConfig
-
-        options["quantization_config"] = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=DTYPES[hardware.precision],
-        )
+        options |= nf4.quantization(DTYPES[hardware.precision])
     try:
         model, info = load(
             base.folder,
@@ -114,11 +108,7 @@ def load_weights(base: Base, hardware: Hardware) -> torch.nn.Module:
     if lacking := sorted(info["missing_keys"]):
         raise BaseUnfit(f"the files of {base.name} lack {len(lacking)} weights ({lacking[0]} …): fetch it again")
     weights: torch.nn.Module = model
-    for module in weights.modules():
-        # On processors with AVX512-BF16, bitsandbytes would repack the weights when they are first used outside of
-        # training, for a product in bf16 that has no gradient: what is learned after a measurement would be wrong.
-        if hasattr(module, "support_avx512bf16_for_cpu"):
-            setattr(module, "support_avx512bf16_for_cpu", False)  # noqa: B010
+    nf4.keep_packed(weights)
     return weights.requires_grad_(False)
 
 

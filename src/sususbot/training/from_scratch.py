@@ -19,6 +19,7 @@ from transformers.utils import logging
 
 from sususbot.artifacts import flush, flush_folder
 from sususbot.errors import CorpusEmpty, SettingsError
+from sususbot.model import pieces as sentencepieces
 from sususbot.training import vocabulary
 from sususbot.training.recipe import Recipe
 
@@ -130,7 +131,7 @@ def make_tokenizer(texts: Iterable[str], folder: Path, pieces: int) -> PreTraine
         raise CorpusEmpty("there are no words to make a tokenizer from: run  sususbot build  and read its report")
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary.write(vocabulary.learn(_writable(lines, pieces), pieces), folder)
-    return vocabulary.load(folder)
+    return sentencepieces.load(folder)
 
 
 def _writable(texts: Sequence[str], pieces: int) -> Iterator[str]:

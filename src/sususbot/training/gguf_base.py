@@ -19,8 +19,8 @@ from sentencepiece import sentencepiece_model_pb2
 from transformers import PreTrainedConfig
 
 from sususbot.errors import BaseUnfit
+from sususbot.model.pieces import SENTENCEPIECE
 from sususbot.training.gguf_names import CONVERTER, Layout, config_of, layout
-from sususbot.training.vocabulary import SENTENCEPIECE
 from sususbot.training.weights import FLOATS, Exported, Stored, read, stored, whole
 
 Quant = Literal["F16", "Q8_0"]

@@ -1,0 +1,271 @@
+"""Hugging Face transformers in a process of its own: a base as it was trained on, in 4 bits or not, with its adapter.
+
+The reference: what comes out here is what training measured, at a fraction of llama.cpp's speed. The process
+(`transformers_process`) is the only one that loads torch. When it dies, replies in hand end with an error at once and
+another one is started (`kept`); a request that comes while it loads waits for it as long as its deadline lets it.
+One reply at a time. What was computed is kept for the last four channels.
+"""
+
+import itertools
+import queue
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from sususbot import errors
+from sususbot.errors import BackendFailed, MissingExtra, ModelError, ModelLoadFailed, ModelNotFound
+from sususbot.model.backend import Chunk, Deadline, Facts, Finish, Request, Usage
+from sususbot.model.child import Child, Message
+from sususbot.model.estimate import estimate_tokens
+from sususbot.model.kept import Kept
+
+_PROCESS: Final = "sususbot.model.transformers_process"
+_NEEDED: Final = ("torch", "transformers", "accelerate", "peft", "bitsandbytes", "sentencepiece")
+_GLANCE_SECONDS: Final = 0.05
+_COUNT_SECONDS: Final = 10.0
+_COUNTS_KEPT: Final = 4096
+
+
+class Transformers:
+    """`base` is a folder or a name on the hub; `four_bit` None: in 4 bits (NF4) where a card is, else not.
+
+    Raises MissingExtra, ModelNotFound and ModelLoadFailed.
+    """
+
+    name: Final = "transformers"
+    parallel: Final = 1
+
+    def __init__(
+        self,
+        base: str,
+        *,
+        adapter_path: Path | None = None,
+        four_bit: bool | None = None,
+        context_tokens: int = 2048,
+        threads: int | None = None,
+    ) -> None:
+        if any(find_spec(package) is None for package in _NEEDED):
+            raise MissingExtra("BACKEND=transformers", "train")
+        _check_adapter(adapter_path)
+        self._load: Message = {
+            "do": "load",
+            "base": base,
+            "four_bit": four_bit,
+            "context_tokens": context_tokens,
+            "threads": threads,
+        }
+        self._adapter = adapter_path
+        self._counts: OrderedDict[str, int] = OrderedDict()
+        self._counts_lock = threading.Lock()
+        self._starting: _Process | None = None
+        self._closed = False
+        self._lost: Callable[[_Process], None] = _nobody
+        self._kept = Kept("The model's process", self._start)
+        self._lost = self._kept.lost
+        if (first := self._kept.now) is not None and first.ended is not None:
+            self._lost(first)
+
+    def facts(self) -> Facts:
+        process = self._kept.now
+        return {"state": self._kept.state, **(process.facts if process is not None else {})}
+
+    def count_tokens(self, text: str) -> int:
+        return self._counted([text])[text]
+
+    def count_ahead(self, texts: Sequence[str]) -> None:
+        self._counted(texts)
+
+    def generate(self, request: Request, deadline: Deadline) -> Iterator[Chunk]:
+        process = self._kept.get(deadline)
+        if process is None or deadline.over() is not None:
+            yield Chunk("", deadline.over() or "deadline", Usage())
+            return
+        asked = {
+            "do": "generate",
+            "prompt": _whole(request.prompt),
+            "stop": [stop for stop in request.stop if stop],
+            "sampling": asdict(request.sampling),
+            "channel": request.channel_id,
+            "seconds": deadline.remaining,
+        }
+        with process.ask(asked) as answers:
+            while (over := deadline.over()) is None:
+                message = answers.next(min(_GLANCE_SECONDS, deadline.remaining))
+                if message is None:
+                    continue
+                if not message.get("done"):
+                    yield Chunk(message["text"])
+                    continue
+                finish: Finish = message["finish"]
+                yield Chunk(message["text"], finish, Usage(*message["usage"]))
+                return
+        yield Chunk("", over, Usage())
+
+    def use_adapter(self, path: Path | None) -> None:
+        """Serve with this adapter from now on, None: with none. Blocks; raises ModelError and keeps the old one."""
+        _check_adapter(path)
+        process = self._kept.now
+        if process is None:
+            raise BackendFailed("The model is being started: change its adapter once it runs.")
+        process.call({"do": "adapter", "path": str(path) if path is not None else None})
+        self._adapter = path
+
+    def close(self) -> None:
+        self._closed = True
+        if self._starting is not None:
+            self._starting.stop()
+        self._kept.close()
+
+    def _start(self) -> "_Process":
+        process = self._starting = _Process(lambda dead: self._lost(dead))
+        try:
+            if self._closed:
+                raise BackendFailed("The model was closed.")
+            adapter = str(self._adapter) if self._adapter is not None else None
+            loaded = process.call({**self._load, "adapter": adapter})
+        except BaseException as error:
+            process.stop()
+            if isinstance(error, BackendFailed):
+                raise ModelLoadFailed(f"The base {self._load['base']} cannot be loaded. {error}") from error
+            raise
+        finally:
+            self._starting = None
+        self.context_tokens: int = loaded["context_tokens"]
+        return process
+
+    def _counted(self, texts: Sequence[str]) -> dict[str, int]:
+        """Token counts of texts, in one call for those that are not known."""
+        with self._counts_lock:
+            known = {text: self._counts[text] for text in texts if text in self._counts}
+        fresh = [text for text in dict.fromkeys(texts) if text not in known]
+        if not fresh:
+            return known
+        process = self._kept.now
+        if process is None:
+            return known | {text: estimate_tokens(text) for text in fresh}
+        answer = process.call({"do": "count", "texts": [_whole(text) for text in fresh]}, _COUNT_SECONDS)
+        counted = dict(zip(fresh, answer["counts"], strict=True))
+        with self._counts_lock:
+            self._counts |= counted
+            while len(self._counts) > _COUNTS_KEPT:
+                self._counts.popitem(last=False)
+        return known | counted
+
+
+class _Process:
+    """A process that runs, and what it still has to answer."""
+
+    def __init__(self, lost: "Callable[[_Process], None]") -> None:
+        self.facts: Facts = {}
+        self._ids = itertools.count()
+        self._lock = threading.Lock()
+        self._open: dict[int, _Answers] = {}
+        self._lost = lost
+        self._child = Child(_PROCESS, hear=self._hear, died=self._died)
+
+    @property
+    def ended(self) -> str | None:
+        return self._child.ended
+
+    def ask(self, question: Message) -> "_Answers":
+        """To be used as a context: leaving it cancels what is not answered by then."""
+        answers = _Answers(self, next(self._ids))
+        with self._lock:
+            self._open[answers.id] = answers
+        self.say({**question, "id": answers.id})
+        if self.ended is not None:
+            answers.put(None)
+        return answers
+
+    def call(self, question: Message, seconds: float | None = None) -> Message:
+        """The one answer to a question. Raises ModelError."""
+        with self.ask(question) as answers:
+            answer = answers.next(seconds)
+        if answer is None:
+            raise BackendFailed("The model's process does not answer: restart the program if it happens again.")
+        return answer
+
+    def say(self, message: Message) -> None:
+        self._child.say(message)
+
+    def forget(self, answers: "_Answers") -> None:
+        with self._lock:
+            del self._open[answers.id]
+
+    def stop(self) -> None:
+        self._child.stop()
+
+    def _hear(self, message: Message) -> None:
+        self.facts = message.get("facts", self.facts)
+        with self._lock:
+            answers = self._open.get(message["id"])
+        if answers is not None:
+            answers.put(message)
+
+    def _died(self, _: Child) -> None:
+        with self._lock:
+            waiting = list(self._open.values())
+        for answers in waiting:
+            answers.put(None)
+        self._lost(self)
+
+
+class _Answers:
+    """What a process answers to one question."""
+
+    def __init__(self, process: _Process, number: int) -> None:
+        self.id = number
+        self._process = process
+        self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self._done = False
+
+    def put(self, message: Message | None) -> None:
+        """None: there will be no more."""
+        self._inbox.put(message)
+
+    def next(self, seconds: float | None = None) -> Message | None:
+        """The next answer; None when there is none within `seconds`. Raises ModelError."""
+        try:
+            message = self._inbox.get(timeout=seconds)
+        except queue.Empty:
+            return None
+        self._done = message is None or message.get("done", False)
+        if message is None:
+            raise BackendFailed(f"The model's process stopped in the middle: {self._process.ended}.")
+        if "error" in message:
+            kind: type[ModelError] = getattr(errors, message["error"])
+            raise kind(message["says"])
+        return message
+
+    def __enter__(self) -> "_Answers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.forget(self)
+        if not self._done:
+            self._process.say({"do": "cancel", "id": self.id})
+
+
+def _check_adapter(path: Path | None) -> None:
+    """What is plain to see is told at once, not after the base was loaded."""
+    if path is None or (path / "adapter_config.json").is_file():
+        return
+    if path.is_file():
+        raise ModelLoadFailed(
+            f"{path} is a file: BACKEND=transformers wants ADAPTER_PATH to be the adapter's folder, e.g. "
+            "data/runs/NAME/adapter."
+        )
+    raise ModelNotFound(f"There is no adapter in {path} (adapter_config.json is missing): correct ADAPTER_PATH.")
+
+
+def _whole(text: str) -> str:
+    """Halves of surrogate pairs are no text to a tokenizer."""
+    return text.encode(errors="replace").decode()
+
+
+def _nobody(_: _Process) -> None:
+    """Keeps nothing: one that dies before it is kept."""
