@@ -165,6 +165,9 @@ class Settings(BaseSettings):
         description="What it says when nothing else answered in time, separated by |.",
     )
     queue_size: int = Field(16, ge=1, description="Questions that may wait; beyond it the bot signs that it is busy.")
+    burst_seconds: float = Field(
+        1.5, ge=0, le=30, description="Seconds for which a bare mention waits for its question; nothing else waits."
+    )
 
     # Limits
     member_rate: int = Field(6, ge=0, description="Answers that a member gets in a minute, at most; 0: any number.")
@@ -211,6 +214,11 @@ class Settings(BaseSettings):
     weight_recency: float = Field(0.03, ge=0, description="What being recent counts; much more than this buries lore.")
     weight_engagement: float = Field(0.05, ge=0, description="What reactions, replies and pins count.")
     recency_half_life_days: float = Field(30.0, gt=0, description="Days after which a message's recency is halved.")
+
+    # Health
+    metrics_port: int | None = Field(
+        9465, ge=0, le=65_535, description="Port of /health and /metrics on this machine alone; empty: none; 0: any."
+    )
 
     # Log
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
@@ -272,6 +280,7 @@ _HEADINGS: Final = {
     "backend": "Model",
     "member_rate": "Limits",
     "bot_description": "Memory",
+    "metrics_port": "Health",
     "log_level": "Log",
 }
 
