@@ -216,8 +216,8 @@ class Settings(BaseSettings):
     recency_half_life_days: float = Field(30.0, gt=0, description="Days after which a message's recency is halved.")
 
     # Health
-    metrics_port: int | None = Field(
-        9465, ge=0, le=65_535, description="Port of /health and /metrics on this machine alone; empty: none; 0: any."
+    metrics_port: int = Field(
+        9465, ge=0, le=65_535, description="Port of /health and /metrics, on this machine alone; 0: none."
     )
 
     # Log
