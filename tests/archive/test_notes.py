@@ -53,10 +53,12 @@ def test_a_note_is_its_member_s(tmp_path: Path) -> None:
         archive.consents.say(TOM.id, by="member", way="slash", at=NOON, remember=False)
         assert found(archive, "gerald") == []
         assert archive.around(NOTE, reach=2) == []
+        assert archive.remembered([4, 5, 99]) == {4}
         archive.consents.say(TOM.id, by="member", way="slash", at=NOON + 1, remember=True)
         assert found(archive, "gerald") == [5]
         archive.erase(TOM.id, at=NOON)
         assert archive.messages([5]) == {}
+        assert archive.ids_of(TOM.id) == [3, 5, 7]
         assert archive.check() == []
 
 

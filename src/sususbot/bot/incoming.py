@@ -19,8 +19,8 @@ def message_from(message: discord.Message) -> Message:
         channel_id=message.channel.id,
         author=_author(message),
         created_at=_ms(message.created_at.timestamp()),
-        content=_storable(message.content),
-        rendered=_storable(rendered(message)),
+        content=storable(message.content),
+        rendered=storable(rendered(message)),
         type=message.type.value,
         edited_at=_ms(message.edited_at.timestamp()) if message.edited_at else None,
         reply_to=reference.message_id if reference and message.type is discord.MessageType.reply else None,
@@ -34,7 +34,7 @@ def message_from(message: discord.Message) -> Message:
 def _author(message: discord.Message) -> Author:
     # What a webhook posts was written by no member.
     by_machine = message.author.bot or message.webhook_id is not None
-    return Author(message.author.id, message.author.name, _storable(message.author.display_name), by_machine)
+    return Author(message.author.id, message.author.name, storable(message.author.display_name), by_machine)
 
 
 def _reacted(emoji: discord.PartialEmoji | discord.Emoji | str) -> str:
@@ -44,7 +44,7 @@ def _reacted(emoji: discord.PartialEmoji | discord.Emoji | str) -> str:
     return f":{emoji.name}:" if emoji.id else emoji.name
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """JSON can hold half a surrogate pair; a file cannot."""
     return text.encode(errors="replace").decode()
 
@@ -69,6 +69,11 @@ def rendered(message: discord.Message) -> str:
     names |= {f"<#{channel.id}>": f"#{channel.name}" for channel in message.channel_mentions}
     for raw, name in names.items():
         text = text.replace(raw, name)
+    return without_marks(text)
+
+
+def without_marks(text: str) -> str:
+    """Emoji and times as words."""
     return _TIME.sub("(a time)", _CUSTOM_EMOJI.sub(r"\1", text))
 
 

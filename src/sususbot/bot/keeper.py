@@ -185,6 +185,11 @@ class Keeper:
                 waiting += self._fresh
             self._fresh.clear()
 
+    def relearn(self, ids: Sequence[int]) -> None:
+        """Make these findable again: their author may be remembered from now on."""
+        self._fresh.extend(ids)
+        self._news.set()
+
     async def tidy(self) -> None:
         """Take away what is past its time, for as long as the bot runs."""
         while True:

@@ -60,6 +60,10 @@ class Limits:
         self._zone = zone
         self._blocked = frozenset(blocked)
 
+    def blocks(self, member_id: int) -> bool:
+        """Whether a member is not heard at all."""
+        return member_id in self._blocked
+
     def check(self, member_id: int, channel_id: int, *, now: float) -> Sign | None:
         """None when the question is to be answered, which counts it; else the sign. `now` is in seconds since 1970."""
         cause = self._cause(member_id, channel_id, now)

@@ -1,0 +1,221 @@
+"""Slash commands: which there are, who may use them, and that Discord knows them.
+
+`attach` is called once for each connection. Discord is told of the commands only when they changed since it was told
+last, or when it does not have them any more; where that fails, the bot goes on without. All answers are for the asker
+alone (`controls`).
+"""
+
+import asyncio
+import hashlib
+import logging
+from typing import Any, Final
+
+import discord
+import orjson
+from discord import app_commands
+
+from sususbot.archive.facts import Facts
+from sususbot.bot.asking import Asking
+from sususbot.bot.controls import BROKE, NOT_YOURS, Controls, Interaction, at_once, may_steer, owners_of, tell
+from sususbot.bot.steering import MOST_MINUTES, Steering
+from sususbot.bot.wishes import NOTE_CHARACTERS, What, Wishes
+
+logger = logging.getLogger(__name__)
+
+_KNOWN: Final = "commands"
+# Commands of the owner. Discord hides them from others by default, and the bot looks each time.
+OWNERS: Final = frozenset({"reload", "clear-memory", "stats", "pause", "resume", "train-status"})
+_STEERING: Final = discord.Permissions(manage_guild=True)
+_ELSEWHERE: Final = "I only listen to commands on the server that I live on."
+_TOO_EARLY: Final = "I am just waking up: try again in a moment."
+
+
+class Tree(app_commands.CommandTree[discord.Client]):
+    """The commands of one connection."""
+
+    def __init__(self, client: discord.Client, controls: Controls, wishes: Wishes, steering: Steering) -> None:
+        super().__init__(client)
+        self._controls = controls
+        self._guild_id: int | None = None
+        asking = Asking(controls)
+        self._add_asking(asking)
+        self._add_wishes(wishes)
+        self._add_steering(steering)
+
+    async def interaction_check(self, interaction: Interaction, /) -> bool:
+        """Whether this member may use this command here and now; says so where not."""
+        if interaction.guild_id is None or interaction.guild_id != self._guild_id:
+            await at_once(interaction, _ELSEWHERE)
+            return False
+        owners = {*self._controls.owners, *owners_of(interaction.client.application)}
+        if (
+            interaction.command is not None
+            and interaction.command.name in OWNERS
+            and not may_steer(interaction, owners)
+        ):
+            logger.warning("account %s may not use /%s", interaction.user.id, interaction.command.name)
+            await at_once(interaction, NOT_YOURS)
+            return False
+        return True
+
+    async def on_error(self, interaction: Interaction, error: app_commands.AppCommandError, /) -> None:
+        if isinstance(error, app_commands.CheckFailure):
+            return
+        if isinstance(error, app_commands.CommandNotFound):
+            await at_once(interaction, _TOO_EARLY)
+            return
+        logger.error("a command failed", exc_info=error)
+        if interaction.response.is_done():
+            await tell(interaction, BROKE)
+        else:
+            await at_once(interaction, BROKE)
+
+    def listen_on(self, guild_id: int) -> None:
+        """Take commands from this server."""
+        self._guild_id = guild_id
+        self.copy_global_to(guild=discord.Object(guild_id))
+
+    async def introduce(self, channel_id: int) -> None:
+        """Tell Discord, once it is known on which server the channel is. A failure is a warning."""
+        await self.client.wait_until_ready()
+        try:
+            channel = self.client.get_channel(channel_id) or await self.client.fetch_channel(channel_id)
+            guild = getattr(channel, "guild", None)
+            if guild is None:
+                return
+            self.listen_on(guild.id)
+            await self._sync(discord.Object(guild.id))
+        except discord.Forbidden:
+            logger.warning(
+                "there are no slash commands: invite the bot again with the scopes bot and applications.commands"
+            )
+        except (discord.HTTPException, app_commands.AppCommandError, OSError) as error:
+            logger.warning("Discord was not told of the slash commands (%s): the next connection tries again", error)
+
+    async def _sync(self, guild: discord.Object) -> None:
+        facts = self._controls.archive.facts
+        noted = await asyncio.to_thread(facts.get, _KNOWN)
+        print_ = self._fingerprint(guild.id)
+        there = sorted(command.id for command in await self.fetch_commands(guild=guild))
+        if noted == _note(print_, there):
+            return
+        synced = await self.sync(guild=guild)
+        await asyncio.to_thread(_put, facts, _note(print_, sorted(command.id for command in synced)))
+        logger.info("Discord knows the slash commands: %s", ", ".join(command.name for command in synced))
+
+    def _fingerprint(self, guild_id: int) -> str:
+        described: list[Any] = [guild_id, *(command.to_dict(self) for command in self.get_commands())]
+        return hashlib.sha256(orjson.dumps(described, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+    # -- what there is
+
+    def _add_asking(self, asking: Asking) -> None:
+        @self.command(name="why", description="What my last answer here was made of, or another one.")
+        @app_commands.describe(reply="The link or id of my answer; without it the last one in this channel.")
+        async def why(interaction: Interaction, reply: str | None = None) -> None:
+            await asking.why(interaction, reply)
+
+        @self.command(name="status", description="How I am: connection, model, memory.")
+        async def status(interaction: Interaction) -> None:
+            await asking.status(interaction)
+
+        @self.command(name="help", description="What you can ask me, and whom you turn to.")
+        async def help_(interaction: Interaction) -> None:
+            await asking.help(interaction)
+
+    def _add_wishes(self, wishes: Wishes) -> None:
+        @self.command(name="remember", description="Tell me something that I should know from now on.")
+        @app_commands.describe(text="What, in your words. Who reads this channel may get it as an answer.")
+        async def remember(interaction: Interaction, text: app_commands.Range[str, 1, NOTE_CHARACTERS]) -> None:
+            await wishes.remember(interaction, text)
+
+        @self.command(name="opt-out", description="Say no: I do not learn from, remember or quote what you write.")
+        @app_commands.describe(what="What you say no to; without it to everything.")
+        async def opt_out(interaction: Interaction, what: What = "everything") -> None:
+            await wishes.say_no(interaction, what)
+
+        @self.command(name="opt-in", description="Say yes: I may learn from, remember and quote what you write.")
+        @app_commands.describe(what="What you say yes to; without it to everything.")
+        async def opt_in(interaction: Interaction, what: What = "everything") -> None:
+            await wishes.say_yes(interaction, what)
+
+        @self.command(name="forget-me", description="Have everything of yours erased, for good. I ask once more.")
+        async def forget_me(interaction: Interaction) -> None:
+            await wishes.forget_me(interaction)
+
+    def _add_steering(self, steering: Steering) -> None:
+        @self.command(name="reload", description="Owner: read the settings and the adapter anew.")
+        @app_commands.default_permissions(_STEERING)
+        async def reload(interaction: Interaction) -> None:
+            await steering.reload(interaction)
+
+        @self.command(name="clear-memory", description="Owner: let the talk of this channel begin anew.")
+        @app_commands.default_permissions(_STEERING)
+        async def clear_memory(interaction: Interaction) -> None:
+            await steering.clear_memory(interaction)
+
+        @self.command(name="stats", description="Owner: what I did in the last 24 hours.")
+        @app_commands.default_permissions(_STEERING)
+        async def stats(interaction: Interaction) -> None:
+            await steering.stats(interaction)
+
+        @self.command(name="pause", description="Owner: give no answers for a while.")
+        @app_commands.default_permissions(_STEERING)
+        @app_commands.describe(minutes="For how long; without it until /resume.")
+        async def pause(
+            interaction: Interaction, minutes: app_commands.Range[int, 1, MOST_MINUTES] | None = None
+        ) -> None:
+            await steering.pause(interaction, minutes)
+
+        @self.command(name="resume", description="Owner: answer again.")
+        @app_commands.default_permissions(_STEERING)
+        async def resume(interaction: Interaction) -> None:
+            await steering.resume(interaction)
+
+        @self.command(name="train-status", description="Owner: how the newest training fares.")
+        @app_commands.default_permissions(_STEERING)
+        async def train_status(interaction: Interaction) -> None:
+            await steering.train_status(interaction)
+
+
+class Commands:
+    """The commands of one connection at work."""
+
+    def __init__(self, client: discord.Client, controls: Controls) -> None:
+        self._wishes = Wishes(controls)
+        self._steering = Steering(controls)
+        self._archive = controls.archive
+        self._channel_id = controls.channel_id
+        self._tree = Tree(client, controls, self._wishes, self._steering)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def begin(self) -> None:
+        await self._steering.restore()
+        # Known from an earlier start, it need not be waited for.
+        if (guild_id := await asyncio.to_thread(self._guild_of_channel)) is not None:
+            self._tree.listen_on(guild_id)
+        self._tasks = [self._wishes.begin(), asyncio.create_task(self._tree.introduce(self._channel_id))]
+
+    def _guild_of_channel(self) -> int | None:
+        return next((one.guild_id for one in self._archive.channels() if one.id == self._channel_id), None)
+
+    async def close(self) -> None:
+        self._steering.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def attach(client: discord.Client, controls: Controls) -> Commands:
+    """Give a client its commands, in its `setup_hook`; to be closed with it."""
+    commands = Commands(client, controls)
+    await commands.begin()
+    return commands
+
+
+def _note(fingerprint: str, ids: list[int]) -> str:
+    return f"{fingerprint} {','.join(map(str, ids))}"
+
+
+def _put(facts: Facts, note: str) -> None:
+    facts.put(_KNOWN, note)
