@@ -23,6 +23,10 @@ _PLAIN: Final = re.compile(r"[\w.:/@,|+-]*")
 
 Ids = Annotated[tuple[int, ...], NoDecode]
 Names = Annotated[tuple[str, ...], NoDecode]
+# These may have blanks in them.
+Words = Annotated[tuple[str, ...], NoDecode]
+# What FILTER may name.
+FILTERS: Final = ("secrets", "doxxing", "minors", "self_harm", "slurs")
 Spans = Annotated[tuple[tuple[time, time], ...], NoDecode]
 
 
@@ -181,6 +185,26 @@ class Settings(BaseSettings):
     timezone: str | None = Field(None, description="Whose clock that is, e.g. Europe/Berlin; empty: this machine's.")
     blocked_members: Ids = Field((), description="Members it never answers nor reacts to, comma-separated ids.")
 
+    # Safety
+    filter: Names = Field(
+        ("secrets", "doxxing", "minors", "self_harm", "slurs"),
+        description="What it does not say: secrets, doxxing, minors, self_harm, slurs; off: filter nothing.",
+    )
+    blocked_words: Words = Field(
+        (), description="Words and phrases it does not say either, comma-separated; * stands for any letters."
+    )
+    allowed_words: Words = Field(
+        (), description="What is fine here although the lists of the filter have it, written the same way."
+    )
+    links: Literal["none", "said", "all"] = Field(
+        "said", description="Links it may send: none, said (that stand in what it was shown) or all."
+    )
+    invites: bool = Field(False, description="true: invites to servers may go out as other links do.")
+    deflect_lines: str = Field(
+        "nope, not saying that | let's talk about something else | pass",
+        description="What it says instead of what it must not say, separated by |.",
+    )
+
     # Memory
     bot_description: str = Field(
         "This is the chat of {server}. {bot} is one of its members: quick, dry, and never forgets what was said.",
@@ -258,7 +282,22 @@ class Settings(BaseSettings):
         except (KeyError, ValueError, OSError):
             raise ValueError(f"there is no time zone {value}: write it like Europe/Berlin") from None
 
-    @field_validator("channels", "clean_off", "blocked_members", mode="before")
+    @field_validator("blocked_words", "allowed_words", mode="before")
+    @classmethod
+    def _split_at_commas(cls, value: object) -> object:
+        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("filter")
+    @classmethod
+    def _are_filters(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if value == ("off",):
+            return ()
+        for name in value:
+            if name not in FILTERS:
+                raise ValueError(f"there is no {name}: choose among {', '.join(FILTERS)}, or off")
+        return value
+
+    @field_validator("channels", "clean_off", "blocked_members", "filter", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """`1, 2 3` as people write lists."""
@@ -279,6 +318,7 @@ _HEADINGS: Final = {
     "base_model": "Training",
     "backend": "Model",
     "member_rate": "Limits",
+    "filter": "Safety",
     "bot_description": "Memory",
     "metrics_port": "Health",
     "log_level": "Log",
@@ -339,7 +379,8 @@ def _listed(head: list[str], values: Mapping[str, str]) -> str:
     for name, field in Settings.model_fields.items():
         if name in _HEADINGS:
             lines += ["", f"# ---- {_HEADINGS[name]}"]
-        default = "" if field.default in (None, ()) else field.default
+        default = "" if field.default is None else field.default
+        default = ", ".join(default) if isinstance(default, tuple) else default
         setting = f"{name.upper()}={_quoted(values[name])}" if name in values else f"#{name.upper()}={default}"
         lines += ["", f"# {field.description}", setting]
     return "\n".join(lines) + "\n"
