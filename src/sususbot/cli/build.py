@@ -49,6 +49,8 @@ from sususbot.wording.rules import Rewriting, someone
 
 DAY_MS: Final = 86_400_000
 # What tells a project or a home from a data folder.
+# Backends that take an adapter from ADAPTER_PATH.
+ADAPTED: Final = ("llamacpp", "transformers")
 _NOT_OURS: Final = (".env", ".git", ".bashrc", ".ssh", "pyproject.toml", "Desktop")
 
 
@@ -60,6 +62,8 @@ class Assembly(NamedTuple):
     long_term: LongTerm
     inference: Inference
     responder: Responder
+    backends: Sequence[Backend]
+    network: Network
 
 
 def load_settings(place: Place) -> Settings:
@@ -125,7 +129,7 @@ def build(
     Raises AdapterStale where the adapter learned from somebody it may not know any more, unless that is allowed.
     """
     for path in _weights_used(settings):
-        _check_learned(path, place, archive, allow_stale=allow_stale)
+        check_learned(path, place, archive, allow_stale=allow_stale)
     embedder = _embedder(settings, place, archive, live=live)
     network, linker = own_links.network_of(place.data)
     archive.links.use_linker(linker)
@@ -133,13 +137,13 @@ def build(
         archive,
         embedder,
         _index(settings, place, embedder),
-        weights=_weights(settings),
+        weights=weights(settings),
         linking=LivePass(archive, network) if live else None,
     )
     backends = _backends(settings, long_term)
     inference = Inference(
         backends,
-        canned=[line.strip() for line in settings.fallback_lines.split("|") if line.strip()] or ["hm."],
+        canned=lines(settings.fallback_lines),
         queue_size=settings.queue_size,
         deadline_seconds=settings.reply_deadline,
     )
@@ -149,13 +153,13 @@ def build(
         archive=archive,
         short_term=short_term,
         long_term=long_term,
-        context=_context(settings, archive, backends[0], network),
+        context=context_builder(settings, archive, backends[0], network),
         inference=inference,
         sampling=sampling(settings),
         own_name=settings.bot_name,
         memories=settings.memories,
     )
-    return Assembly(archive, short_term, long_term, inference, responder)
+    return Assembly(archive, short_term, long_term, inference, responder, backends, network)
 
 
 def persona_text(settings: Settings, archive: Archive) -> str:
@@ -251,7 +255,12 @@ def _summarizer(settings: Settings, inference: Inference, backend: Backend) -> t
     return bart, None
 
 
-def _weights(settings: Settings) -> Weights:
+def lines(text: str) -> list[str]:
+    """Lines of a setting that holds several, separated by |."""
+    return [line.strip() for line in text.split("|") if line.strip()] or ["hm."]
+
+
+def weights(settings: Settings) -> Weights:
     return Weights(
         settings.weight_semantic,
         settings.weight_words,
@@ -322,18 +331,24 @@ def _weights_used(settings: Settings) -> Iterator[Path]:
         yield settings.model_path
     if settings.backend == "transformers" and (base := Path(settings.base_model).expanduser()).exists():
         yield base
-    if settings.backend in ("llamacpp", "transformers") and settings.adapter_path is not None:
+    if settings.backend in ADAPTED and settings.adapter_path is not None:
         yield settings.adapter_path
 
 
-def _check_learned(weights: Path, place: Place, archive: Archive, *, allow_stale: bool) -> None:
-    run = runs.run_of(weights, place.data)
-    complaint = runs.complaint(run, archive.consents) if run is not None else None
+def check_learned(weights: Path, place: Place, archive: Archive, *, allow_stale: bool = False) -> None:
+    """Raises AdapterStale where weights learned from somebody they may not know any more, unless that is allowed."""
+    complaint = complaint_of(weights, place, archive)
     if complaint is None:
         return
     if not allow_stale:
         raise AdapterStale(complaint)
     say(f"used all the same: {complaint.split(':')[0]}")
+
+
+def complaint_of(weights: Path, place: Place, archive: Archive) -> str | None:
+    """Why weights may not be used any more; None where they may."""
+    run = runs.run_of(weights, place.data)
+    return runs.complaint(run, archive.consents) if run is not None else None
 
 
 def _name_of(archive: Archive, author_id: int) -> str:
@@ -346,7 +361,7 @@ def _rewriting(settings: Settings, archive: Archive) -> Rewriting:
     return Rewriting(rules_without(settings.clean_off), partial(_name_of, archive))
 
 
-def _context(settings: Settings, archive: Archive, backend: Backend, network: Network) -> ContextBuilder:
+def context_builder(settings: Settings, archive: Archive, backend: Backend, network: Network) -> ContextBuilder:
     counting = SafeCount(backend)
     tokens = min(settings.context_tokens, backend.context_tokens or settings.context_tokens)
     return ContextBuilder(

@@ -131,6 +131,10 @@ class LongTerm:
         """Whether vectors take part, or words alone."""
         return self._embedder is not None and self._index is not None and len(self._index) > 0
 
+    def weigh(self, weights: Weights) -> None:
+        """Settings that were read anew; a search at work ends as it began or with these."""
+        self._weights = weights
+
     def search(
         self,
         question: str,

@@ -138,6 +138,11 @@ class Inference:
         self._model_thread = ThreadPoolExecutor(parallel, "model")
         self._spare_threads = ThreadPoolExecutor(2, "fallback")
 
+    def change(self, *, canned: Sequence[str], deflecting: Sequence[str]) -> None:
+        """Settings that were read anew."""
+        self._canned = list(canned)
+        self._deflecting = list(deflecting) or self._canned
+
     @property
     def waiting(self) -> int:
         """Requests that were taken and are not answered yet."""
