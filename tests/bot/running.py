@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sususbot.archive.archive import Archive
-from sususbot.bot.client import run_bot
+from sususbot.bot.answering import Answering
+from sususbot.bot.keeper import Keeper
+from sususbot.bot.metrics import Metrics
+from sususbot.bot.pace import Pace
+from sususbot.bot.supervisor import run_bot
 from sususbot.memory.context import ContextBuilder
 from sususbot.memory.embedding import Embedder
 from sususbot.memory.long_term import LongTerm
@@ -29,6 +33,9 @@ class Running:
     responder: Responder
     long_term: LongTerm
     task: asyncio.Task[None]
+    keeper: Keeper
+    answering: Answering
+    metrics: Metrics
 
 
 @asynccontextmanager
@@ -42,6 +49,7 @@ async def bot(
     deadline: float = 10.0,
     embedder: Embedder | None = None,
     folds: Folds | None = None,
+    pace: Pace = Pace(),  # noqa: B008  (frozen)
 ) -> AsyncIterator[Running]:
     """Runs `run_bot` on `channel` with these backends, words-only memory and an archive in `folder`."""
     channel_id = channel if isinstance(channel, int) else int(channel.id)
@@ -61,19 +69,23 @@ async def bot(
             own_name="sususbot",
             memories=5,
         )
+        keeper, metrics = Keeper(archive, long_term, short_term=short_term, pace=pace), Metrics()
+        answering = Answering(responder, settle=keeper.settle, metrics=metrics)
         with pointed_at(discord):
             task = asyncio.create_task(
                 run_bot(
                     discord.world.token,
                     channel_id,
-                    archive=archive,
+                    folder=folder,
+                    keeper=keeper,
+                    answering=answering,
                     short_term=short_term,
-                    long_term=long_term,
-                    responder=responder,
+                    metrics=metrics,
+                    pace=pace,
                 )
             )
             try:
-                yield Running(archive, responder, long_term, task)
+                yield Running(archive, responder, long_term, task, keeper, answering, metrics)
             finally:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)

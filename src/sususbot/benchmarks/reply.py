@@ -17,7 +17,9 @@ from sususbot.archive.archive import Archive
 from sususbot.benchmarks.haystack import copied, haystack, questions
 from sususbot.benchmarks.report import Result, peak_rss_mb, percentile_ms, startup_s
 from sususbot.bot.address import discord_at
-from sususbot.bot.client import run_bot
+from sususbot.bot.answering import Answering
+from sususbot.bot.keeper import Keeper
+from sususbot.bot.supervisor import run_bot
 from sususbot.memory.context import Context, ContextBuilder
 from sususbot.memory.embedding import Embedder
 from sususbot.memory.long_term import LongTerm
@@ -128,15 +130,17 @@ async def _talk(
     )
     taken: list[_Taken] = []
     async with StandIn(world, rate=RateLimits.none()) as discord:
-        with discord_at(discord.http_url, discord.gateway_url):
+        keeper = Keeper(archive, memory, short_term=short_term)
+        answering = Answering(responder, settle=keeper.settle)
+        with discord_at(discord.http_url, discord.gateway_url), tempfile.TemporaryDirectory() as folder:
             bot = asyncio.create_task(
                 run_bot(
                     world.token,
                     channel.id,
-                    archive=archive,
+                    folder=Path(folder),
+                    keeper=keeper,
+                    answering=answering,
                     short_term=short_term,
-                    long_term=memory,
-                    responder=responder,
                 )
             )
             await discord.wait_for(lambda: discord.connected == 1)

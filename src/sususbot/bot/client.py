@@ -1,30 +1,40 @@
-"""The connection to Discord: events to the keeper, mentions to the answering, foreign errors to ours.
+"""One connection to Discord: events to the keeper, mentions to the answering, and when anything last came.
 
-discord.py delivers an event again after a resume; here each message is answered once. Errors that no retry can mend
-(token, intents, channel) end `run_bot` with a sentence; all others are discord.py's to reconnect from.
+discord.py delivers an event again after a resume, and none of those between two sessions: the keeper takes each message
+once, and each new session catches up. What no retry can mend (the channel is gone, the bot was removed) is `fault`; all
+that ends a connection otherwise is the supervisor's.
 """
 
 import asyncio
-import gc
 import logging
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
 
-import aiohttp
 import discord
+import orjson
 
-from sususbot.archive.archive import Archive
 from sususbot.bot import incoming, policy
 from sususbot.bot.answering import Answering
-from sususbot.bot.commands import Commands, attach
-from sususbot.bot.controls import Controls
+from sususbot.bot.catching_up import CatchingUp, banned
 from sususbot.bot.keeper import Keeper
+from sususbot.bot.metrics import Metrics
+from sususbot.bot.pace import Pace
 from sususbot.bot.question import Talk
-from sususbot.errors import ChannelUnknown, ConnectionLost, DiscordError, IntentMissing, SususError, TokenRefused
-from sususbot.forgetting import Forgetting
-from sususbot.memory.long_term import LongTerm
+from sususbot.bot.sessions import Sessions, spent
+from sususbot.errors import ChannelUnknown, DiscordError, GuildUnknown
 from sususbot.memory.short_term import ShortTerm
-from sususbot.responder import Responder
 
 logger = logging.getLogger(__name__)
+
+# A HELLO is a hundred characters long.
+_SHORT = 300
+_ASKING_SECONDS = 10.0
+
+
+class SessionRefused(Exception):
+    """Discord did not open the session that was asked for a moment ago."""
 
 
 def intents() -> discord.Intents:
@@ -35,77 +45,247 @@ def intents() -> discord.Intents:
 
 
 class Client(discord.Client):
-    """One login to Discord. Never reused after it is closed."""
+    """One login to Discord. Never reused after it is closed.
+
+    `extend` is called at each login, to add commands. Times are monotonic seconds.
+    """
 
     def __init__(
         self,
         channel_id: int,
+        *,
         keeper: Keeper,
         answering: Answering,
         short_term: ShortTerm,
-        controls: Controls | None = None,
+        sessions: Sessions,
+        metrics: Metrics,
+        pace: Pace,
+        extend: Callable[["Client"], Awaitable[None]] | None = None,
     ) -> None:
-        """Without `controls` there are no slash commands."""
         super().__init__(
             intents=intents(),
             allowed_mentions=discord.AllowedMentions.none(),
             max_messages=None,
+            guild_ready_timeout=pace.guilds,
+            # Tells of every frame that comes; see `dispatch`.
+            enable_debug_events=True,
         )
-        self.fault: SususError | None = None
-        self._channel_id = channel_id
+        self.channel_id = channel_id
+        self.fault: DiscordError | None = None
+        self.over = asyncio.Event()
+        """Set with `fault`."""
+        self.born = self.heard_at = time.monotonic()
+        """When it was made, and when the last frame came."""
+        self.heartbeat: float = 45.0
+        """Seconds between two heartbeats, as Discord wants them."""
+        self.session_at: float | None = None
+        """Since when there is a session; None before the first."""
+        self.listening_at: float | None = None
+        """Since when the session knows the channel; None while it does not."""
         self._keeper = keeper
         self._answering = answering
         self._short_term = short_term
-        self._tasks: list[asyncio.Task[None]] = []
-        self._controls = controls
-        self._commands: Commands | None = None
+        self._sessions = sessions
+        self._metrics = metrics
+        self._pace = pace
+        self._extend = extend
+        self._asked = False
+        self._retired = False
+        self._guild_id: int | None = None
+        self._listening: asyncio.Task[None] | None = None
+
+    # -- sessions
 
     async def setup_hook(self) -> None:
-        self._tasks = [asyncio.create_task(self._keeper.learn()), asyncio.create_task(self._keeper.tidy())]
         assert self.user is not None
         self._short_term.own_id = self.user.id
-        self._tasks.append(asyncio.create_task(self._keeper.start()))
-        if self._controls is not None:
-            self._commands = await attach(self, self._controls)
+        self._keeper.on_missed = self._listen
+        await self._keeper.start()
+        if self._extend is not None:
+            try:
+                await self._extend(self)
+            except Exception:
+                # Mentions matter more than commands.
+                logger.exception("the commands are not there for now")
 
-    async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        if self._commands is not None:
-            await self._commands.close()
-        await self._answering.close()
-        await super().close()
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:  # noqa: ARG002
+        """Keep to the budget: the own one on disk, and what Discord itself says is left."""
+        if self._asked:
+            # Discord refused one; discord.py would ask every five seconds for ever.
+            raise SessionRefused
+        if not initial:
+            await asyncio.sleep(self._pace.identify_pause)
+        await self._ask_discord()
+        await asyncio.to_thread(self._sessions.identify)
+        self._asked = True
+        self._metrics.identified()
+
+    async def _ask_discord(self) -> None:
+        try:
+            async with asyncio.timeout(_ASKING_SECONDS):
+                _, _, limit = await self.http.get_bot_gateway()
+        except Exception as error:  # noqa: BLE001  (the own count holds all the same)
+            logger.warning("Discord does not say how many sessions are left (%s)", type(error).__name__)
+            return
+        if limit["remaining"] <= self._pace.discords_reserve:
+            used = f"so often today that {limit['remaining']} of {limit['total']} times are left"
+            raise spent(used, time.time() + limit["reset_after"] / 1000)
+
+    def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:
+        """Frames are looked at here, at once: a task for each would cost more than it does."""
+        if self._retired:
+            return
+        if event == "socket_raw_receive":
+            self._frame(args[0])
+        elif event == "connect":
+            self._begin_session()
+        # What is sent holds the token: nobody is to be told.
+        if not event.startswith("socket_raw"):
+            super().dispatch(event, *args, **kwargs)
+
+    def retire(self) -> None:
+        """Listen to nothing more. What is to be sent still can be, until it is closed."""
+        self._retired = True
+        self._unlisten()
+
+    def _frame(self, frame: str | bytes) -> None:
+        self.heard_at = time.monotonic()
+        self._metrics.received()
+        if len(frame) < _SHORT and "heartbeat_interval" in (frame if isinstance(frame, str) else frame.decode()):
+            with suppress(ValueError, KeyError, TypeError):
+                self.heartbeat = orjson.loads(frame)["d"]["heartbeat_interval"] / 1000
+
+    def _begin_session(self) -> None:
+        """READY: whatever was said since the last event is not told of."""
+        self._asked = False
+        self.session_at = time.monotonic()
+        self._unlisten()
 
     async def on_ready(self) -> None:
-        try:
-            channel = self.get_channel(self._channel_id) or await self.fetch_channel(self._channel_id)
-        except (discord.NotFound, discord.Forbidden):
-            await self._give_up(
-                f"the channel {self._channel_id} does not exist or the bot may not see it: check CHANNEL_ID, "
-                "and that the bot is on the server with the right to view the channel"
-            )
+        if self._listening is None:
+            self._listen()
+
+    async def on_guild_available(self, _: discord.Guild) -> None:
+        self._listen()
+
+    async def on_guild_join(self, _: discord.Guild) -> None:
+        self._listen()
+
+    async def on_guild_unavailable(self, guild: discord.Guild) -> None:
+        if guild.id == self._guild_id:
+            logger.warning("the server %s is out of order at Discord", guild.name)
+            self._unlisten()
+
+    async def on_resumed(self) -> None:
+        self._metrics.resumed()
+
+    async def on_disconnect(self) -> None:
+        self._metrics.connection_lost("disconnected")
+
+    # -- the channel
+
+    def _unlisten(self) -> None:
+        self._keeper.hearing = False
+        self.listening_at = None
+        if self._listening is not None:
+            self._listening.cancel()
+            self._listening = None
+
+    def _listen(self) -> None:
+        """Find the channel, and catch up with it; from the beginning where that is under way."""
+        self._unlisten()
+        self._listening = asyncio.create_task(self._catch_up())
+        self._listening.add_done_callback(_reported)
+
+    async def _catch_up(self) -> None:
+        channel = await self._find()
+        if channel is None:
+            logger.warning("the channel's server is not there yet")
             return
-        except (discord.HTTPException, OSError) as error:
-            # Discord is out of order; messages of the channel arrive all the same once it is not.
-            logger.warning("the channel could not be looked up (%s)", type(error).__name__)
-            return
-        if not isinstance(channel, Talk):
-            await self._give_up(
-                f"the channel {self._channel_id} is no text channel or thread: set CHANNEL_ID to one of these"
-            )
-            return
+        assert self.user is not None
+        self._guild_id = channel.guild.id
+        self.listening_at = time.monotonic()
         logger.info("listening in #%s of %s as %s", channel.name, channel.guild.name, self.user)
+        await CatchingUp(
+            channel,
+            self.user.id,
+            keeper=self._keeper,
+            answering=self._answering,
+            metrics=self._metrics,
+            pace=self._pace,
+        ).run()
+
+    async def _find(self) -> Talk | None:
+        """The channel; None while its server is not there, or where there is a fault."""
+        pause = self._pace.page_pause
+        while True:
+            wait = pause
+            try:
+                channel = self.get_channel(self.channel_id) or await self.fetch_channel(self.channel_id)
+            except (discord.NotFound, discord.Forbidden) as error:
+                if not banned(error):
+                    if not any(guild.unavailable for guild in self.guilds):
+                        self._end(
+                            f"the channel {self.channel_id} does not exist or the bot may not see it: check "
+                            "CHANNEL_ID, and that the bot is on the server with the right to view the channel"
+                        )
+                    return None
+                wait = max(pause, self._pace.banned_pause)
+            except discord.InvalidData:
+                return None
+            except Exception as error:  # noqa: BLE001  (discord.py fails in its own ways on answers that are no JSON)
+                logger.warning("the channel cannot be looked up (%s), trying again", type(error).__name__)
+                if banned(error):
+                    wait = max(pause, self._pace.banned_pause)
+            else:
+                if not isinstance(channel, Talk):
+                    self._end(
+                        f"the channel {self.channel_id} is no text channel or thread: set CHANNEL_ID to one of these"
+                    )
+                    return None
+                guild = self.get_guild(channel.guild.id)
+                return None if guild is None or guild.unavailable else channel
+            await asyncio.sleep(wait)
+            pause = min(2 * pause, self._pace.longest_page_pause)
+
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        if guild.id == self._guild_id:
+            self.fault = GuildUnknown(
+                f"the bot was removed from the server {guild.name}: invite it again, then start it again"
+            )
+            self.over.set()
+
+    async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
+        self._deleted(channel.id)
+
+    async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
+        self._deleted(payload.thread_id)
+
+    def _deleted(self, channel_id: int) -> None:
+        if channel_id == self.channel_id:
+            self._end(f"the channel {channel_id} was deleted: set CHANNEL_ID to another one")
+
+    def _end(self, sentence: str) -> None:
+        self.fault = ChannelUnknown(sentence)
+        self.over.set()
+
+    # -- what is said
 
     async def on_message(self, message: discord.Message) -> None:
-        if message.channel.id != self._channel_id:
+        if message.channel.id != self.channel_id:
             return
         if not isinstance(message.channel, Talk):
+            # The server is not there yet; once it is, the message is read again.
             return
         assert self.user is not None
         mention = policy.addressed(message, self.user.id)
         place = incoming.channel_from(message.channel)
-        if await self._keeper.keep(incoming.message_from(message), *place, mention=mention) and mention:
+        if not await self._keeper.keep(incoming.message_from(message), *place, mention=mention):
+            return
+        if mention:
             self._answering.begin(message, message.channel, self.user.id)
+        elif policy.by_a_person(message):
+            self._answering.follow(message)
 
     async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
         message = payload.message
@@ -126,54 +306,7 @@ class Client(discord.Client):
             self._answering.cancel(id_)
         await self._keeper.delete(ids)
 
-    async def _give_up(self, sentence: str) -> None:
-        self.fault = ChannelUnknown(sentence)
-        await self.close()
 
-
-async def run_bot(
-    token: str,
-    channel_id: int,
-    *,
-    archive: Archive,
-    short_term: ShortTerm,
-    long_term: LongTerm,
-    responder: Responder,
-    retention_days: int | None = None,
-    forgetting: Forgetting | None = None,
-) -> None:
-    """Run until it is stopped. Raises DiscordError when it cannot go on."""
-    keeper = Keeper(archive, long_term, short_term=short_term, retention_days=retention_days, forgetting=forgetting)
-    client = Client(channel_id, keeper, Answering(responder, settle=keeper.settle), short_term)
-    # What is loaded by now stays loaded (the encoder alone brings a million objects): the collector need not stop the
-    # replies to look at all of it again.
-    gc.collect()
-    gc.freeze()
-    try:
-        async with client:
-            await client.start(token)
-    except discord.DiscordException as error:
-        raise _translated(error) from error
-    except (aiohttp.ClientError, OSError) as error:
-        raise ConnectionLost("Discord cannot be reached: check the network, then start the bot again") from error
-    finally:
-        keeper.close()
-        gc.unfreeze()
-    if client.fault is not None:
-        raise client.fault
-
-
-def _translated(error: discord.DiscordException) -> DiscordError:
-    """discord.py's errors that end a connection for good, as ours."""
-    code = getattr(error, "code", None)
-    if isinstance(error, discord.LoginFailure) or code == 4004:
-        return TokenRefused(
-            "Discord refuses the token: press Reset Token on the developer portal's Bot page and put the new one "
-            "into .env as DISCORD_TOKEN"
-        )
-    if isinstance(error, discord.PrivilegedIntentsRequired) or code in (4013, 4014):
-        return IntentMissing(
-            "Discord refuses the message content intent: switch on Message Content Intent on the developer portal's "
-            "Bot page, then start the bot again"
-        )
-    return ConnectionLost(f"Discord ended the connection ({error}): start the bot again")
+def _reported(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("catching up broke", exc_info=error)

@@ -61,6 +61,7 @@ class Keeper:
         self._fresh: list[int] = []
         self._backlog: deque[Callable[[], None]] = deque()
         self._again: asyncio.TimerHandle | None = None
+        self._started = False
         self._closed = False
         # Message -> whether it could be held.
         self._seen: OrderedDict[int, bool] = OrderedDict()
@@ -159,8 +160,9 @@ class Keeper:
         await self._write(lambda: self._remove(ids))
 
     async def start(self) -> None:
-        """Sum up what was said while nothing ran."""
-        if self._short_term is not None:
+        """Sum up what was said while nothing ran; once."""
+        if self._short_term is not None and not self._started:
+            self._started = True
             await self._write(self._short_term.start)
 
     async def learn(self) -> None:

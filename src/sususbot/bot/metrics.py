@@ -78,6 +78,7 @@ class Metrics:
         registry.register(_Now(self))
         self._gauges: dict[str, tuple[str, Callable[[], float]]] = {}
         self._facts: Callable[[], Facts] = dict
+        self._connection: Callable[[], Facts] = dict
         self._last_received: float | None = None
         self._last_reply: float | None = None
         self._totals: deque[float] = deque(maxlen=_KEPT)
@@ -145,6 +146,14 @@ class Metrics:
 
     def watch_engine(self, facts: Callable[[], Facts]) -> None:
         self._facts = facts
+
+    def watch_connection(self, facts: Callable[[], Facts]) -> None:
+        self._connection = facts
+
+    @property
+    def connection(self) -> Facts:
+        """How the connection to Discord fares; empty before the bot runs."""
+        return self._connection()
 
     @property
     def engine(self) -> Facts:

@@ -38,28 +38,34 @@ def bot(place: Place, allow_stale: bool) -> None:
 
 def _run(place: Place, settings: "Settings", token: str, channel_id: int, *, allow_stale: bool) -> None:
     import asyncio
-    import signal
 
-    from sususbot.bot.client import run_bot
+    from sususbot.bot.answering import Answering
+    from sususbot.bot.keeper import Keeper
+    from sususbot.bot.supervisor import run_bot
     from sususbot.cli.build import build, forgetting, open_archive
 
     with open_archive(place) as archive:
         with working("waking up"):
             parts = build(settings, place, archive, live=True, allow_stale=allow_stale)
         say("connecting to Discord; Ctrl-C stops")
+        keeper = Keeper(
+            archive,
+            parts.long_term,
+            short_term=parts.short_term,
+            retention_days=settings.retention_days,
+            forgetting=forgetting(place, settings, archive),
+        )
         try:
-            # A service manager stops with SIGTERM: end as after Ctrl-C.
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
             asyncio.run(
                 run_bot(
                     token,
                     channel_id,
-                    archive=archive,
+                    folder=place.data,
+                    keeper=keeper,
+                    answering=Answering(parts.responder, settle=keeper.settle),
                     short_term=parts.short_term,
-                    long_term=parts.long_term,
-                    responder=parts.responder,
-                    retention_days=settings.retention_days,
-                    forgetting=forgetting(place, settings, archive),
+                    grace=settings.reply_deadline + 5,
+                    signals=True,
                 )
             )
         finally:
