@@ -127,6 +127,6 @@ def test_every_knob_means_the_same(running: Engine, reference: Any, knob: str, p
 
 
 def test_the_breakers_of_runs_are_found(trained: Trained, running: Engine) -> None:
-    model = CausalLM(str(trained.base), adapter=None, four_bit=False, context_tokens=512, threads=1)
+    model = CausalLM(trained.base, adapter=None, four_bit=False, context_tokens=512, threads=1)
     texts = [running.text([token]) for token in range(tiny.pieces())]
     assert model._breakers == {at for at, text in enumerate(texts) if any(breaker in text for breaker in BREAKERS)}

@@ -21,7 +21,7 @@ from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, PreTrainedTokenizerBase
 from transformers.utils import logging as hf_logging
 
-from sususbot.errors import BackendFailed, ModelLoadFailed, ModelNotFound
+from sususbot.errors import BackendFailed, ModelLoadFailed
 from sususbot.model import nf4
 from sususbot.model.backend import Chunk, Deadline, Facts, Finish, Request, Usage
 from sususbot.model.detokenizer import Detokenizer, bytes_of_tokens
@@ -50,14 +50,13 @@ class _Past:
 
 
 class CausalLM:
-    """`base` is a folder or a name on the hub that was fetched before; `four_bit` None: in 4 bits where a card is."""
+    """`folder` holds the base; `four_bit` None: in 4 bits where a card is; `threads` None: half of the cores."""
 
     def __init__(
-        self, base: str, *, adapter: Path | None, four_bit: bool | None, context_tokens: int, threads: int | None
+        self, folder: Path, *, adapter: Path | None, four_bit: bool | None, context_tokens: int, threads: int | None
     ) -> None:
         torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) // 2))
-        folder = _folder(base)
-        self._name = base
+        self._name = folder.name
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._four_bit = self._device.type == "cuda" if four_bit is None else four_bit
         self._tokenizer = _tokenizer(folder)
@@ -81,7 +80,6 @@ class CausalLM:
 
     def facts(self) -> Facts:
         facts: Facts = {
-            "model": self._name,
             "adapter": self._adapter.as_posix() if self._adapter is not None else "",
             "quantization": "nf4" if self._four_bit else str(self._dtype()).removeprefix("torch."),
             "device": self._device.type,
@@ -270,24 +268,6 @@ class CausalLM:
             past.ids += step
         logits: NDArray[np.float32] = read.logits[0, -1].float().cpu().numpy()
         return logits
-
-
-def _folder(base: str) -> Path:
-    local = Path(base).expanduser()
-    if (local / "config.json").is_file():
-        return local
-    if local.exists():
-        raise ModelLoadFailed(f"{local} is no folder of a base model (it has no config.json): correct BASE_MODEL.")
-    if base.count("/") == 1 and not base.startswith((".", "/", "~")):
-        from huggingface_hub import snapshot_download
-
-        try:
-            return Path(snapshot_download(base, local_files_only=True))
-        except Exception as error:
-            raise ModelNotFound(
-                f"The base model {base} is not on this machine: fetch it, or set BASE_MODEL to a folder that holds it."
-            ) from error
-    raise ModelNotFound(f"There is no base model at {base}: correct BASE_MODEL.")
 
 
 def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:

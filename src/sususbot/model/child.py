@@ -21,6 +21,7 @@ _log = logging.getLogger(__name__)
 
 _LAST_WORDS: Final = 20
 _LONGEST_WORDS: Final = 200
+_READ_BYTES: Final = 1 << 16
 # How long a child may take to end after its stdin did.
 _STOP_SECONDS: Final = 5.0
 # Exit codes of Windows are NTSTATUS values; negative ones elsewhere are signals.
@@ -167,8 +168,11 @@ class Parent:
             os._exit(0)
 
     def _messages(self) -> Iterator[Message]:
-        for line in sys.stdin.buffer:
-            yield json.loads(line)
+        # Not by sys.stdin: a thread that waits in it would have Python abort when the process ends by an exception.
+        rest = b""
+        while data := os.read(0, _READ_BYTES):
+            *lines, rest = (rest + data).split(b"\n")
+            yield from map(json.loads, lines)
 
 
 def _packed(message: Message) -> bytes:

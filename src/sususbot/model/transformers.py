@@ -12,7 +12,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from importlib.util import find_spec
+from importlib import util
 from pathlib import Path
 from typing import Final
 
@@ -48,12 +48,13 @@ class Transformers:
         context_tokens: int = 2048,
         threads: int | None = None,
     ) -> None:
-        if any(find_spec(package) is None for package in _NEEDED):
+        if any(util.find_spec(package) is None for package in _NEEDED):
             raise MissingExtra("BACKEND=transformers", "train")
         _check_adapter(adapter_path)
+        self._base = base
         self._load: Message = {
             "do": "load",
-            "base": base,
+            "base": str(_folder(base)),
             "four_bit": four_bit,
             "context_tokens": context_tokens,
             "threads": threads,
@@ -71,7 +72,8 @@ class Transformers:
 
     def facts(self) -> Facts:
         process = self._kept.now
-        return {"state": self._kept.state, **(process.facts if process is not None else {})}
+        running: Facts = {"pid": process.pid, **process.facts} if process is not None else {}
+        return {"state": self._kept.state, "model": self._base, **running}
 
     def count_tokens(self, text: str) -> int:
         return self._counted([text])[text]
@@ -130,7 +132,7 @@ class Transformers:
         except BaseException as error:
             process.stop()
             if isinstance(error, BackendFailed):
-                raise ModelLoadFailed(f"The base {self._load['base']} cannot be loaded. {error}") from error
+                raise ModelLoadFailed(f"The base {self._base} cannot be loaded. {error}") from error
             raise
         finally:
             self._starting = None
@@ -170,6 +172,10 @@ class _Process:
     @property
     def ended(self) -> str | None:
         return self._child.ended
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
 
     def ask(self, question: Message) -> "_Answers":
         """To be used as a context: leaving it cancels what is not answered by then."""
@@ -248,6 +254,27 @@ class _Answers:
         self._process.forget(self)
         if not self._done:
             self._process.say({"do": "cancel", "id": self.id})
+
+
+def _folder(base: str) -> Path:
+    """Where a base lies, by its path or by its name on the hub, from which nothing is fetched here."""
+    local = Path(base).expanduser()
+    if (local / "config.json").is_file():
+        return local.resolve()
+    if local.exists():
+        raise ModelLoadFailed(f"{local} is no folder of a base model (it has no config.json): correct BASE_MODEL.")
+    if base.count("/") != 1 or base.startswith((".", "/", "~")):
+        raise ModelNotFound(f"There is no base model at {base}: correct BASE_MODEL.")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(base, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError, OSError) as error:
+        raise ModelNotFound(
+            f"The base model {base} is not on this machine: fetch it ( sususbot models  helps), and set BASE_MODEL to "
+            "its folder."
+        ) from error
 
 
 def _check_adapter(path: Path | None) -> None:

@@ -71,7 +71,7 @@ class _Served:
 
         adapter = message["adapter"]
         self._model = CausalLM(
-            message["base"],
+            Path(message["base"]),
             adapter=Path(adapter) if adapter else None,
             four_bit=message["four_bit"],
             context_tokens=message["context_tokens"],

@@ -1,0 +1,148 @@
+"""A process of its own for an engine: what is said to it and by it, how it ends, and that it never stays behind."""
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sususbot.model.backend import Deadline
+from sususbot.model.child import Child, Message
+
+PATIENCE = 30.0
+TALKER = """
+import os, sys, threading
+from sususbot.model.child import Parent
+
+parent = Parent()
+done = threading.Event()
+
+def hear(message):
+    match message["do"]:
+        case "echo":
+            parent.say({"said": message["text"], "pid": os.getpid()})
+        case "print":
+            print("printed by Python")
+            os.write(1, b"written past Python\\n")
+            parent.say({"said": "printed"})
+        case "raise":
+            done.set()
+        case "leave":
+            os._exit(3)
+
+parent.listen(hear)
+done.wait()
+raise MemoryError("no room for a thought")
+"""
+STARTER = """
+import sys
+from sususbot.model.child import Child
+
+child = Child("talker", hear=lambda message: print(message["pid"], flush=True), died=lambda child: None)
+child.say({"do": "echo", "text": "hello"})
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def talker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "talker.py").write_text(TALKER)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+
+@pytest.fixture
+def heard(talker: None) -> "queue.SimpleQueue[Any]":  # noqa: ARG001 - written before anything starts it
+    return queue.SimpleQueue()
+
+
+@pytest.fixture
+def child(heard: "queue.SimpleQueue[Any]") -> Iterator[Child]:
+    child = Child("talker", hear=heard.put, died=heard.put)
+    yield child
+    child.stop()
+
+
+def said(child: Child, heard: "queue.SimpleQueue[Any]", message: Message) -> Message:
+    child.say(message)
+    answer: Message = heard.get(timeout=PATIENCE)
+    return answer
+
+
+@pytest.mark.parametrize("text", ["hello", "two\nlines\r\n\x00", "🎉 東京", "half a pair: \ud83c", "x" * 300_000])
+def test_any_text_goes_both_ways(child: Child, heard: "queue.SimpleQueue[Any]", text: str) -> None:
+    assert said(child, heard, {"do": "echo", "text": text}) == {"said": text, "pid": child.pid}
+
+
+def test_what_libraries_print_is_no_message(child: Child, heard: "queue.SimpleQueue[Any]") -> None:
+    assert said(child, heard, {"do": "print"}) == {"said": "printed"}
+    child.stop()
+    assert set(child.words) == {"written past Python", "printed by Python"}
+
+
+def test_it_minds_no_signal_that_ends_its_parent_but_its_parents_end(
+    child: Child, heard: "queue.SimpleQueue[Any]"
+) -> None:
+    said(child, heard, {"do": "echo", "text": "it runs"})
+    if sys.platform != "win32":
+        os.kill(child.pid, signal.SIGINT)
+        os.kill(child.pid, signal.SIGTERM)
+    assert said(child, heard, {"do": "echo", "text": "still"})["said"] == "still"
+    assert child.ended is None
+    child.stop()
+    assert heard.get(timeout=PATIENCE) is child
+    assert child.ended == "it ended"
+    child.say({"do": "echo", "text": "nobody hears this"})
+    child.stop()
+
+
+@pytest.mark.parametrize(
+    ("message", "how"),
+    [
+        ({"do": "raise"}, "it ended with 'MemoryError: no room for a thought'"),
+        ({"do": "leave"}, "it ended with exit code 3"),
+    ],
+)
+def test_it_is_told_how_it_died(child: Child, heard: "queue.SimpleQueue[Any]", message: Message, how: str) -> None:
+    child.say(message)
+    assert heard.get(timeout=PATIENCE) is child
+    assert child.ended == how
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [("SIGKILL", "it was killed, by somebody or for want of memory"), ("SIGSEGV", "it crashed (SIGSEGV)")],
+)
+def test_a_signal_that_kills_it_is_named(child: Child, heard: "queue.SimpleQueue[Any]", name: str, how: str) -> None:
+    said(child, heard, {"do": "echo", "text": "it runs"})
+    os.kill(child.pid, getattr(signal, name))
+    assert heard.get(timeout=PATIENCE) is child
+    assert child.ended == how
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux knows in /proc whether a process runs")
+def test_it_ends_with_its_parent_however_that_ends(talker: None, tmp_path: Path) -> None:  # noqa: ARG001
+    """The parent is killed; the child, which it can tell nothing any more, ends by itself."""
+    parent = subprocess.Popen([sys.executable, "-c", STARTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    os.kill(pid, 0)
+    parent.kill()
+    parent.communicate()
+    watch = Deadline(PATIENCE)
+    while runs(pid):
+        assert watch.over() is None, "it stayed behind"
+        watch.wait(0.02)
+
+
+def runs(pid: int) -> bool:
+    """Nobody may have waited for it yet: then it is a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
