@@ -24,7 +24,7 @@ _ON_LOGS: Final = ("segmentation", "links")
     "name",
     type=click.Choice(
         [
-            *("import", "index", "memory", "retrieval", "links", "segmentation", "summarizing", "reply"),
+            *("import", "index", "memory", "retrieval", "links", "segmentation", "summarizing", "reply", "filter"),
             *("train", "backfill", "kills", "scale"),
         ]
     ),
@@ -79,6 +79,7 @@ def bench(
     segmentation  messages to conversations, against annotated logs
     summarizing   summing up talk, and what the event loop feels of it
     reply         a mention to its reply, without the model
+    filter        what the filter stops of what people say, and of the red team's list
     train         corpus to adapter, unpacked and TRL beside it (some 20 minutes)
     backfill      history through the API, beside what its limits allow (some 9 minutes)
     kills         commands killed at any instant, 200 times (some 6 minutes)
@@ -152,6 +153,13 @@ def _reply(place: Place, files: list[Path], _messages: int | None) -> "Result":
         return bench_reply(files, make_embedder(load_settings(place), place), place.data / "bench", progress.messages)
 
 
+def _filter(_place: Place, files: list[Path], _messages: int | None) -> "Result":
+    from sususbot.benchmarks.filter import bench_filter
+
+    with working("looking at what was said"):
+        return bench_filter(files)
+
+
 def _train(place: Place, files: list[Path], messages: int | None, *, trl: bool) -> "Result":
     from sususbot.errors import MissingExtra
 
@@ -204,6 +212,7 @@ _RUNS: Final[dict[str, Callable[[Place, list[Path], int | None], "Result"]]] = {
     "backfill": _backfill,
     "kills": _kills,
     "scale": _scale,
+    "filter": _filter,
     "segmentation": _segmentation,
     "links": _links,
     "summarizing": _summarizing,

@@ -43,6 +43,7 @@ from sususbot.model.estimate import SafeCount
 from sususbot.model.inference import Inference
 from sususbot.model.recall import Recall
 from sususbot.responder import Responder
+from sususbot.safety.filter import OutputFilter
 from sususbot.settings import Settings
 from sususbot.training import runs
 from sususbot.wording.rules import Rewriting, someone
@@ -144,6 +145,7 @@ def build(
     inference = Inference(
         backends,
         canned=lines(settings.fallback_lines),
+        deflecting=lines(settings.deflect_lines),
         queue_size=settings.queue_size,
         deadline_seconds=settings.reply_deadline,
     )
@@ -158,6 +160,7 @@ def build(
         sampling=sampling(settings),
         own_name=settings.bot_name,
         memories=settings.memories,
+        output=output_filter(settings),
     )
     return Assembly(archive, short_term, long_term, inference, responder, backends, network)
 
@@ -253,6 +256,20 @@ def _summarizer(settings: Settings, inference: Inference, backend: Backend) -> t
         say(f"the talk before the window is told by its most telling lines: {error}")
         return None, str(error)
     return bart, None
+
+
+def output_filter(settings: Settings) -> OutputFilter:
+    """What may go out, by the settings. Raises SettingsError for a word that is none."""
+    try:
+        return OutputFilter(
+            settings.filter,
+            settings.blocked_words,
+            settings.links,
+            settings.invites,
+            allowed_words=settings.allowed_words,
+        )
+    except ValueError as error:
+        raise SettingsError(f"BLOCKED_WORDS or ALLOWED_WORDS: {error}: mend it in .env") from error
 
 
 def lines(text: str) -> list[str]:

@@ -4,7 +4,7 @@ A hit names its category and its rule (`slurs/17`), never the words. Categories:
 encouragement to self-harm (lists beside this file), personal data and secrets (`wording.privacy`), and the owner's own
 words. Everything is read through disguises (`reading`). What is said by pictures, hints or in another script is not
 understood: this is a list, not a reader.
-Not here: what happens after a hit (`model.inference`), and pings (`pings`).
+Not here: what happens after a hit (`model.inference`).
 """
 
 import re
@@ -16,6 +16,7 @@ from typing import Final
 from sususbot.safety import lists, personal
 from sususbot.safety.links import Allowed, without_invites, without_links
 from sususbot.safety.patterns import Patterns, Rule
+from sususbot.safety.pings import mention_safe
 from sususbot.safety.reading import read
 from sususbot.wording import privacy
 
@@ -96,6 +97,9 @@ class OutputFilter:
         """
         sent = text if self._invites else without_invites(text)
         sent = without_links(sent, self._links, said)
+        if sent is not text:
+            # Without what stood between, letters may be a ping.
+            sent = mention_safe(sent)
         # What is taken out is looked at, too: it may be what held words apart.
         for one in dict.fromkeys((text, sent)):
             if hit := self._hit(one):

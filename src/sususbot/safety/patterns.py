@@ -179,6 +179,20 @@ class Patterns:
         return words
 
 
+def example(pattern: str, choice: int = 0, groups: Mapping[str, Sequence[str]] | None = None) -> str:
+    """A text that fits a pattern: of each word's alternatives this one, or the last, and nothing in the gaps."""
+    words = []
+    for element in pattern.split():
+        if _GAP.fullmatch(element):
+            continue
+        alternatives = _split(element.removesuffix("?"))
+        word = alternatives[min(choice, len(alternatives) - 1)]
+        if group := _GROUP.fullmatch(word):
+            word = example((groups or {})[group[1]][0], choice, groups)
+        words.append(_ENDINGS.sub(r"\1", word).replace("*", "").replace("-", " "))
+    return " ".join(words)
+
+
 def _split(element: str) -> list[str]:
     """Alternatives at bars that stand outside of brackets."""
     return re.split(r"\|(?![^(]*\))", element)

@@ -53,6 +53,7 @@ _WORDS: Final = {
 }
 _WORD: Final = "|".join(sorted({*_WORDS, "double", "triple", "plus"}, key=len, reverse=True))
 _DIGIT_WORDS: Final = re.compile(rf"\b(?:(?:{_WORD}|\d)\b[\s,.-]{{0,3}}){{7,}}", re.IGNORECASE)
+_COUNTED: Final = "0123456789012345678909876543210987654321"
 # Where a mail address stands in a text in some form.
 _MAILISH: Final = re.compile(r"@|\bat\b|ät\b|arroba|arobase", re.IGNORECASE)
 
@@ -79,11 +80,8 @@ def _forms(text: str) -> Iterator[str]:
         yield _MARKS.sub("", text)
     if _MAILISH.search(text) and (plain := _mail(text)) != text:
         yield plain
-    if _DIGIT_WORDS.search(text):
-        text = _DIGIT_WORDS.sub(_as_digits, text)
-        yield text
-    if _DIGITS_APART.search(text):
-        yield _DIGITS_APART.sub(lambda one: f" {re.sub(r'[^0-9]', '', one[0])} ", text)
+    for digits in (*map(_spelt, _DIGIT_WORDS.findall(text)), *_DIGITS_APART.findall(text)):
+        yield from _as_number(re.sub(r"\D", "", digits))
 
 
 def _mail(text: str) -> str:
@@ -92,15 +90,21 @@ def _mail(text: str) -> str:
     return _DOT.sub(".", text) if "@" in text else text
 
 
-def _as_digits(found: re.Match[str]) -> str:
-    """`one two double five` as `+` and digits: 1255."""
+def _as_number(digits: str) -> Iterator[str]:
+    """Digits that somebody said one by one are a number to call, unless they count, or are bits."""
+    if len(set(digits)) > 2 and digits not in _COUNTED:
+        yield f"call {digits}"
+        yield f"+{digits}"
+        yield digits
+
+
+def _spelt(words: str) -> str:
+    """`one two double five` as digits: 1255."""
     digits, times = "", 1
-    for word in re.findall(r"\w+", found[0].lower()):
+    for word in re.findall(r"\w+", words.lower()):
         if word in ("double", "triple"):
             times = 2 if word == "double" else 3
-        elif word == "plus":
-            digits += "+"
-        else:
+        elif word != "plus":
             digits += _WORDS.get(word, word) * times
             times = 1
-    return f" {digits} "
+    return digits
