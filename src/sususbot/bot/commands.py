@@ -1,8 +1,8 @@
 """Slash commands: which there are, who may use them, and that Discord knows them.
 
-`attach` is called once for each connection. Discord is told of the commands only when they changed since it was told
-last, or when it does not have them any more; where that fails, the bot goes on without. All answers are for the asker
-alone (`controls`).
+Each connection has a tree of its own; Discord is told of the commands only when they changed since it was told last, or
+when it does not have them any more. Where that fails, the bot goes on without. All answers are for the asker alone
+(`controls`).
 """
 
 import asyncio
@@ -179,38 +179,40 @@ class Tree(app_commands.CommandTree[discord.Client]):
 
 
 class Commands:
-    """The commands of one connection at work."""
+    """The commands of one bot, through all its connections."""
 
-    def __init__(self, client: discord.Client, controls: Controls) -> None:
-        self._wishes = Wishes(controls)
+    def __init__(self, controls: Controls, *, again: float = 30.0) -> None:
+        """`again`: seconds between two tries to erase what another program is in the way of."""
+        self._controls = controls
+        self._wishes = Wishes(controls, again=again)
         self._steering = Steering(controls)
-        self._archive = controls.archive
-        self._channel_id = controls.channel_id
-        self._tree = Tree(client, controls, self._wishes, self._steering)
-        self._tasks: list[asyncio.Task[None]] = []
+        self._finishing: asyncio.Task[None] | None = None
+        self._introducing: asyncio.Task[None] | None = None
 
-    async def begin(self) -> None:
+    async def extend(self, client: discord.Client) -> None:
+        """Give a client its commands, at its login."""
         await self._steering.restore()
-        # Known from an earlier start, it need not be waited for.
+        tree = Tree(client, self._controls, self._wishes, self._steering)
+        # Known from an earlier start, the server need not be waited for.
         if (guild_id := await asyncio.to_thread(self._guild_of_channel)) is not None:
-            self._tree.listen_on(guild_id)
-        self._tasks = [self._wishes.begin(), asyncio.create_task(self._tree.introduce(self._channel_id))]
-
-    def _guild_of_channel(self) -> int | None:
-        return next((one.guild_id for one in self._archive.channels() if one.id == self._channel_id), None)
+            tree.listen_on(guild_id)
+        if self._finishing is None:
+            self._finishing = self._wishes.begin()
+        if self._introducing is not None:
+            self._introducing.cancel()
+        self._introducing = asyncio.create_task(tree.introduce(self._controls.channel_id))
 
     async def close(self) -> None:
+        """On the event loop, when the bot ends."""
         self._steering.close()
-        for task in self._tasks:
+        tasks = [task for task in (self._finishing, self._introducing) if task is not None]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-
-async def attach(client: discord.Client, controls: Controls) -> Commands:
-    """Give a client its commands, in its `setup_hook`; to be closed with it."""
-    commands = Commands(client, controls)
-    await commands.begin()
-    return commands
+    def _guild_of_channel(self) -> int | None:
+        channels = self._controls.archive.channels()
+        return next((one.guild_id for one in channels if one.id == self._controls.channel_id), None)
 
 
 def _note(fingerprint: str, ids: list[int]) -> str:

@@ -52,8 +52,6 @@ NOTE_CHARACTERS: Final = 500
 _NOTES: Final = 10
 _NOTES_SECONDS: Final = 3600.0
 _BUTTON_SECONDS: Final = 600.0
-# Between two tries to take away what another program was in the way of.
-_AGAIN_SECONDS: Final = 30.0
 _MENTION: Final = re.compile(r"<@!?(\d{1,19})>")
 _CHANNEL: Final = re.compile(r"<#(\d{1,19})>")
 
@@ -61,7 +59,8 @@ _CHANNEL: Final = re.compile(r"<#(\d{1,19})>")
 class Wishes:
     """Of one running bot, through all its connections."""
 
-    def __init__(self, controls: Controls, *, again: float = _AGAIN_SECONDS) -> None:
+    def __init__(self, controls: Controls, *, again: float) -> None:
+        """`again`: seconds between two tries to take away what another program was in the way of."""
         self._controls = controls
         self._again = again
         self._unfinished = asyncio.Event()
