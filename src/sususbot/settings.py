@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     # Discord
     discord_token: str | None = Field(None, description="The bot's token, from the developer portal's Bot page.")
     channel_id: int | None = Field(None, description="The channel the bot lives in: right-click it, Copy Channel ID.")
+    owner_ids: Ids = Field(
+        (), description="Who may use the owner's commands besides who owns the bot or may manage the server; ids."
+    )
     bot_name: str = Field("sususbot", description="The name the bot speaks under in prompts and in the terminal.")
 
     # History
@@ -297,7 +300,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"there is no {name}: choose among {', '.join(FILTERS)}, or off")
         return value
 
-    @field_validator("channels", "clean_off", "blocked_members", "filter", mode="before")
+    @field_validator("channels", "clean_off", "blocked_members", "owner_ids", "filter", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """`1, 2 3` as people write lists."""

@@ -14,7 +14,7 @@ from sususbot.bot.health import Health, HealthServer
 from sususbot.bot.metrics import Metrics
 from sususbot.memory.context import Context
 from sususbot.messages import Turn
-from sususbot.model.backend import Usage
+from sususbot.model.backend import Facts, Usage
 from sususbot.model.inference import Fallback, Generation
 from sususbot.responder import Trace
 
@@ -53,7 +53,7 @@ async def test_metrics_tell_what_happened() -> None:
     metrics.connection_lost("zombie")
     metrics.caught_up(12, 2)
     metrics.received()
-    health = Health(metrics, connected=lambda: True, waiting=lambda: 3)
+    health = Health(metrics, lambda: 3)
     async with HealthServer(health, metrics, 0) as server:
         status, text = await get(server, "/metrics")
     assert status == 200
@@ -77,36 +77,36 @@ async def test_metrics_tell_what_happened() -> None:
 async def test_health_tells_what_is_wrong_and_that_nothing_arrives() -> None:
     metrics = Metrics()
     engine = {"state": "running"}
-    troubles: list[str] = []
-    connected = True
+    connection: Facts = {"state": "running"}
     metrics.watch_engine(lambda: dict(engine))
+    metrics.watch_connection(lambda: connection)
     metrics.answered(trace(0.25))
-    health = Health(metrics, connected=lambda: connected, waiting=lambda: 0, problems=lambda: troubles)
+    health = Health(metrics, lambda: 0)
     async with HealthServer(health, metrics, 0) as server:
         status, text = await get(server, "/health")
         assert (status, health.state) == (200, "running")
         assert '"p95_s":0.25' in text
-        troubles.append("the archive cannot be written: the disk is full")
+        connection["archive"] = "the disk is full"
         engine["state"] = "down: killed"
         status, text = await get(server, "/health")
         assert (status, health.state) == (200, "degraded")
         assert "the disk is full" in text
         assert "the engine is down: killed" in text
-        connected = False
+        connection["state"] = "pausing"
         assert (await get(server, "/health"))[0] == 503
 
 
 async def test_nobody_but_this_machine_is_told() -> None:
     metrics = Metrics()
-    health = Health(metrics, connected=lambda: True, waiting=lambda: 0)
+    health = Health(metrics, lambda: 0)
     async with HealthServer(health, metrics, 0) as server:
         assert (await get(server, "/health", host="evil.example"))[0] == 403
-        assert (await get(server, "/health", host="localhost:1"))[0] == 200
+        assert (await get(server, "/metrics", host="localhost:1"))[0] == 200
 
 
 async def test_a_port_that_is_taken_costs_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     metrics = Metrics()
-    health = Health(metrics, connected=lambda: True, waiting=lambda: 0)
+    health = Health(metrics, lambda: 0)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

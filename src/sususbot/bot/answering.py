@@ -39,6 +39,7 @@ _SIGNS: Final = {
     "busy": ("⏳", "⏳ busy, ask me again in a moment"),
     "failed": ("🤕", "🤕 something broke, ask me again in a moment"),
     "paused": ("⏸️", "⏸️ I am paused"),
+    "forbidden": ("🔇", "🔇 I may not talk here"),
     "old": ("🕰️", "🕰️ I was away, ask me again"),
 }
 _LIMITED: Final = "not now, ask me again later"
@@ -120,6 +121,9 @@ class Answering:
             self._begin(self._sign(message, "paused"), message.id)
         elif (question := self._questions.get(key)) is not None and question.add(message):
             self._settle(question.mentions[:-1], "merged")
+        elif self._sender.muted(channel.id):
+            # Thinking is for nothing where sending was forbidden a moment ago.
+            self._begin(self._sign(message, "forbidden"), message.id)
         elif sign := self.limits.check(message.author.id, channel.id, now=time.time()):
             self._begin(self._sign(message, sign.cause, sign.reaction), message.id)
         else:
@@ -187,9 +191,6 @@ class Answering:
 
     async def _reply(self, question: Question) -> Reply | None:
         """The reply to a question as it stands at last; None when it was taken back."""
-        if self._sender.muted(question.channel.id):
-            logger.warning("message %s is not answered: sending there was forbidden a moment ago", question.message.id)
-            return None
         async with self._sender.typing(question.channel):
             if question.bare:
                 await _changed(question, self._burst)
@@ -226,7 +227,7 @@ class Answering:
         outcome, sent = await self._sender.send(message, channel, parts)
         if not sent:
             if outcome == "refused":
-                await self._sign(message, "failed")
+                await self._sign(message, "forbidden" if self._sender.muted(channel.id) else "failed")
             return
         trace.seconds["send"] = time.perf_counter() - begun
         self._settle([message.id], "reply")

@@ -5,7 +5,7 @@ that no web page can look in through a browser.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Literal, Self
 
@@ -25,35 +25,34 @@ _EXPOSITION: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Health:
-    """`connected` says whether events of Discord arrive; `problems` are sentences, none while all is well."""
+    """Of one bot, by its metrics; `waiting` is how many questions are in hand."""
 
-    def __init__(
-        self,
-        metrics: Metrics,
-        *,
-        connected: Callable[[], bool],
-        waiting: Callable[[], int],
-        problems: Callable[[], Sequence[str]] = tuple,
-    ) -> None:
+    def __init__(self, metrics: Metrics, waiting: Callable[[], int]) -> None:
         self._metrics = metrics
-        self._connected = connected
         self._waiting = waiting
-        self._problems = problems
         process = psutil.Process()
         metrics.watch("sususbot_memory_bytes", "Memory of the bot's process.", lambda: process.memory_info().rss)
-        metrics.watch("sususbot_connected", "1 while Discord's events arrive.", lambda: float(connected()))
+        metrics.watch("sususbot_connected", "1 while Discord's events arrive.", lambda: float(self.connected))
         metrics.watch("sususbot_waiting", "Questions and signs in hand.", lambda: float(waiting()))
         metrics.watch("sususbot_problems", "Troubles at the moment.", lambda: float(len(self.problems())))
 
     @property
     def state(self) -> State:
-        if not self._connected():
+        if not self.connected:
             return "down"
         return "degraded" if self.problems() else "running"
 
+    @property
+    def connected(self) -> bool:
+        """Whether Discord's events arrive."""
+        return self._metrics.connection.get("state") == "running"
+
     def problems(self) -> list[str]:
-        """What is not as it should be, in sentences."""
-        found = list(self._problems())
+        """What is not as it should be, in sentences; none while all is well."""
+        connection = self._metrics.connection
+        found = [] if self.connected else [f"no events of Discord arrive: {connection.get('state', 'not begun')}"]
+        if "archive" in connection:
+            found.append(f"the archive cannot be written: {connection['archive']}")
         state = str(self._metrics.engine.get("state", "running"))
         if state != "running":
             found.append(f"the engine is {state}")
@@ -69,6 +68,7 @@ class Health:
             "since_received_s": metrics.since_received,
             "since_reply_s": metrics.since_reply,
             "waiting": self._waiting(),
+            "connection": metrics.connection,
             "engine": metrics.engine,
             "last_24_h": {
                 "replies": day.replies,

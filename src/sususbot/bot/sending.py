@@ -69,7 +69,7 @@ class Sender:
         outcome = await self._lasting(f"sign on message {message.id}", lambda: message.add_reaction(reaction))
         if outcome == "sent":
             return True
-        if outcome == "refused" and isinstance(message.channel, Talk):
+        if outcome == "refused" and isinstance(message.channel, Talk) and not self.muted(message.channel.id):
             said, _ = await self.send(message, message.channel, [words])
             return said == "sent"
         return False

@@ -1,6 +1,6 @@
 """`sususbot bot`: the Discord bot."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -8,7 +8,11 @@ from sususbot.cli.main import Place
 from sususbot.cli.output import say, working
 
 if TYPE_CHECKING:
+    from sususbot.cli.build import Assembly
     from sususbot.settings import Settings
+
+# After a reply's deadline, for sending it.
+_FAREWELL_SECONDS: Final = 5.0
 
 
 @click.command("bot", epilog="Example:  sususbot bot")
@@ -39,36 +43,88 @@ def bot(place: Place, allow_stale: bool) -> None:
 def _run(place: Place, settings: "Settings", token: str, channel_id: int, *, allow_stale: bool) -> None:
     import asyncio
 
-    from sususbot.bot.answering import Answering
-    from sususbot.bot.keeper import Keeper
-    from sususbot.bot.supervisor import run_bot
-    from sususbot.cli.build import build, forgetting, open_archive
+    from sususbot.cli.build import build, open_archive
 
     with open_archive(place) as archive:
         with working("waking up"):
             parts = build(settings, place, archive, live=True, allow_stale=allow_stale)
         say("connecting to Discord; Ctrl-C stops")
-        keeper = Keeper(
-            archive,
-            parts.long_term,
-            short_term=parts.short_term,
-            retention_days=settings.retention_days,
-            forgetting=forgetting(place, settings, archive),
-        )
         try:
-            asyncio.run(
-                run_bot(
-                    token,
-                    channel_id,
-                    folder=place.data,
-                    keeper=keeper,
-                    answering=Answering(parts.responder, settle=keeper.settle),
-                    short_term=parts.short_term,
-                    grace=settings.reply_deadline + 5,
-                    signals=True,
-                )
-            )
+            asyncio.run(_live(place, settings, parts, token, channel_id))
         finally:
             parts.short_term.close()
             parts.inference.close()
             parts.long_term.close()
+
+
+async def _live(place: Place, settings: "Settings", parts: "Assembly", token: str, channel_id: int) -> None:
+    """The bot with all that is around it, until it is stopped."""
+    import asyncio
+    from contextlib import AsyncExitStack
+
+    from sususbot.bot import loop_lag
+    from sususbot.bot.answering import Answering
+    from sususbot.bot.commands import Commands
+    from sususbot.bot.controls import Controls
+    from sususbot.bot.health import Health, HealthServer
+    from sususbot.bot.keeper import Keeper
+    from sususbot.bot.metrics import Metrics
+    from sususbot.bot.supervisor import run_bot
+    from sususbot.cli.build import forgetting
+    from sususbot.cli.serving import Serving, limits
+
+    metrics = Metrics()
+    metrics.watch_engine(parts.backends[0].facts)
+    forget = forgetting(place, settings, parts.archive)
+    keeper = Keeper(
+        parts.archive,
+        parts.long_term,
+        short_term=parts.short_term,
+        retention_days=settings.retention_days,
+        forgetting=forget,
+    )
+    answering = Answering(
+        parts.responder,
+        settle=keeper.settle,
+        metrics=metrics,
+        limits=limits(settings),
+        burst=settings.burst_seconds,
+    )
+    serving = Serving(place, settings, parts, answering)
+    commands = Commands(
+        Controls(
+            archive=parts.archive,
+            short_term=parts.short_term,
+            long_term=parts.long_term,
+            forgetting=forget,
+            keeper=keeper,
+            answering=answering,
+            metrics=metrics,
+            data=place.data,
+            channel_id=channel_id,
+            own_name=settings.bot_name,
+            reload=serving.reload,
+            unlearn=serving.unlearn,
+            owners=settings.owner_ids,
+            contact=settings.contact,
+        )
+    )
+    async with AsyncExitStack() as around:
+        if settings.metrics_port:
+            health = Health(metrics, lambda: answering.waiting)
+            await around.enter_async_context(HealthServer(health, metrics, settings.metrics_port))
+        watching = asyncio.create_task(loop_lag.watch(metrics.lag.observe))
+        around.callback(watching.cancel)
+        around.push_async_callback(commands.close)
+        await run_bot(
+            token,
+            channel_id,
+            folder=place.data,
+            keeper=keeper,
+            answering=answering,
+            short_term=parts.short_term,
+            metrics=metrics,
+            grace=settings.reply_deadline + _FAREWELL_SECONDS,
+            extend=commands.extend,
+            signals=True,
+        )

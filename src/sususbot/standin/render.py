@@ -189,12 +189,12 @@ def guild_json(world: World) -> Json:
         "premium_progress_bar_enabled": False,
         "nsfw": False,
         "nsfw_level": 0,
-        "emojis": [emoji_json(name, id_) for name, id_ in world.emoji.items()],
+        "emojis": [guild_emoji_json(name, id_) for name, id_ in world.emoji.items()],
         "stickers": [],
     }
 
 
-def emoji_json(name: str, id_: int) -> Json:
+def guild_emoji_json(name: str, id_: int) -> Json:
     """A custom emoji of the guild that everybody may use."""
     flags = {"roles": [], "require_colons": True, "managed": False, "animated": False, "available": True}
     return {"id": str(id_), "name": name, **flags}
