@@ -1,7 +1,7 @@
 """A whole bot, started against a stand-in, and stopped again: what its tests and benchmarks talk to."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +19,55 @@ from sususbot.memory.short_term import Folds, ShortTerm
 from sususbot.memory.vector_index import ExactIndex
 from sususbot.model.backend import Backend, Sampling
 from sususbot.model.inference import Inference
+from sususbot.model.scripted import Scripted
 from sususbot.responder import Responder
-from sususbot.standin.objects import Channel
+from sususbot.standin.objects import Channel, Message
 from sususbot.standin.server import StandIn
 from tests.standin.patch import pointed_at
+
+# A day in minutes: every wait short, every rule the same.
+PRESSED = Pace(
+    first_pause=0.02,
+    longest_pause=0.1,
+    banned_pause=0.3,
+    identify_pause=0.0,
+    watch=0.05,
+    readying=1.0,
+    guilds=0.05,
+    guildless=0.5,
+    farewell=0.2,
+    linger=5.0,
+    shown=0.0,
+    breath=0.01,
+    page_pause=0.02,
+    longest_page_pause=0.1,
+    patience=0.2,
+    mend=0.05,
+)
+
+
+def echo() -> Scripted:
+    """Says again what it was asked, so that no two answers are alike."""
+    return Scripted(lambda request: f"you said {request.turns[-1].text}")
+
+
+def replies(discord: StandIn, message: Message) -> list[Message]:
+    """What the bot answered to a message."""
+    channel = discord.world.channels[message.channel_id]
+    return [one for one in discord.sent(channel) if one.reference and one.reference.message_id == message.id]
+
+
+async def answered(discord: StandIn, message: Message, timeout: float = 10.0) -> Message:  # noqa: ASYNC109
+    """The one answer to a message."""
+    (reply,) = await discord.wait_for(lambda: replies(discord, message), timeout)
+    return reply
+
+
+async def until(so: Callable[[], object], timeout: float = 10.0) -> None:  # noqa: ASYNC109
+    """Wait for what only the bot knows; for what the stand-in sees, wait for that."""
+    async with asyncio.timeout(timeout):
+        while not so():  # noqa: ASYNC110  (the bot's own state has nobody to tell)
+            await asyncio.sleep(0.005)
 
 
 @dataclass
@@ -50,6 +95,7 @@ async def bot(
     embedder: Embedder | None = None,
     folds: Folds | None = None,
     pace: Pace = Pace(),  # noqa: B008  (frozen)
+    burst: float = 0.1,
 ) -> AsyncIterator[Running]:
     """Runs `run_bot` on `channel` with these backends, words-only memory and an archive in `folder`."""
     channel_id = channel if isinstance(channel, int) else int(channel.id)
@@ -70,7 +116,7 @@ async def bot(
             memories=5,
         )
         keeper, metrics = Keeper(archive, long_term, short_term=short_term, pace=pace), Metrics()
-        answering = Answering(responder, settle=keeper.settle, metrics=metrics)
+        answering = Answering(responder, settle=keeper.settle, metrics=metrics, burst=burst)
         with pointed_at(discord):
             task = asyncio.create_task(
                 run_bot(

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
+import aiohttp
 import discord
 import orjson
 
@@ -41,6 +42,8 @@ def intents() -> discord.Intents:
     """What the bot listens to, and no more: guilds, their messages, and what is in them."""
     wanted = discord.Intents.none()
     wanted.guilds = wanted.guild_messages = wanted.message_content = True
+    # The server's own emoji, so that a model that writes `:tea:` shows one.
+    wanted.expressions = True
     return wanted
 
 
@@ -82,6 +85,10 @@ class Client(discord.Client):
         """Since when there is a session; None before the first."""
         self.listening_at: float | None = None
         """Since when the session knows the channel; None while it does not."""
+        self.socket: aiohttp.ClientWebSocketResponse | None = None
+        """The newest websocket, also before it is known as `ws`; discord.py loses those that it gives up on the way."""
+        self._ws_connect = self.http.ws_connect
+        self.http.ws_connect = self._connected  # type: ignore[method-assign]
         self._keeper = keeper
         self._answering = answering
         self._short_term = short_term
@@ -147,6 +154,10 @@ class Client(discord.Client):
         """Listen to nothing more. What is to be sent still can be, until it is closed."""
         self._retired = True
         self._unlisten()
+
+    async def _connected(self, *args: Any, **kwargs: Any) -> aiohttp.ClientWebSocketResponse:
+        self.socket = await self._ws_connect(*args, **kwargs)
+        return self.socket
 
     def _frame(self, frame: str | bytes) -> None:
         self.heard_at = time.monotonic()
