@@ -74,7 +74,7 @@ class CatchingUp:
             if gap.heard is None or message.id > gap.heard or message.id in gap.unknown:
                 await self._take(message, gap)
         await self._compare(gap)
-        await self._keeper.caught_up(self._channel.id, max((message.id for message in gap.messages), default=None))
+        await self._keeper.caught_up(self._channel.id, max((message.id for message in gap.messages), default=0))
         self._metrics.caught_up(self._messages, self._mentions)
         logger.info("caught up: %s messages were new, %s mentions were open", self._messages, self._mentions)
         # Last, for it may take long, and nobody waits for it any more.

@@ -67,7 +67,7 @@ def signals_to(stop: Callable[[], None], end: Callable[[], None]) -> Iterator[No
     def handler(_number: int, _frame: FrameType | None) -> None:
         loop.call_soon_threadsafe(came)
 
-    numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGBREAK] if sys.platform == "win32" else [])]
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
     # Not `loop.add_signal_handler`: Windows has none, and this does the same on both.
     before = {number: signal.signal(number, handler) for number in numbers}
     try:

@@ -269,11 +269,11 @@ class Supervisor:
 
     async def _bury(self, client: Client) -> None:
         """Close a connection: what listens at once, what sends once nothing is in hand any more."""
-        _silence(client)
-        with suppress(Exception):
-            async with asyncio.timeout(self._pace.farewell):
-                if client.ws is not None:
-                    await client.ws.close(code=1000)
+        if client.socket is not None:
+            _end_heartbeats(client.socket)
+            with suppress(Exception):
+                async with asyncio.timeout(self._pace.farewell):
+                    await client.socket.close(code=1000)
         until = time.monotonic() + self._pace.linger
         while self._answering.waiting and not self._ending.is_set() and time.monotonic() < until:
             with suppress(TimeoutError):
@@ -288,10 +288,10 @@ class Supervisor:
         logger.info("%s", sentence or state)
 
 
-def _silence(client: Client) -> None:
-    """End the threads that keep a client's websockets alive, also of one that never came to be `client.ws`."""
+def _end_heartbeats(socket: aiohttp.ClientWebSocketResponse) -> None:
+    """Also of a websocket that discord.py gave up before it took it for its own."""
     for thread in threading.enumerate():
-        if isinstance(thread, KeepAliveHandler) and thread.ws._connection is client._connection:
+        if isinstance(thread, KeepAliveHandler) and thread.ws.socket is socket:
             thread.stop()
 
 

@@ -54,6 +54,8 @@ class Connection:
         self.session: Session | None = None
         self.closing = False
         """Whether this side said the last word; the code that comes back is then only an echo."""
+        self.silent = False
+        """Whether nothing goes out any more."""
         self._socket = socket
         self._transport = transport
         self._codec = codec
@@ -83,6 +85,11 @@ class Connection:
         """Resets the TCP connection."""
         reset_connection(self._transport)
 
+    def end(self) -> None:
+        """Ends the TCP connection without a word of the websocket's."""
+        if self._transport is not None:
+            self._transport.close()
+
     def _put(self, item: bytes | int) -> None:
         if self._outbox.qsize() >= _MOST_WAITING:
             self.abort()
@@ -93,6 +100,8 @@ class Connection:
         """Empties the outbox until the connection ends."""
         while True:
             item = await self._outbox.get()
+            if self.silent:
+                continue
             try:
                 if isinstance(item, int):
                     self.closing = True

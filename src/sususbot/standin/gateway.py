@@ -97,7 +97,9 @@ class Gateway:
         return socket
 
     async def _serve(self, connection: Connection, socket: web.WebSocketResponse) -> None:
-        if not self._faults.strike(GatewayFault.NO_HELLO):
+        if self._faults.strike(GatewayFault.RECONNECT_FIRST):
+            connection.send(RECONNECT)
+        elif not self._faults.strike(GatewayFault.NO_HELLO):
             connection.send(HELLO, {"heartbeat_interval": int(self._interval * 1000)})
             connection.expect_heartbeat()
         async for message in socket:
@@ -247,6 +249,8 @@ class Gateway:
         connection.session = session
         if self._faults.strike(GatewayFault.DUPLICATE_REPLAY):
             missed = session.delivered(seq, _REPEATED) + [event for event in missed for _ in range(2)]
+        if self._faults.strike(GatewayFault.SHUFFLED_REPLAY):
+            missed = missed[::-1]
         for event in missed:
             connection.dispatch(event)
         session.dispatch("RESUMED", b"{}")
@@ -281,6 +285,16 @@ class Gateway:
         for connection in list(self.connections):
             connection.send(RECONNECT)
 
+    def send(self, op: int) -> None:
+        """A frame of any kind to every connection."""
+        for connection in list(self.connections):
+            connection.send(op)
+
+    def fall_silent(self) -> None:
+        """Nothing more comes out of the connections of now; they stand all the same."""
+        for connection in self.connections:
+            connection.silent = True
+
     def ask_for_heartbeat(self) -> None:
         for connection in list(self.connections):
             connection.send(HEARTBEAT)
@@ -300,6 +314,10 @@ class Gateway:
     def drop_connections(self) -> None:
         for connection in list(self.connections):
             connection.abort()
+
+    def end_connections(self) -> None:
+        for connection in list(self.connections):
+            connection.end()
 
 
 def _refuse_shard(shard: Any) -> int | None:

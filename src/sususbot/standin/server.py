@@ -185,6 +185,18 @@ class StandIn:
     def guild_returns(self) -> None:
         self.gateway.dispatch("GUILD_CREATE", render.guild_create_json(self.world))
 
+    def guild_removes_the_bot(self) -> None:
+        """It was kicked, or the guild deleted."""
+        self.gateway.dispatch("GUILD_DELETE", {"id": str(self.world.guild_id)})
+
+    def send_unknown_op(self) -> None:
+        """A kind of frame that no client knows."""
+        self.gateway.send(99)
+
+    def fall_silent(self) -> None:
+        """The connections of now stand, and nothing comes out of them any more."""
+        self.gateway.fall_silent()
+
     def reconnect(self) -> None:
         """Op 7 to every connection."""
         self.gateway.reconnect()
@@ -199,6 +211,10 @@ class StandIn:
     def drop_connections(self) -> None:
         """Resets the TCP of every gateway connection; sessions stay."""
         self.gateway.drop_connections()
+
+    def end_connections(self) -> None:
+        """Ends the TCP of every gateway connection without a close frame; sessions stay."""
+        self.gateway.end_connections()
 
     # -- what came of it
 
