@@ -67,20 +67,23 @@ def notice(facts: Facts) -> str:
 
 When you @mention {facts.bot}, it answers from what was said here before. It is a program, not one of us.
 
-**What is kept:** messages of the channels it reads, with time, author, reactions, and the names of attached files. No \
-pictures, no private messages. It lies on one computer, run by {facts.whom}. {elsewhere}
+**What is kept:** messages of the channels it reads, with time, author, reactions, and the names of attached files; \
+notes you give it (`/remember`). No pictures, no private messages. It lies on one computer, run by {facts.whom}. \
+{elsewhere}
 **What for:** {facts.purposes}. Memories of a channel are only used where all who read the answer may read that channel.
 **For how long:** {facts.kept_for}.
 
 {_SILENCE[facts.consent]}
 
-**To say no, to say yes, or to be forgotten:** tell {facts.whom}. One word is enough and no reason is needed. Your own \
-word counts before anybody else's.
-- A **no** to being learned from and remembered: your words are taken out, and nothing new is kept.
-- **Forget me:** your words and your name are erased for good, also from the search and from what training reads.
+**To say no, to say yes, or to be forgotten**, use commands whose answers only you see, or tell {facts.whom}; \
+no reason is needed. Your own word counts before anybody else's.
+- `/opt-out`: to say **no**, to all of it or a part. A no to being learned from and remembered takes your words out, \
+and nothing new is kept. `/opt-in` says yes.
+- `/forget-me`: **Forget me.** Your words and your name are erased for good, also from the search and from what \
+training reads.
 - Delete or edit a message on Discord, and the bot's memory does the same.
 
-Questions, or something wrong? Tell {facts.whom}.
+`/why` shows what an answer was made of. Questions, or something wrong? `/help`, or tell {facts.whom}.
 """
 
 
@@ -107,8 +110,9 @@ def policy(facts: Facts) -> str:
 
 Messages of the channels that the bot reads: text, time of writing and editing, channel, author (id and names), replies,
 mentions, reactions (emoji and count, not whose), and names, sizes and addresses of attached files. Not the files
-themselves, no private messages, no member lists, no presence. Besides: what each member said about the use of their
-words, when, and how. For search, numbers made from each message (embeddings) are kept beside it.
+themselves, no private messages, no member lists, no presence. Besides: notes that members have it write down
+(`/remember`), and what each member said about the use of their words, when, and how. For search, numbers made from each
+message (embeddings) are kept beside it.
 
 ## Why
 
@@ -131,17 +135,18 @@ Kept {facts.kept_for}. What you delete or edit on Discord is deleted or changed 
 
 ## How to have it deleted
 
-Tell {facts.whom}; no reason is needed.
+Use the bot's commands on the server, or tell {facts.whom}; no reason is needed.
 
-- **No** to being learned from and remembered: your words leave the archive, the search, the vectors and the training
-  files; nothing new of yours is kept. A later yes undoes it.
-- **Forget me**: the same, for good, and your names go too. Your account's id is kept, so that a later import knows whom
-  to leave out.
+- **No** to being learned from and remembered (`/opt-out`): your words leave the archive, the search, the vectors and
+  the training files; nothing new of yours is kept. A later yes (`/opt-in`) undoes it.
+- **Forget me** (`/forget-me`): the same, for good, and your names go too. Your account's id is kept, so that a later
+  import knows whom to leave out.
 
 A model that learned from your words before cannot unlearn them: it is marked as stale and not used until it is trained
 again without you.
 
-You may also ask what is kept about you, have it corrected, or complain to your data protection authority.
+A note can be taken back with the button under the bot's answer. You may also ask what is kept about you, have it
+corrected, or complain to your data protection authority.
 
 ## Contact
 
