@@ -231,6 +231,8 @@ class Inference:
                     if cleaned.complaint == "filtered":
                         return self._last_line(self._deflecting, DEFLECTED, fallbacks, seconds, tell)
                     break
+        if any(one.cause == "filtered" for one in fallbacks):
+            return self._last_line(self._deflecting, DEFLECTED, fallbacks, seconds, tell)
         return self._last_line(self._canned, CANNED, fallbacks, seconds, tell)
 
     async def _attempt(self, place: int, request: Request, begun: float, tell: OnText) -> "_Attempt":
