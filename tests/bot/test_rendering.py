@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sususbot.bot.rendering import LIMIT, split, units
+from sususbot.bot.rendering import LIMIT, Places, parts, restored, split, units
 
 LANGUAGES = ["", "py", "c++", "objective-c", "c#"]
 WORD = st.text(st.sampled_from("abcé東🎉.!?*_"), min_size=1, max_size=20)
@@ -150,3 +150,55 @@ def test_indentation_in_code_survives_a_cut() -> None:
     code = "\n".join(f"    indented_{number}()" for number in range(12))
     parts = split(f"```py\n{code}\n```", 100)
     assert all(line.startswith("    ") for part in parts for line in part.split("\n") if "indented" in line)
+
+
+PLACES = Places(
+    {"mia": 7, "mia b": 8, "zoë": 9}, {"general": 70, "off-topic": 71}, {"tea": "<:tea:77>", "Yes_1": "<a:Yes_1:5>"}
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("@mia look", "<@7> look"),
+        ("@Mia B, and @MIA", "<@8>, and <@7>"),
+        ("@zoë @Zoë!", "<@9> <@9>!"),
+        ("@miami @mia2 mail@mia x@mia", "@miami @mia2 mail@mia x@mia"),
+        ("in #general or #off-topic, not #generally", "in <#70> or <#71>, not #generally"),
+        (":tea: and :Yes_1::tea:", "<:tea:77> and <a:Yes_1:5><:tea:77>"),
+        ("at 10:tea:30, :soup: and :tea:s", "at 10:tea:30, :soup: and :tea:s"),
+        ("`@mia :tea:` and ```\n@mia #general\n``` @mia", "`@mia :tea:` and ```\n@mia #general\n``` <@7>"),
+        ("<:tea:12> https://e.x/#general/@mia", "<:tea:12> https://e.x/#general/@mia"),
+        ("", ""),
+    ],
+)
+def test_what_can_be_named_is_shown_as_members_see_it(text: str, shown: str) -> None:
+    assert restored(text, PLACES) == shown
+
+
+def test_where_nothing_can_be_named_nothing_changes() -> None:
+    assert restored("@mia #general :tea:", Places()) == "@mia #general :tea:"
+
+
+@pytest.mark.parametrize(
+    ("text", "messages"),
+    [
+        ("one", ["one"]),
+        ("one\ntwo", ["one", "two"]),
+        ("one\n\ntwo\n three ", ["one", "two", "three"]),
+        ("one\ntwo\nthree\nfour\nfive", ["one", "two", "three\nfour\nfive"]),
+        ("do:\n1. this\n2. that", ["do:\n1. this\n2. that"]),
+        ("see\n```\ncode\n```", ["see\n```\ncode\n```"]),
+        ("short\n" + "l" * 161, ["short\n" + "l" * 161]),
+    ],
+)
+def test_a_few_short_lines_are_messages_of_their_own(text: str, messages: list[str]) -> None:
+    assert parts(text, Places()) == messages
+
+
+@given(st.text(max_size=300))
+def test_showing_names_loses_no_words(text: str) -> None:
+    shown = restored(text, PLACES)
+    for name, tag in (("@mia b", "<@8>"), ("@mia", "<@7>"), ("#general", "<#70>"), (":tea:", "<:tea:77>")):
+        shown = shown.replace(tag, name)
+    assert shown.casefold() == text.casefold() or any(sign in text for sign in "@#<")

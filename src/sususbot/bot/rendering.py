@@ -31,7 +31,7 @@ _LISTED: Final = re.compile(r"\s*(?:[-*•>]|\d+[.)]|#{1,3})\s")
 _CODE: Final = re.compile(r"```.*?(?:```|$)|`[^`\n]+`", re.DOTALL)
 # What Discord has made something of already: `<:tea:7>`, and addresses.
 _MADE: Final = r"<a?:\w+:\d+>|https?://\S+"
-_EMOJI: Final = r"(?<![\w:]):(?P<emoji>\w{2,32}):(?![\w:])"
+_EMOJI: Final = r"(?<!\w):(?P<emoji>\w{2,32}):(?!\w)"
 
 
 @dataclass(frozen=True, slots=True)
