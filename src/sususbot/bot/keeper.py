@@ -155,6 +155,18 @@ class Keeper:
         await self._write(lambda: self._edit(message, guild, channel))
         self._learn(message.id)
 
+    async def note(self, message: Message, guild: Guild, channel: Channel) -> bool:
+        """What a member had written down, and where: no channel shows it. False where it cannot be held."""
+
+        def work() -> None:
+            self._put([message], guild, channel)
+
+        held = self._hold(work)
+        if held:
+            await self._written()
+            self._learn(message.id)
+        return held
+
     async def delete(self, ids: Sequence[int]) -> None:
         """Deleted messages of any channel, also such as are not kept: an import must not bring them back."""
         await self._write(lambda: self._remove(ids))

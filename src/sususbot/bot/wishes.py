@@ -152,12 +152,13 @@ class Wishes:
                 "You said that I must not remember you, so I do not. With  /opt-in  I may, and you can tell me again.",
             )
             return
-        await controls.keeper.keep(note, *incoming.channel_from(channel))
-        if controls.keeper.trouble is None:
-            said, view = f"Noted, and I can find it from now on: {note.rendered}", _TakeBack(self, note.id, member.id)
+        if not await controls.keeper.note(note, *incoming.channel_from(channel)):
+            await tell(interaction, "My memory cannot be written to, and too much waits for it already: try later.")
+        elif controls.keeper.trouble is not None:
+            await tell(interaction, "Noted; I can find it as soon as my memory can be written to again.")
         else:
-            said, view = "Noted; I can find it as soon as my memory can be written to again.", None
-        await tell(interaction, said, view=view)
+            view = _TakeBack(self, note.id, member.id)
+            await tell(interaction, f"Noted, and I can find it from now on: {note.rendered}", view=view)
 
     async def take_back(self, interaction: Interaction, note_id: int) -> None:
         await self._controls.keeper.delete([note_id])
