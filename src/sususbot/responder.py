@@ -81,6 +81,20 @@ class Trace:
         return "; ".join(parts)
 
 
+    def figures(self) -> dict[str, str | int | float]:
+        """The most telling of it for programs that read logs; times in ms."""
+        usage = self.generation.usage
+        figures: dict[str, str | int | float] = {
+            "backend": self.generation.backend,
+            "fallbacks": " ".join(f"{one.backend}:{one.cause}" for one in self.generation.fallbacks),
+            "filtered": " ".join(hit.rule for hit in self.filtered),
+            "prompt_tokens": usage.prompt,
+            "cached_tokens": usage.cached,
+            "completion_tokens": usage.completion,
+        }
+        return figures | {f"{name}_ms": round(seconds * 1000, 1) for name, seconds in self.seconds.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What to say, and why."""

@@ -19,7 +19,7 @@ from typing import Any, Final
 import discord
 
 from sususbot.archive.mentions import How
-from sususbot.bot import policy, rendering
+from sususbot.bot import logs, policy, rendering
 from sususbot.bot.limits import Limits
 from sususbot.bot.metrics import Metrics
 from sususbot.bot.question import Question, Talk
@@ -232,7 +232,8 @@ class Answering:
         trace.seconds["send"] = time.perf_counter() - begun
         self._settle([message.id], "reply")
         self._metrics.answered(trace)
-        logger.info("answered message %s: %s", message.id, trace.facts())
+        said = f"asked {logs.content(trace.asked)}, said {logs.content(reply.text)}"
+        logger.info("answered message %s: %s; %s", message.id, said, trace.facts(), extra=trace.figures())
         self._answered[message.id] = Answered(channel.id, message.id, tuple(sent), reply)
         if len(self._answered) > _ANSWERED:
             self._answered.popitem(last=False)
