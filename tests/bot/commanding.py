@@ -30,7 +30,7 @@ from sususbot.standin.server import StandIn
 from tests.memory.chat import WordEmbedder
 from tests.standin.patch import pointed_at
 
-PACE = Pace(guilds=0.05, patience=0.3)
+PACE = Pace(guilds=0.05, patience=0.3, first_pause=0.05, watch=0.05, identify_pause=0.05)
 
 
 @dataclass

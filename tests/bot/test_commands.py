@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -32,6 +33,7 @@ from tests.standin.conftest import Place
 
 T = TypeVar("T")
 PUT = "/applications/{application_id}/guilds/{guild_id}/commands"
+CALLBACK = "/interactions/{interaction_id}/{interaction_token}/callback"
 LORE = "the printer in the cellar is called Gerald"
 
 
@@ -133,6 +135,47 @@ async def test_a_command_that_discord_tells_of_twice_is_taken_once(
         await bot.said(place.ada, "status")
         assert len(reloads) == 1
         assert used.text == "done"
+
+
+async def test_a_slow_command_is_promised_at_once_and_holds_nothing_up(
+    server: StandIn, place: Place, tmp_path: Path
+) -> None:
+    done = threading.Event()
+
+    def reload() -> str:
+        assert done.wait(10)
+        return "loaded"
+
+    async with commanded(server, place.general, tmp_path, reload=reload) as bot:
+        slow = server.command(place.general, server.world.owner, "reload")
+        await server.wait_for(lambda: slow.deferred)
+        assert await bot.ask(place.ada, "there?") == "ok"
+        assert "all is well" in await bot.said(place.ada, "status")
+        assert slow.waits
+        done.set()
+        assert (await server.answer(slow)).text == "loaded"
+
+
+async def test_what_was_asked_for_is_done_even_if_discord_does_not_hear_the_answer(
+    server: StandIn, place: Place, tmp_path: Path
+) -> None:
+    async with commanded(server, place.general, tmp_path) as bot:
+        server.faults.add("POST", CALLBACK, failing(404, code=10062))
+        unheard = server.command(place.general, place.bob, "opt-out", {"what": "quoting"})
+        await until(lambda: not bot.archive.consents.answers(place.bob.id).quote)
+        await bot.said(place.ada, "status")
+        assert unheard.text == ""
+
+
+async def test_a_new_connection_has_the_commands_too(server: StandIn, place: Place, tmp_path: Path) -> None:
+    async with commanded(server, place.general, tmp_path) as bot:
+        await bot.said(server.world.owner, "pause")
+        looked = server.ledger.count("GET", PUT)
+        server.dispatch_unparsable()
+        await server.wait_for(lambda: server.gateway.identifies == 2 and server.ledger.count("GET", PUT) > looked)
+        assert bot.controls.answering.paused
+        assert "paused" in await bot.said(place.ada, "status")
+        assert server.ledger.count("PUT", PUT) == 1
 
 
 async def test_elsewhere_no_command_is_taken(server: StandIn, place: Place, tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from sususbot.model.backend import Facts
 _ID: Final = re.compile(r"(?:^|/)(\d{15,20})/?>?\s*$")
 # Of an engine, what members are told; the rest is the owner's.
 _ENGINE: Final = ("state", "model", "adapter")
+# So few messages get their vectors in a moment.
+_FEW: Final = 100
 
 
 class Asking:
@@ -95,16 +97,16 @@ class Asking:
             f"memory: {counts.messages - counts.deleted:,} messages of {counts.authors:,} members in "
             f"{counts.channels:,} channels, {counts.vectors:,} found by meaning too"
         )
-        troubles = list(self._troubles(metrics.engine))
+        troubles = list(self._troubles(metrics.engine, counts.messages))
         yield "all is well" if not troubles else "not as it should be: " + "; ".join(troubles)
 
-    def _troubles(self, engine: Facts) -> Iterator[str]:
+    def _troubles(self, engine: Facts, messages: int) -> Iterator[str]:
         controls = self._controls
         if str(engine.get("state", "running")) != "running":
             yield "the model is not there, so simpler answers are given"
         if controls.keeper.trouble is not None:
             yield f"the archive cannot be written to, {controls.keeper.backlog:,} events wait"
-        if not controls.long_term.by_meaning:
+        if not controls.long_term.by_meaning and messages > _FEW:
             yield "old messages are found by their words alone"
         if controls.archive.erasure.unfinished():
             yield "some words that are to be erased are still on disk"
