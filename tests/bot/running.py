@@ -11,6 +11,7 @@ from sususbot.bot.answering import Answering
 from sususbot.bot.keeper import Keeper
 from sususbot.bot.metrics import Metrics
 from sususbot.bot.pace import Pace
+from sususbot.bot.sending import Patience, Sender
 from sususbot.bot.supervisor import run_bot
 from sususbot.memory.context import ContextBuilder
 from sususbot.memory.embedding import Embedder
@@ -96,6 +97,7 @@ async def bot(
     folds: Folds | None = None,
     pace: Pace = Pace(),  # noqa: B008  (frozen)
     burst: float = 0.1,
+    lasting: float = 120.0,
 ) -> AsyncIterator[Running]:
     """Runs `run_bot` on `channel` with these backends, words-only memory and an archive in `folder`."""
     channel_id = channel if isinstance(channel, int) else int(channel.id)
@@ -116,7 +118,8 @@ async def bot(
             memories=5,
         )
         keeper, metrics = Keeper(archive, long_term, short_term=short_term, pace=pace), Metrics()
-        answering = Answering(responder, settle=keeper.settle, metrics=metrics, burst=burst)
+        sender = Sender(Patience(lasting))
+        answering = Answering(responder, settle=keeper.settle, metrics=metrics, sender=sender, burst=burst)
         with pointed_at(discord):
             task = asyncio.create_task(
                 run_bot(
