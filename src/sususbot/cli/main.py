@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "backfill": ("sususbot.cli.backfilling:backfill", "Channel history through Discord's API into the archive."),
     "analyze": ("sususbot.cli.analyzing:analyze", "What the archive holds: terminal, page, JSON."),
     "build": ("sususbot.cli.building:build", "Archive into a corpus of training samples."),
+    "models": ("sususbot.cli.models:models", "Base models: list, download, remove."),
     "train": ("sususbot.cli.training:train", "Corpus into a LoRA adapter, or into a small base."),
     "export": ("sususbot.cli.exporting:export", "Adapter or small base into GGUF."),
     "index": ("sususbot.cli.indexing:index", "Archive into long-term memory."),
