@@ -19,6 +19,7 @@ from sususbot.memory.long_term import LongTerm
 from sususbot.memory.short_term import Folds, ShortTerm
 from sususbot.memory.vector_index import ExactIndex
 from sususbot.model.backend import Backend, Sampling
+from sususbot.model.estimate import SafeCount
 from sususbot.model.inference import Inference
 from sususbot.model.scripted import Scripted
 from sususbot.responder import Responder
@@ -98,6 +99,7 @@ async def bot(
     pace: Pace = Pace(),  # noqa: B008  (frozen)
     burst: float = 0.1,
     lasting: float = 120.0,
+    signals: bool = False,
 ) -> AsyncIterator[Running]:
     """Runs `run_bot` on `channel` with these backends, words-only memory and an archive in `folder`."""
     channel_id = channel if isinstance(channel, int) else int(channel.id)
@@ -110,7 +112,7 @@ async def bot(
             short_term=short_term,
             long_term=long_term,
             context=ContextBuilder(
-                persona="A chat.", own_name="sususbot", tokens=1900, count_tokens=backends[0].count_tokens
+                persona="A chat.", own_name="sususbot", tokens=1900, count_tokens=SafeCount(backends[0]).count_tokens
             ),
             inference=inference,
             sampling=Sampling(),
@@ -131,6 +133,7 @@ async def bot(
                     short_term=short_term,
                     metrics=metrics,
                     pace=pace,
+                    signals=signals,
                 )
             )
             try:
