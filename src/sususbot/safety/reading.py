@@ -24,6 +24,7 @@ _LETTER: Final = re.compile(r"[^\W\d_]")
 _MASK: Final = re.compile("[*#%]+")
 _REPEATED: Final = re.compile(r"(.)\1+", re.DOTALL)
 # Between letters that are written apart; more of it parts words.
+_BLANK: Final = re.compile(r"\s")
 _WIDEST_GAP: Final = 5
 _SPELLED: Final = 3
 
@@ -33,7 +34,7 @@ class Reading:
     """`line` is the words, each with a blank behind it; `starts` says where in it each begins. `keys` are the words
     collapsed.
 
-    `spelled` are words whose letters stood apart, with whether marks and not only blanks parted them; `pieced` are
+    `spelled` are words whose letters stood apart, with whether marks alone parted them; `pieced` are
     those in several pieces. `masked` are words with a mark in the place of letters, the mark as `*`.
     """
 
@@ -128,11 +129,11 @@ def _joined(letters: list[str], gaps: list[str]) -> Iterator[tuple[str, bool, bo
         yield from ((drawn(letter), False, False) for letter in letters)
         return
     narrow = min(map(len, gaps))
-    word, marked = letters[0], False
+    word, marked = letters[0], True
     for letter, gap in zip(letters[1:], gaps, strict=True):
         if len(gap) > narrow:
             yield drawn(word), len(word) > 1, marked
-            word, marked = letter, False
+            word, marked = letter, True
         else:
-            word, marked = word + letter, marked or not gap.isspace()
+            word, marked = word + letter, marked and not _BLANK.search(gap)
     yield drawn(word), len(word) > 1, marked

@@ -44,6 +44,7 @@ _TEST_VALUES: Final[Mapping[str, str]] = {
     "webhook": "https://discord.com/api/" + "webhooks/123456789012345678/" + "a1-B" * 8,
     "jwt": "eyJhbGciOiJIUzI1NiJ9." + "eyJzdWIiOiIxMjM0NTY3ODkwIn0." + "a1B2" * 8,
     "password": "hunter2!7",
+    "pin": "4711",
     "private": "-----BEGIN OPENSSH " + "PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n-----END OPENSSH PRIVATE KEY-----",
     "link": "https://evil.example/free-nitro",
     "invite": "discord.gg/abcdef",
@@ -57,6 +58,8 @@ _RULES: Final = {
     "encouragement": "self_harm/2",
     "short": "self_harm/1",
     "method": "self_harm/15",
+    "better_off": "self_harm/8",
+    "unmissed": "self_harm/9",
     "pills": "self_harm/20",
     "disorder": "self_harm/23",
     "coded": "minors/4",
@@ -101,8 +104,8 @@ def _value(name: str, way: str | None, number: int) -> str:
     """What a placeholder stands for: `{name}` or `{name:way}`, a way being a disguise or a language."""
     if f"{name}:{way}" in _TEST_VALUES:
         return _TEST_VALUES[f"{name}:{way}"]
-    disguise = _DISGUISES.get(way or "", str)
-    language = "en" if way is None or way in _DISGUISES else way
+    disguise = DISGUISES.get(way or "", str)
+    language = "en" if way is None or way in DISGUISES else way
     return disguise(_TEST_VALUES.get(name) or _listed(name, language, number))
 
 
@@ -135,7 +138,7 @@ def _middle(word: str) -> int:
     return len(word) // 2
 
 
-_DISGUISES: Final[dict[str, Callable[[str], str]]] = {
+DISGUISES: Final[dict[str, Callable[[str], str]]] = {
     "caps": str.upper,
     "leet": lambda word: word.translate(_LEET),
     "spaced": lambda word: "   ".join(" ".join(part) for part in word.split(" ")),
