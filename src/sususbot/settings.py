@@ -143,7 +143,7 @@ class Settings(BaseSettings):
         "auto", description="llamacpp: attention without its whole matrix in memory; auto: where the card can."
     )
     slots: int = Field(
-        1, ge=1, le=16, description="llamacpp: replies at once, each with CONTEXT_TOKENS; a channel keeps its slot."
+        1, ge=1, le=16, description="llamacpp, openai: replies at once; llamacpp keeps CONTEXT_TOKENS for each."
     )
     threads: int | None = Field(
         None, ge=1, description="llamacpp: processor threads; empty: half of the cores, since they wait for each other."
@@ -151,6 +151,9 @@ class Settings(BaseSettings):
     openai_base_url: str | None = Field(None, description="openai: the server, e.g. http://127.0.0.1:8000/v1")
     openai_api_key: str | None = Field(None, description="openai: its key, if it wants one.")
     openai_model: str | None = Field(None, description="openai: the model's name there, if it has several.")
+    openai_adapter: str | None = Field(
+        None, description="openai: the LoRA's name there (vLLM: --lora-modules NAME=…; llama.cpp: its file's name)."
+    )
     context_tokens: int = Field(2048, ge=384, description="Tokens for prompt and reply together.")
     max_new_tokens: int = Field(120, ge=1, description="Tokens for the reply, at most.")
     temperature: float = Field(0.8, ge=0, le=5, description="0 always says the likeliest; higher is wilder.")

@@ -11,10 +11,12 @@ KEY = "the key of the tests"
 
 
 @contextmanager
-def llama_server(model: Path, context_tokens: int) -> Iterator[str]:
+def llama_server(model: Path, context_tokens: int, adapter: Path | None = None) -> Iterator[str]:
     """The server's URL; it wants KEY."""
     params = xllamacpp.CommonParams()
     params.model.path = str(model)
+    if adapter is not None:
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
     params.n_ctx = context_tokens
     # Two threads that meet after every tensor are a hundred times slower when something else wants a core.
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1

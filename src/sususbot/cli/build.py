@@ -129,7 +129,7 @@ def build(
 
     Raises AdapterStale where the adapter learned from somebody it may not know any more, unless that is allowed.
     """
-    for path in _weights_used(settings):
+    for path in _weights_used(settings, place.data):
         check_learned(path, place, archive, allow_stale=allow_stale)
     embedder = _embedder(settings, place, archive, live=live)
     network, linker = own_links.network_of(place.data)
@@ -326,7 +326,9 @@ def _openai(settings: Settings) -> Backend:
         settings.openai_base_url,
         api_key=settings.openai_api_key,
         model=settings.openai_model,
+        adapter=settings.openai_adapter,
         context_tokens=settings.context_tokens,
+        parallel=settings.slots,
     )
 
 
@@ -342,8 +344,13 @@ def _transformers(settings: Settings) -> Backend:
     )
 
 
-def _weights_used(settings: Settings) -> Iterator[Path]:
+def _weights_used(settings: Settings, data: Path) -> Iterator[Path]:
     """What of the settings may have learned from members; a base that was made here did, too."""
+    if settings.backend == "openai" and settings.openai_adapter is not None:
+        # Of what a server has only the name is known here: one that is called like a run is that run's.
+        run = data / artifacts.RUNS / settings.openai_adapter.removesuffix(".gguf")
+        if run.parent == data / artifacts.RUNS and run.is_dir():
+            yield run
     if settings.backend == "llamacpp" and settings.model_path is not None:
         yield settings.model_path
     if settings.backend == "transformers" and (base := Path(settings.base_model).expanduser()).exists():

@@ -4,24 +4,29 @@ Text completion, not chat: the prompt is ours to the last character. Stop string
 here too, since some servers take only four and some none. Knobs beyond the OpenAI API are sent under the names of both
 vLLM and llama.cpp; a server that refuses them once is asked without them from then on.
 
+Who refuses for a moment (busy, loading, not there) is asked again before the first token, never after it, for half of
+the time that a reply has at most: the other half is for who answers instead. A server that was not there the last time
+is asked once. How it fares is asked in the background (`ServerHealth`).
 Tokens are counted by the server where it has `/tokenize` (llama.cpp, vLLM), else estimated (`estimate`).
 """
 
 import logging
 import math
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import httpx
 
 from sususbot.errors import BackendFailed, BackendUnreachable, ModelError, SettingsError
 from sususbot.model.backend import Chunk, Deadline, Facts, Finish, Request, Usage
 from sususbot.model.estimate import estimate_tokens
+from sususbot.model.server_health import ServerHealth
 from sususbot.model.stopping import Stopping
-from sususbot.model.wire import Event, Refused, Wire
+from sususbot.model.wire import Event, Patience, Refused, Wire
 
 _log = logging.getLogger(__name__)
 
@@ -36,13 +41,28 @@ _STOPS: Final = 4
 _UNKNOWN_FIELD: Final = (400, 422)
 _WRONG_KEY: Final = (401, 403)
 _LOADING: Final = 503
+_MODELS: Final = "/v1/models"
+_LORAS: Final = "/lora-adapters"
+# Too many questions, or a server (or what stands before it) that is just starting.
+_FOR_A_MOMENT: Final = (429, 502, 503, 504)
+_UNREACHABLE: Final = (httpx.ConnectError, httpx.ConnectTimeout)
+_FIRST_PAUSE: Final = 0.25
+_LONGEST_PAUSE: Final = 2.0
+# Of a reply's time, what may go into asking again.
+_SHARE: Final = 0.5
+# The deadline of a reply is what bounds the first token; this is for what has all the time in the world.
+_PATIENCE: Final = Patience(first=60.0, between=10.0)
+# Beside replies: a count, a look at how it fares, and a dropped call that is not gone yet.
+_MORE_CONNECTIONS: Final = 3
 
 
 class OpenAI:
-    """`base_url` with or without its `/v1`; `model` None leaves the choice to the server."""
+    """`base_url` with or without its `/v1`; `model` None leaves the choice to the server.
+
+    `adapter` is the name of a LoRA that it has: for vLLM one of its models, for llama.cpp the file it was started with.
+    """
 
     name: Final = "openai"
-    parallel: Final = 1
 
     def __init__(
         self,
@@ -50,20 +70,37 @@ class OpenAI:
         *,
         api_key: str | None = None,
         model: str | None = None,
+        adapter: str | None = None,
         context_tokens: int | None = None,
+        parallel: int = 1,
+        patience: Patience = _PATIENCE,
     ) -> None:
         root = base_url.rstrip("/").removesuffix("/v1")
         self._host = _host(root)
-        self._wire = Wire(root, {"Authorization": f"Bearer {api_key}"} if api_key else None)
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else None
+        self._wire = Wire(root, headers, connections=parallel + _MORE_CONNECTIONS)
         self._model = model
+        self._adapter = adapter
+        self._patience = patience
+        self.parallel = parallel
+        # What names model and adapter in a request; known once the server was asked.
+        self._chosen: Event | None = None if adapter else _named(model)
+        self._not_before = 0.0
         self.context_tokens = context_tokens
         self._plain = False
         self._near: bool | None = None
         self._tokenizer: Literal["server", "away", "none"] = "server"
         self._count = lru_cache(_COUNTS_KEPT)(self._ask_count)
+        self._health = ServerHealth(self._look)
 
     def facts(self) -> Facts:
-        return {}
+        """Asked at most every ten seconds and in the background; only the first answer is waited for, 0.3 s at most."""
+        facts: Facts = {"server": self._host, **self._health.facts()}
+        if self._model is not None:
+            facts["model"] = self._model
+        if self._adapter is not None:
+            facts["adapter"] = self._adapter
+        return facts
 
     def count_tokens(self, text: str) -> int:
         if self._tokenizer == "server":
@@ -115,20 +152,108 @@ class OpenAI:
 
     def close(self) -> None:
         self._wire.close()
+        self._health.close()
 
     def _events(self, request: Request, deadline: Deadline) -> Iterator[Event]:
-        begun = False
+        plain = self._plain
+        pauses = self._pauses(time.monotonic() + deadline.remaining * _SHARE)
+        if (left := self._not_before - time.monotonic()) > 0:
+            if (pause := next(pauses, None)) is None:
+                raise BackendFailed(
+                    f"{self._host} wants to be left alone for {left:.0f} s: ask less, or raise its limit."
+                )
+            deadline.wait(pause)
+        while deadline.over() is None:
+            begun = False
+            try:
+                if self._chosen is None:
+                    self._chosen = self._find_adapter(deadline)
+                    continue
+                body = self._body(request, plain)
+                for event in self._wire.events(_COMPLETIONS, body, deadline, self._patience):
+                    if not begun:
+                        begun, self._plain = True, plain
+                        self._health.answered()
+                    yield event
+                return
+            except Refused as refused:
+                if not begun and not plain and refused.status in _UNKNOWN_FIELD:
+                    plain = True
+                    continue
+                if begun or refused.status not in _FOR_A_MOMENT:
+                    raise
+                if refused.retry_after is not None:
+                    self._not_before = time.monotonic() + refused.retry_after
+                error: Exception = refused
+            except _UNREACHABLE as refused:
+                if begun or self._health.unreachable:
+                    raise
+                error = refused
+            except httpx.ReadTimeout:
+                if deadline.over() is None:
+                    raise
+                return
+            if deadline.over() is not None:
+                return
+            if (pause := next(pauses, None)) is None:
+                raise error
+            _log.info("%s does not answer now: it is asked again", self._host)
+            deadline.wait(pause)
+
+    def _pauses(self, until: float) -> Iterator[float]:
+        """How long to wait before each time that it is asked again; it ends where the time for that does."""
+        usual = _FIRST_PAUSE
+        while True:
+            now = time.monotonic()
+            pause = max(usual, self._not_before - now)
+            if now + pause > until:
+                return
+            yield pause
+            usual = min(_LONGEST_PAUSE, 2 * usual)
+
+    def _find_adapter(self, deadline: Deadline) -> Event:
+        """How the adapter is asked for. Raises BackendFailed where the server has none of that name."""
+        models = [str(model.get("id")) for model in self._listed(_MODELS, deadline)]
+        if self._adapter in models:
+            return _named(self._adapter)
+        loras = self._listed(_LORAS, deadline)
+        files = [re.split(r"[/\\]", str(lora.get("path")))[-1] for lora in loras]
+        for lora, file in zip(loras, files, strict=True):
+            if self._adapter in (file, file.removesuffix(".gguf")):
+                return {**_named(self._model), "lora": [{"id": lora.get("id"), "scale": 1.0}]}
+        has = ", ".join([*models, *files]) or "none"
+        raise BackendFailed(
+            f"{self._host} has no adapter {self._adapter!r} (it has {has}): correct OPENAI_ADAPTER, or start the "
+            "server with it."
+        )
+
+    def _listed(self, path: str, deadline: Deadline) -> list[dict[str, Any]]:
+        """What a server lists; nothing where it has no such list."""
         try:
-            for event in self._wire.events(_COMPLETIONS, self._body(request, self._plain), deadline):
-                begun = True
-                yield event
-            return
+            answer = self._wire.call(path, None, min(_COUNT_SECONDS, deadline.remaining))
         except Refused as refused:
-            if begun or self._plain or refused.status not in _UNKNOWN_FIELD:
+            if refused.status in _FOR_A_MOMENT or refused.status in _WRONG_KEY:
                 raise
-        for event in self._wire.events(_COMPLETIONS, self._body(request, True), deadline):
-            self._plain = True
-            yield event
+            return []
+        entries = answer.get("data")
+        return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+
+    def _look(self) -> Facts:
+        """How the server fares. Blocks; raises nothing."""
+        try:
+            with self._translated():
+                models = self._listed(_MODELS, Deadline(_COUNT_SECONDS))
+        except BackendFailed as error:
+            loading = isinstance(error.__cause__, Refused) and error.__cause__.status == _LOADING
+            return {"state": "loading" if loading else f"down: {error}"}
+        except BackendUnreachable as error:
+            return {"state": f"down: {error}"}
+        facts: Facts = {"state": "running"}
+        if models:
+            facts["model"] = str(models[0].get("id"))
+            if isinstance(longest := models[0].get("max_model_len"), int):
+                facts["context_tokens"] = longest
+        return facts
 
     def _body(self, request: Request, plain: bool) -> Event:
         sampling = request.sampling
@@ -141,16 +266,18 @@ class OpenAI:
             "stop": stops[:_STOPS] if plain else stops,
             "stream": True,
         }
-        if self._model is not None:
-            body["model"] = self._model
+        body |= self._chosen or {}
         if sampling.seed is not None:
             body["seed"] = sampling.seed
         if not plain:
             body |= {
                 "top_k": sampling.top_k,
-                "min_p": 0.0,
+                "min_p": sampling.min_p,
                 "repetition_penalty": sampling.repetition_penalty,
                 "repeat_penalty": sampling.repetition_penalty,
+                "dry_multiplier": sampling.dry_multiplier,
+                "dry_base": sampling.dry_base,
+                "dry_allowed_length": sampling.dry_allowed_length,
                 "stream_options": {"include_usage": True},
             }
         return body
@@ -168,16 +295,22 @@ class OpenAI:
             yield
         except Refused as refused:
             raise self._refusal(refused) from refused
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise BackendUnreachable(
-                f"No model server answers at {self._host}: start it, or correct OPENAI_BASE_URL."
-            ) from error
+        except _UNREACHABLE as error:
+            self._health.gone(self._nobody())
+            raise BackendUnreachable(self._nobody()) from error
         except (httpx.TransportError, httpx.DecodingError) as error:
             reason = str(error) or type(error).__name__
             raise BackendFailed(f"{self._host} broke off its reply ({reason}): look at the server's log.") from error
 
+    def _nobody(self) -> str:
+        return f"No model server answers at {self._host}: start it, or correct OPENAI_BASE_URL."
+
     def _refusal(self, refused: Refused) -> ModelError:
         said = f"{refused.status}: {refused}"
+        if refused.status == httpx.codes.TOO_MANY_REQUESTS:
+            left = self._not_before - time.monotonic()
+            until = f" for {left:.0f} s" if left > 1 else ""
+            return BackendFailed(f"{self._host} is asked too much{until} ({said}): raise its limit, or ask less.")
         if refused.status in _WRONG_KEY:
             return BackendFailed(f"{self._host} refuses the key ({said}): correct OPENAI_API_KEY.")
         if refused.status == httpx.codes.NOT_FOUND:
@@ -202,6 +335,10 @@ def _host(root: str) -> str:
             f"OPENAI_BASE_URL is {root!r}, no address of a server: write it as http://127.0.0.1:8080/v1"
         )
     return f"{url.host}:{url.port}" if url.port else url.host
+
+
+def _named(model: str | None) -> Event:
+    return {} if model is None else {"model": model}
 
 
 def _choice(event: Event) -> tuple[str, Finish | None]:

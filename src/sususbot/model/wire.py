@@ -12,8 +12,10 @@ import asyncio
 import atexit
 import queue
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Any, Final
+from email.utils import parsedate_to_datetime
+from typing import Any, Final, NamedTuple
 
 import httpx
 import orjson
@@ -23,11 +25,12 @@ from sususbot.model.backend import Deadline
 
 # How soon a cancellation from another thread is seen while nothing arrives.
 _GLANCE_SECONDS: Final = 0.05
-_CONNECT_SECONDS: Final = 10.0
+_CONNECT_SECONDS: Final = 5.0
 # How long a stream may stay open after its end mark, so that the connection can serve the next call.
 _LINGER_SECONDS: Final = 1.0
 # llama.cpp keeps one of its few threads (five or more) busy with each open connection, and closes idle ones after 5 s.
-_LIMITS: Final = httpx.Limits(max_connections=4, keepalive_expiry=3.0)
+_CONNECTIONS: Final = 4
+_KEPT_SECONDS: Final = 3.0
 _LONGEST_REASON: Final = 300
 _BROKEN: Final = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
@@ -36,23 +39,44 @@ _Inbox = queue.SimpleQueue[Event | Exception | None]
 
 
 class Refused(Exception):
-    """The server said no (`status` of 400 and up) or something that is not JSON; `error` is its own explanation."""
+    """The server said no (`status` of 400 and up) or something that is not JSON; `error` is its own explanation.
+
+    `retry_after` is for how many seconds it wants to be left alone, where it says so.
+    """
 
     def __init__(self, status: int, message: str, error: Mapping[str, Any] | None = None) -> None:
         super().__init__(message[:_LONGEST_REASON])
         self.status = status
         self.error = error or {}
+        self.retry_after: float | None = None
+
+
+class Patience(NamedTuple):
+    """How many seconds a server may say nothing before its first event, and between two."""
+
+    first: float
+    between: float
+
+
+_ENDLESS: Final = Patience(float("inf"), float("inf"))
 
 
 class Wire:
     """A connection to one server. Calls may come from any thread."""
 
-    def __init__(self, base_url: str, headers: Mapping[str, str] | None = None, *, trust_env: bool = True) -> None:
+    def __init__(
+        self, base_url: str, headers: Mapping[str, str] | None = None, *, connections: int = _CONNECTIONS
+    ) -> None:
+        """At most so many `connections` at once; a call beyond waits for one."""
         timeout = httpx.Timeout(None, connect=_CONNECT_SECONDS)
         # Reading the certificates takes 60 ms: not where there is nothing to verify.
         secure = httpx.URL(base_url).scheme != "http"
         self._client = httpx.AsyncClient(
-            base_url=base_url, headers=headers, timeout=timeout, limits=_LIMITS, trust_env=trust_env, verify=secure
+            base_url=base_url,
+            headers=headers,
+            timeout=timeout,
+            limits=httpx.Limits(max_connections=connections, keepalive_expiry=_KEPT_SECONDS),
+            verify=secure,
         )
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="model-wire", daemon=True)
@@ -69,7 +93,9 @@ class Wire:
             return answers[0]
         raise httpx.ReadTimeout(f"no answer within {seconds:g} s")
 
-    def events(self, path: str, body: Event | None, deadline: Deadline) -> Iterator[Event]:
+    def events(
+        self, path: str, body: Event | None, deadline: Deadline, patience: Patience = _ENDLESS
+    ) -> Iterator[Event]:
         """The events of a stream. They just end when the deadline is over, or when the server ends them."""
         inbox: _Inbox = queue.SimpleQueue()
         with self._lock:
@@ -77,11 +103,14 @@ class Wire:
                 raise BackendFailed("The model was closed and answers no more: start the program again.")
             pump = asyncio.run_coroutine_threadsafe(self._pump(path, body, inbox), self._loop)
         ended = False
+        heard, silence = time.monotonic(), patience.first
         try:
             while deadline.over() is None:
                 try:
                     item = inbox.get(timeout=min(_GLANCE_SECONDS, deadline.remaining))
                 except queue.Empty:
+                    if time.monotonic() - heard > silence:
+                        raise httpx.ReadTimeout(f"it said nothing for {silence:g} s") from None
                     continue
                 if item is None:
                     ended = True
@@ -89,6 +118,7 @@ class Wire:
                 if isinstance(item, Exception):
                     raise item
                 yield item
+                heard, silence = time.monotonic(), patience.between
         finally:
             if not ended:
                 pump.cancel()
@@ -128,7 +158,9 @@ class Wire:
         try:
             async with asyncio.timeout(None) as limit, self._client.stream(method, path, json=body) as response:
                 if response.status_code >= 400:
-                    raise _refusal(response.status_code, await response.aread())
+                    refused = _refusal(response.status_code, await response.aread())
+                    refused.retry_after = _seconds(response.headers.get("retry-after"))
+                    raise refused
                 async for event in _events(response):
                     may_repeat = False
                     inbox.put(event)
@@ -159,10 +191,13 @@ async def _events(response: httpx.Response) -> AsyncIterator[Event | None]:
 
 
 def _object(status: int, data: bytes) -> Event:
+    """A JSON object; a list is one as OpenAI has lists."""
     try:
         event = orjson.loads(data)
     except orjson.JSONDecodeError:
         event = None
+    if isinstance(event, list):
+        event = {"data": event}
     if not isinstance(event, dict):
         raise Refused(status, f"the answer is not a JSON object but begins with {data[:60].decode(errors='replace')!r}")
     if event.get("error"):
@@ -182,3 +217,17 @@ def _refusal(status: int, data: bytes) -> Refused:
     message = error.get("message") or error.get("detail") or error
     code = error.get("code")
     return Refused(code if status < 400 and isinstance(code, int) else status, str(message), error)
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Retry-After in seconds; it may also be a date."""
+    if retry_after is None:
+        return None
+    try:
+        return max(0.0, float(retry_after))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except ValueError:
+        return None
