@@ -10,6 +10,7 @@ from sususbot.errors import SessionsSpent
 
 DAY = 86_400.0
 NOON = 1_800_000_000.0
+USUAL = Pace()
 THREE = Pace(identifies_a_day=3, spared=0)
 
 
@@ -23,7 +24,7 @@ class Clock:
         return self.now
 
 
-def opened(folder: Path, clock: Clock, *, chance: float = 0.0, pace: Pace = Pace()) -> Sessions:
+def opened(folder: Path, clock: Clock, *, chance: float = 0.0, pace: Pace = USUAL) -> Sessions:
     return Sessions(folder, pace, clock=clock, chance=lambda: chance)
 
 

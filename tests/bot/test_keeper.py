@@ -1,0 +1,83 @@
+"""An archive in trouble: the bot answers on, says it once, holds what it cannot write, and mends by itself."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from sususbot.archive.archive import Archive
+from sususbot.standin.server import StandIn
+from tests.bot.running import PRESSED, answered, bot, echo, replies, until
+from tests.standin.conftest import Place
+
+
+def fill_up(archive: Archive) -> None:
+    """From now on SQLite finds the disk full."""
+    pages = archive._database.rows("PRAGMA page_count")[0][0]
+    archive._database.execute(f"PRAGMA max_page_count={pages}")
+
+
+def make_room(archive: Archive) -> None:
+    archive._database.execute("PRAGMA max_page_count=1000000")
+
+
+async def test_a_full_disk_costs_no_reply_and_no_message(
+    server: StandIn, place: Place, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    me = server.world.bot.mention
+    caplog.set_level(logging.WARNING, "sususbot.bot.keeper")
+    async with bot(server, place.general, tmp_path, [echo()], pace=PRESSED) as made:
+        await until(lambda: made.keeper.hearing)
+        fill_up(made.archive)
+        said = [server.say(place.general, place.bob, f"word{number} " * 200) for number in range(40)]
+        asked = server.say(place.general, place.ada, f"{me} is the disk full?")
+        await answered(server, asked)
+        await until(lambda: made.keeper.backlog)
+        facts = made.metrics.connection
+        assert "disk" in str(facts["archive"])
+        assert int(facts["events_waiting"]) > 0
+        server.delete(said[3])
+        make_room(made.archive)
+        await until(lambda: not made.keeper.backlog)
+        assert sorted(made.archive.messages(one.id for one in said)) == sorted({one.id for one in said} - {said[3].id})
+        assert made.archive.check() == []
+        await until(lambda: made.archive.mentions.ends() == {"reply": 1})
+        assert "archive" not in made.metrics.connection
+    assert len(replies(server, asked)) == 1
+    told = [record.message for record in caplog.records if record.name == "sususbot.bot.keeper"]
+    assert [text.split()[0] for text in told] == ["nothing", "what"]
+
+
+async def test_a_process_that_ends_with_a_full_disk_loses_nothing_that_discord_still_has(
+    server: StandIn, place: Place, tmp_path: Path
+) -> None:
+    me = server.world.bot.mention
+    async with bot(server, place.general, tmp_path, [echo()], pace=PRESSED) as made:
+        await until(lambda: made.keeper.hearing)
+        await answered(server, server.say(place.general, place.ada, f"{me} hello"))
+        fill_up(made.archive)
+        said = [server.say(place.general, place.bob, f"word{number} " * 200) for number in range(40)]
+        asked = server.say(place.general, place.ada, f"{me} is the disk full?")
+        await answered(server, asked)
+    async with bot(server, place.general, tmp_path, [echo()], pace=PRESSED) as made:
+        await until(lambda: made.keeper.hearing)
+        await answered(server, server.say(place.general, place.ada, f"{me} and now?"))
+        assert sorted(made.archive.messages(one.id for one in said)) == [one.id for one in said]
+    assert len(replies(server, asked)) == 1
+
+
+async def test_a_locked_archive_holds_up_no_reply(
+    server: StandIn, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sususbot.archive.database.BUSY_SECONDS", 0.05)
+    async with bot(server, place.general, tmp_path, [echo()], pace=PRESSED) as made:
+        await until(lambda: made.keeper.hearing)
+        with Archive(tmp_path) as other, other.together():
+            members = [server.world.add_user(f"member{number}") for number in range(6)]
+            asked = [server.say(place.general, one, f"{server.world.bot.mention} {one.name}") for one in members]
+            for one in asked:
+                await answered(server, one)
+            assert "in use" in str(made.metrics.connection["archive"])
+        await until(lambda: not made.keeper.backlog)
+        await until(lambda: made.archive.mentions.ends() == {"reply": 6})
+    assert [len(replies(server, one)) for one in asked] == [1] * 6
