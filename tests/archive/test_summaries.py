@@ -128,6 +128,9 @@ def test_a_channel_that_begins_anew_has_no_pieces_and_a_mark(archive: Archive, p
     filled(archive, message(7))
     archive.summaries.clear(KITCHEN.id)
     assert archive.summaries.cleared(KITCHEN.id) == 7
+    archive.summaries.clear(KITCHEN.id, up_to=9)
+    archive.summaries.clear(GARDEN.id, up_to=9)
+    assert (archive.summaries.cleared(KITCHEN.id), archive.summaries.cleared(GARDEN.id)) == (9, 9)
     assert piece
 
 

@@ -21,7 +21,7 @@ from sususbot.memory.embedding import Embedder
 from sususbot.memory.long_term import LongTerm
 from sususbot.memory.short_term import ShortTerm
 from sususbot.memory.vector_index import ExactIndex
-from sususbot.model.backend import Backend, Facts, Sampling
+from sususbot.model.backend import Backend, Facts, Request, Sampling
 from sususbot.model.inference import Inference
 from sususbot.model.scripted import Scripted
 from sususbot.responder import Responder
@@ -31,6 +31,11 @@ from tests.memory.chat import WordEmbedder
 from tests.standin.patch import pointed_at
 
 PACE = Pace(guilds=0.05, patience=0.3, first_pause=0.05, watch=0.05, identify_pause=0.05)
+
+
+def ok(request: Request) -> str:
+    """Another answer to each question."""
+    return f"ok: {request.turns[-1].text}"
 
 
 @dataclass
@@ -81,7 +86,7 @@ async def commanded(
     engine: Callable[[], Facts] = dict,
 ) -> AsyncIterator[Commanded]:
     """Runs a bot on `channel` with an archive in `folder`."""
-    backends = backends or [Scripted(lambda _: "ok")]
+    backends = backends or [Scripted(ok)]
     embedder = embedder or WordEmbedder()
     with Archive(folder) as archive:
         long_term = LongTerm(archive, embedder, ExactIndex(embedder.dimensions))

@@ -28,7 +28,7 @@ from sususbot.standin.faults import failing
 from sususbot.standin.interactions import NotOffered
 from sususbot.standin.objects import Channel, User
 from sususbot.standin.server import StandIn
-from tests.bot.commanding import Commanded, commanded
+from tests.bot.commanding import Commanded, commanded, ok
 from tests.standin.conftest import Place
 
 T = TypeVar("T")
@@ -104,7 +104,7 @@ async def test_without_commands_the_bot_goes_on(
     server.faults.add("GET", PUT, failing(status))
     with caplog.at_level(logging.WARNING):
         async with commanded(server, place.general, tmp_path) as bot:
-            assert await bot.ask(place.ada, "there?") == "ok"
+            assert await bot.ask(place.ada, "there?") == "ok: there?"
             await until(lambda: said in caplog.text)
     assert said in caplog.text
 
@@ -149,7 +149,7 @@ async def test_a_slow_command_is_promised_at_once_and_holds_nothing_up(
     async with commanded(server, place.general, tmp_path, reload=reload) as bot:
         slow = server.command(place.general, server.world.owner, "reload")
         await server.wait_for(lambda: slow.deferred)
-        assert await bot.ask(place.ada, "there?") == "ok"
+        assert await bot.ask(place.ada, "there?") == "ok: there?"
         assert "all is well" in await bot.said(place.ada, "status")
         assert slow.waits
         done.set()
@@ -340,7 +340,7 @@ async def test_who_wants_to_be_forgotten_is_asked_once_more(server: StandIn, pla
         assert bot.archive.messages([id_]) == {}
         assert bot.archive.erasure.unfinished() == []
         server.say(place.general, place.bob, "me again")
-        assert await bot.ask(place.ada, "printer?") == "ok"
+        assert await bot.ask(place.ada, "printer?") == "ok: printer?"
         assert "bob" not in bot.archive.names().get(place.bob.id, set())
         assert bot.controls.long_term.search("printer paper", limit=3).hits == []
         assert "must not remember you" in await bot.said(place.bob, "remember", text="tea is at four")
@@ -349,7 +349,7 @@ async def test_who_wants_to_be_forgotten_is_asked_once_more(server: StandIn, pla
 
 
 async def test_a_note_is_found_at_once_and_can_be_taken_back(server: StandIn, place: Place, tmp_path: Path) -> None:
-    script = Scripted(lambda _: "ok")
+    script = Scripted(ok)
     async with commanded(server, place.general, tmp_path, [script]) as bot:
         server.say(place.general, place.ada, "good morning all")
         await until(lambda: bot.archive.author(place.ada.id))
@@ -467,7 +467,7 @@ async def test_a_pause_lasts_through_restarts_until_it_is_over(server: StandIn, 
     async with commanded(server, place.general, tmp_path) as bot:
         assert bot.controls.answering.paused
         assert await bot.said(owner, "resume") == "I answer again."
-        assert await bot.ask(place.ada, "and now?") == "ok"
+        assert await bot.ask(place.ada, "and now?") == "ok: and now?"
         assert (await bot.said(owner, "pause", minutes=90)).startswith("Paused for 90 minutes")
     with Archive(tmp_path) as archive:
         # Its time is over while nothing runs.
@@ -482,7 +482,7 @@ async def test_a_pause_lasts_through_restarts_until_it_is_over(server: StandIn, 
 async def test_a_fresh_start_lasts_through_restarts_and_forgets_nothing(
     server: StandIn, place: Place, tmp_path: Path
 ) -> None:
-    before, after = (Scripted(lambda _: "ok") for _ in range(2))
+    before, after = (Scripted(ok) for _ in range(2))
     async with commanded(server, place.general, tmp_path, [before]) as bot:
         server.say(place.general, place.bob, LORE)
         await bot.ask(place.ada, "hi")

@@ -111,14 +111,17 @@ class Summaries:
             [silence],
         )
 
-    def clear(self, channel_id: int) -> None:
-        """From now on nothing that was said in a channel so far is in its window or summary."""
+    def clear(self, channel_id: int, *, up_to: int = 0) -> None:
+        """From now on nothing that was said in a channel so far is in its window or summary.
+
+        `up_to` is the id of this moment: what was said before it may still be on its way here.
+        """
         with self._database.transaction():
             self._database.execute("DELETE FROM pieces WHERE channel_id = ?", [channel_id])
             self._database.execute(
                 """INSERT OR REPLACE INTO cleared (channel_id, last_id)
-                SELECT channel_id, max(id) FROM messages WHERE channel_id = ? HAVING count(*)""",
-                [channel_id],
+                SELECT ?1, max(coalesce(max(id), 0), ?2) FROM messages WHERE channel_id = ?1 HAVING count(*) OR ?2""",
+                [channel_id, up_to],
             )
         self._database.empty_log()
 

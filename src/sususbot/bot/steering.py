@@ -48,7 +48,7 @@ class Steering:
         assert channel_id is not None
 
         def work() -> str:
-            self._controls.short_term.forget(channel_id)
+            self._controls.short_term.forget(channel_id, up_to=interaction.id)
             return (
                 "The talk of this channel begins anew here: what was said before is in neither window nor summary any "
                 "more. It is still in the archive, and can be found when somebody asks about it."

@@ -34,13 +34,15 @@ _AT_ONCE: Final = 5.0
 class Folds:
     """How what leaves the window is summed up.
 
-    `interval` messages make a piece, the last `kept` pieces a summary. `summarizer` None: the most telling lines alone;
-    `note` then says why, where another was asked for. `seconds` is what one piece may take.
+    `interval` messages make a piece, the last `kept` pieces before the window a summary; `stride` pieces leave the
+    window at once. `summarizer` None: the most telling lines alone; `note` then says why, where another was asked for.
+    `seconds` is what one piece may take.
     """
 
     own_name: str
     interval: int = 5
     kept: int = 6
+    stride: int = 1
     summarizer: Summarizer | None = None
     seconds: float = 30.0
     note: str | None = None
@@ -61,7 +63,7 @@ class ShortTerm:
         self.own_id = own_id
         if folds is not None:
             self._rewritten = lru_cache(_TEXTS)(folds.rewriting.of)
-            self._pieces = Pieces(archive, window=window, interval=folds.interval, kept=folds.kept)
+            self._pieces = Pieces(archive, window=window, interval=folds.interval, kept=folds.kept, stride=folds.stride)
             if folds.summarizer is not None:
                 self._folding = Folding(
                     archive, folds.summarizer, pieces=self._pieces_of, said=self._said, seconds=folds.seconds
@@ -123,9 +125,12 @@ class ShortTerm:
         if self._pieces is not None:
             self._fold(self._archive.summaries.busiest(_CAUGHT_UP)[::-1])
 
-    def forget(self, channel_id: int) -> None:
-        """Begin a channel anew: nothing that was said there so far is in its turns or summary any more."""
-        self._archive.summaries.clear(channel_id)
+    def forget(self, channel_id: int, *, up_to: int = 0) -> None:
+        """Begin a channel anew: nothing that was said there so far is in its turns or summary any more.
+
+        `up_to` is the id of this moment: what was said before it may still be on its way here.
+        """
+        self._archive.summaries.clear(channel_id, up_to=up_to)
 
     def settle(self, seconds: float) -> bool:
         """Wait until every summary is made that can be; gives whether that is so."""
@@ -145,7 +150,7 @@ class ShortTerm:
 
     def _pieces_of(self, channel_id: int) -> Sequence[Piece]:
         assert self._pieces is not None
-        return self._pieces.talk(channel_id, before=None, own_id=self.own_id).pieces
+        return self._pieces.all(channel_id, own_id=self.own_id)
 
     def _gist(self, piece: Piece, said: list[Said]) -> tuple[str, str]:
         """A piece in short, and by what: what was made of it, or its most telling lines."""
