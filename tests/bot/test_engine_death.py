@@ -17,7 +17,7 @@ from tests.bot.test_bot import answers, listening
 from tests.standin.conftest import Place
 from tests.support import tiny_gguf
 
-DEADLINE = 10.0
+DEADLINE = 5.0
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows ends processes in another way")
