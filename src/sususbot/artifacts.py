@@ -19,6 +19,9 @@ CHROMA: Final = "chroma"
 DEMO: Final = "demo"
 LOGS: Final = "logs"
 MODELS: Final = "models"
+# Files of a running bot: how often it connected, and that it runs.
+SESSIONS: Final = "sessions.json"
+BOT_LOCK: Final = "bot.lock"
 
 MANIFEST: Final = "manifest.json"
 

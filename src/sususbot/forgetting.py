@@ -21,7 +21,20 @@ import orjson
 
 from sususbot.archive.archive import FILE_NAME, Archive
 from sususbot.archive.database import in_use
-from sususbot.artifacts import BENCH, CHROMA, CORPORA, DEMO, LOGS, MANIFEST, MODELS, REPORTS, RUNS, authors_of
+from sususbot.artifacts import (
+    BENCH,
+    BOT_LOCK,
+    CHROMA,
+    CORPORA,
+    DEMO,
+    LOGS,
+    MANIFEST,
+    MODELS,
+    REPORTS,
+    RUNS,
+    SESSIONS,
+    authors_of,
+)
 from sususbot.errors import ArchiveLocked
 from sususbot.messages import joined_names
 
@@ -194,7 +207,7 @@ def purgeable(folder: Path) -> list[Path]:
     """Everything in a data folder that the program wrote, but base models."""
     rooms = [folder / room for room in (CORPORA, RUNS, REPORTS, CHROMA, BENCH, DEMO, LOGS)]
     leftovers = [path for path in folder.glob("*") if path.is_file() and _LEFTOVER.search(path.name)]
-    return list(_there(*(folder / name for name in _ARCHIVE), *rooms, *sorted(leftovers)))
+    return list(_there(*(folder / name for name in (*_ARCHIVE, SESSIONS, BOT_LOCK)), *rooms, *sorted(leftovers)))
 
 
 def purge(folder: Path) -> list[str]:

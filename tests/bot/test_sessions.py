@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from sususbot.artifacts import SESSIONS
 from sususbot.bot.pace import Pace
-from sususbot.bot.sessions import FILE_NAME, Sessions
+from sususbot.bot.sessions import Sessions
 from sususbot.errors import SessionsSpent
 
 DAY = 86_400.0
@@ -105,7 +106,7 @@ def test_a_bot_that_fails_for_days_never_spends_its_last_session(tmp_path: Path)
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1, 2]", b'{"unknown": 1}'])
 def test_a_broken_file_is_begun_anew(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / FILE_NAME).write_bytes(content)
+    (tmp_path / SESSIONS).write_bytes(content)
     sessions = opened(tmp_path, Clock())
     assert sessions.spent == 0
     sessions.identify()

@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import IO, Final
+from typing import IO
 
+from sususbot.artifacts import BOT_LOCK
 from sususbot.errors import BotRunning, SettingsError
-
-LOCK_NAME: Final = "bot.lock"
 
 
 class Service:
@@ -80,7 +79,7 @@ def signals_to(stop: Callable[[], None], end: Callable[[], None]) -> Iterator[No
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Within the block no other bot runs on this data folder. The lock goes with the process, however it ends."""
-    path = folder / LOCK_NAME
+    path = folder / BOT_LOCK
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = path.open("a+b")

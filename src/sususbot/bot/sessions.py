@@ -15,10 +15,9 @@ from typing import Final
 
 import orjson
 
+from sususbot.artifacts import SESSIONS
 from sususbot.bot.pace import Pace
 from sususbot.errors import SessionsSpent
-
-FILE_NAME: Final = "sessions.json"
 
 _DAY: Final = 86_400.0
 logger = logging.getLogger(__name__)
@@ -47,7 +46,7 @@ class Sessions:
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self._path = folder / FILE_NAME
+        self._path = folder / SESSIONS
         self._pace = pace
         self._clock = clock
         self._chance = chance
