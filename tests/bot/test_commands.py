@@ -235,6 +235,9 @@ async def test_why_shows_the_memories_and_how_the_reply_came_about(
         assert LORE in await bot.said(place.bob, "why", reply=link)
         assert LORE in await bot.said(place.bob, "why", reply=str(first.id))
         assert "I did not say that lately" in await bot.said(place.bob, "why", reply=str(server.world.next_id()))
+        chosen = await server.answer(server.choose(first, place.bob, "Why?"))
+        assert LORE in chosen.text
+        assert chosen.ephemeral
         assert "link or id" in await bot.said(place.bob, "why", reply="the one about tea")
 
 

@@ -80,6 +80,8 @@ async def test_a_command_that_stays_the_same_keeps_its_version(server: StandIn, 
         {"name": "why", "description": "x" * 101},
         {"name": "why"},
         {"name": "why", "description": "x", "type": 2},
+        {"name": "Why?", "description": "x", "type": 3},
+        {"name": "", "type": 3},
         {**WHY, "options": [{"type": 3, "name": f"o{n}", "description": "x"} for n in range(26)]},
         {
             **WHY,
@@ -135,6 +137,18 @@ async def test_what_a_bot_is_told(server: StandIn, rest: Rest, place: Place) -> 
     assert told["member"]["user"]["id"] == str(place.ada.id)
     assert int(told["member"]["permissions"]) & permissions.MANAGE_GUILD == 0
     assert (told["guild_id"], told["channel_id"]) == (str(server.world.guild_id), str(place.general.id))
+
+
+async def test_a_command_of_a_message_s_menu(server: StandIn, rest: Rest, place: Place) -> None:
+    (menu,) = (await register(server, rest, {"name": "Why?", "type": 3})).json
+    assert (menu["name"], menu["type"], menu["description"]) == ("Why?", 3, "")
+    assert (await register(server, rest, *({"name": f"Why {n}?", "type": 3} for n in range(6)))).status == 400
+    said = server.say(place.general, place.bob, "because")
+    used = server.choose(said, place.ada, "Why?")
+    assert used.data["target_id"] == str(said.id)
+    assert used.data["resolved"]["messages"][str(said.id)]["content"] == "because"
+    with pytest.raises(NotOffered, match="no /Why"):
+        server.command(place.general, place.ada, "Why?")
 
 
 # -- answering

@@ -115,6 +115,11 @@ class Tree(app_commands.CommandTree[discord.Client]):
         async def why(interaction: Interaction, reply: str | None = None) -> None:
             await asking.why(interaction, reply)
 
+        async def about(interaction: Interaction, message: discord.Message) -> None:
+            await asking.why(interaction, str(message.id))
+
+        self.add_command(app_commands.ContextMenu(name="Why?", callback=about))
+
         @self.command(name="status", description="How I am: connection, model, memory.")
         async def status(interaction: Interaction) -> None:
             await asking.status(interaction)

@@ -1,8 +1,8 @@
 """Application commands as a bot registers them: all of a guild (or all global ones) are replaced at once.
 
 A command that stays the same keeps its id and version. Discord's rules for names, lengths and the order of options are
-held, since a bot learns of a broken one only when it registers. Single commands, permissions by command and other
-kinds than slash commands are not modelled.
+held, since a bot learns of a broken one only when it registers. Single commands, permissions by command and commands on
+members are not modelled.
 """
 
 import re
@@ -15,7 +15,8 @@ from sususbot.standin.rest import Answer, Call
 from sususbot.standin.snowflake import checked_id
 
 _NAME = re.compile(r"[-_'\w]{1,32}")
-_MOST = 100
+_SLASH, _ON_MESSAGE = 1, 3
+_MOST = {_SLASH: 100, _ON_MESSAGE: 5}
 _MOST_OPTIONS = 25
 _MOST_CHARACTERS = 100
 _OF_SERVER = {"id", "application_id", "version", "guild_id"}
@@ -52,8 +53,8 @@ def _listed(call: Call, guild_id: int | None) -> Answer:
 def _replaced(call: Call, guild_id: int | None) -> Answer:
     _own_application(call)
     _check_all(call.listed)
-    before = {command["name"]: command for command in call.world.commands.get(guild_id, [])}
-    commands = [_registered(call, guild_id, raw, before.get(raw["name"])) for raw in call.listed]
+    before = {_named(command): command for command in call.world.commands.get(guild_id, [])}
+    commands = [_registered(call, guild_id, raw, before.get(_named(raw))) for raw in call.listed]
     call.world.commands[guild_id] = commands
     return Answer(body=commands)
 
@@ -65,7 +66,8 @@ def _own_application(call: Call) -> None:
 
 def _registered(call: Call, guild_id: int | None, raw: Json, before: Json | None) -> Json:
     command = {
-        "type": 1,
+        "type": _SLASH,
+        "description": "",
         "default_member_permissions": None,
         "nsfw": False,
         "contexts": None,
@@ -85,17 +87,25 @@ def _registered(call: Call, guild_id: int | None, raw: Json, before: Json | None
 
 
 def _check_all(commands: list[Any]) -> None:
-    if len(commands) > _MOST:
-        raise form_error("_errors", "APPLICATION_COMMAND_LIMIT", "Maximum number of commands reached.")
     names = [_check(number, command) for number, command in enumerate(commands)]
+    if any(sum(kind == one for one, _ in names) > most for kind, most in _MOST.items()):
+        raise form_error("_errors", "APPLICATION_COMMAND_LIMIT", "Maximum number of commands reached.")
     if len(set(names)) < len(names):
         raise form_error("name", "APPLICATION_COMMANDS_DUPLICATE_NAME", "Application command names must be unique")
 
 
-def _check(number: int, command: Any) -> str:
-    if not isinstance(command, dict) or command.get("type", 1) != 1:
-        raise form_error(f"{number}.type", "BASE_TYPE_CHOICES", "Only slash commands are modelled here.")
-    name = _checked_name(f"{number}.name", command.get("name"))
+def _named(command: Json) -> tuple[int, str]:
+    """Names are given once for each kind."""
+    return command.get("type") or _SLASH, command["name"]
+
+
+def _check(number: int, command: Any) -> tuple[int, str]:
+    if not isinstance(command, dict) or command.get("type", _SLASH) not in _MOST:
+        raise form_error(f"{number}.type", "BASE_TYPE_CHOICES", "This kind of command is not modelled here.")
+    if command.get("type") == _ON_MESSAGE:
+        _check_menu(number, command)
+        return _named(command)
+    _check_name(f"{number}.name", command.get("name"))
     _check_description(f"{number}.description", command.get("description"))
     options = command.get("options") or []
     if len(options) > _MOST_OPTIONS:
@@ -103,19 +113,28 @@ def _check(number: int, command: Any) -> str:
     optional = False
     for place, option in enumerate(options):
         where = f"{number}.options.{place}"
-        _checked_name(f"{where}.name", option.get("name"))
+        _check_name(f"{where}.name", option.get("name"))
         _check_description(f"{where}.description", option.get("description"))
         if option.get("required") and optional:
             message = "Required options must be placed before non-required options"
             raise form_error(where, "APPLICATION_COMMAND_OPTIONS_REQUIRED_INVALID", message)
         optional = optional or not option.get("required")
-    return name
+    return _named(command)
 
 
-def _checked_name(field: str, name: Any) -> str:
+def _check_menu(number: int, command: Json) -> None:
+    """What stands in a message's menu is a name and no more."""
+    name = command.get("name")
+    if not isinstance(name, str) or not 1 <= len(name) <= 32:
+        raise form_error(f"{number}.name", "BASE_TYPE_BAD_LENGTH", "Must be between 1 and 32 in length.")
+    if command.get("description") or command.get("options"):
+        message = "Context menu commands cannot have description"
+        raise form_error(f"{number}.description", "APPLICATION_COMMAND_CONTEXT_MENU_DESCRIPTION", message)
+
+
+def _check_name(field: str, name: Any) -> None:
     if not isinstance(name, str) or not _NAME.fullmatch(name) or name != name.lower():
         raise form_error(field, "APPLICATION_COMMAND_INVALID_NAME", "Command name is invalid")
-    return name
 
 
 def _check_description(field: str, text: Any) -> None:

@@ -2,7 +2,7 @@
 
 A bot has three seconds for its first answer (`ANSWER_SECONDS`), by a token of the interaction's own, and fifteen
 minutes for all others. An ephemeral answer is seen by the member alone: it stands in no channel, and no event tells
-of it. Modals, autocompletion and direct messages are not modelled.
+of it. Commands are typed, or chosen from a message's menu. Modals, autocompletion and direct messages are not modelled.
 """
 
 from collections.abc import Mapping
@@ -46,15 +46,7 @@ def command(
 
     Raises NotOffered where Discord would not offer it to them or takes no such options.
     """
-    known = world.commands.get(world.guild_id, []) + world.commands.get(None, [])
-    found = next((one for one in known if one["name"] == name), None)
-    if found is None:
-        raise NotOffered(f"there is no /{name}")
-    needed = found["default_member_permissions"]
-    if needed is not None and not let:
-        held = world.permissions(user, channel)
-        if not held & permissions.ADMINISTRATOR and held & int(needed) != int(needed):
-            raise NotOffered(f"/{name} is hidden from {user.name}")
+    found = _offered(world, channel, user, name, type=1, let=let)
     data = {
         "id": found["id"],
         "name": name,
@@ -63,6 +55,34 @@ def command(
         "options": _options(found, options),
     }
     return _open(world, InteractionType.COMMAND, channel, user, data)
+
+
+def choose(world: World, message: Message, user: User, name: str) -> Interaction:
+    """A member chooses a command from a message's menu. Raises NotOffered where there is none."""
+    channel = world.channel(message.channel_id)
+    found = _offered(world, channel, user, name, type=3, let=False)
+    data = {
+        "id": found["id"],
+        "name": name,
+        "type": 3,
+        "guild_id": str(world.guild_id),
+        "target_id": str(message.id),
+        "resolved": {"messages": {str(message.id): render.message_json(world, message, intent=True)}},
+    }
+    return _open(world, InteractionType.COMMAND, channel, user, data)
+
+
+def _offered(world: World, channel: Channel, user: User, name: str, *, type: int, let: bool) -> Json:
+    known = world.commands.get(world.guild_id, []) + world.commands.get(None, [])
+    found = next((one for one in known if (one["type"], one["name"]) == (type, name)), None)
+    if found is None:
+        raise NotOffered(f"there is no /{name}")
+    needed = found["default_member_permissions"]
+    if needed is not None and not let:
+        held = world.permissions(user, channel)
+        if not held & permissions.ADMINISTRATOR and held & int(needed) != int(needed):
+            raise NotOffered(f"/{name} is hidden from {user.name}")
+    return found
 
 
 def press(world: World, of: Interaction, label: str, user: User | None) -> Interaction:

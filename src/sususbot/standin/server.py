@@ -160,6 +160,10 @@ class StandIn:
         """
         return self._tell(interactions.command(self.world, channel, user, name, options or {}, let=let))
 
+    def choose(self, message: Message, user: User, name: str) -> Interaction:
+        """A command from a message's menu (Apps)."""
+        return self._tell(interactions.choose(self.world, message, user, name))
+
     def press(self, interaction: Interaction, label: str, *, user: User | None = None) -> Interaction:
         """A button under an answer, pressed by who got the answer, unless said otherwise."""
         return self._tell(interactions.press(self.world, interaction, label, user))
