@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from sususbot.archive.archive import Archive
+from sususbot.corpus.clean import Verdict, clean
 from sususbot.memory.indexing import index
 from sususbot.memory.linking_pass import LivePass
 from sususbot.memory.long_term import LongTerm
@@ -82,3 +83,7 @@ def test_what_a_program_leaves_for_the_next(tmp_path: Path) -> None:
         assert archive.facts.get("paused") == "until bread"
         archive.facts.put("paused", None)
         assert archive.facts.get("paused") is None
+
+
+def test_a_note_is_nothing_to_learn_from() -> None:
+    assert [one.verdict for one in clean([NOTE])] == [Verdict.VANISHED]

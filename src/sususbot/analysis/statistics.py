@@ -37,7 +37,7 @@ from sususbot.corpus.segment import Conversation, Linking, segment
 from sususbot.corpus.tally import Tally
 from sususbot.corpus.tokens import TokenCounter
 from sususbot.errors import ArchiveEmpty
-from sususbot.messages import WRITTEN_TYPES, Message
+from sususbot.messages import NOTE_TYPE, WRITTEN_TYPES, Message
 
 SHOWN_TEXTS: Final = 8
 SAMPLE_TOKENS: Final = 1024
@@ -116,6 +116,9 @@ class _Pass:
             yield message
 
     def _see(self, message: Message) -> None:
+        if message.type == NOTE_TYPE:
+            # Written down, not said.
+            return
         self._members.pass_by(message)
         self._totals["messages"] += 1
         if message.type not in WRITTEN_TYPES:
