@@ -89,7 +89,9 @@ FINE = [
     "naked eye", "version 1.2.3.4 of 2024-01-02", "v10.15.7 and 192.168.0.1", "$12.99, 1,299.00 € or 100%",
     "issue #12345 and PR 6789", "commit 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b", "18:30-19:45 on 24.12.2025",
     "call me at 5", "1 2 3 4 5 6 7 8 9 10", "one two three four five six seven eight nine", "0 1 1 0 1 0 0 1",
-    "look at github.com", "at once. It was", "@mia @tom ok", "password: ?", "what's the password?",
+    "look at github.com", "at one point it asks me",
+    "from flask import request\n@app.route('/x/')",
+    "at once. It was", "@mia @tom ok", "password: ?", "what's the password?",
     "the password is wrong", "token = getToken()", "apartment 12 is nice", "9.8.7.6.5.4.3.2.1.0 liftoff",
     "123456789012345678", "<@123456789012345678> hi", "2 bedrooms, 3 baths, 1200 sqft",
 ]  # fmt: skip

@@ -14,13 +14,15 @@ from sususbot.wording import privacy
 
 _INVISIBLE: Final = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\u20e3\ufeff]+")
 _BREAK: Final = re.compile(r"\s*[\r\n⏎]+\s*")
+_TOKENS: Final = frozenset({privacy.TOKEN})
 _MARKS: Final = re.compile(r"[*_~`|]{1,3}")
 # Where mail addresses end; a word behind a full stop is none of these.
 _TOP: Final = (
     r"(?:com|net|org|edu|gov|info|io|me|co|dev|app|xyz|biz|eu|uk|de|at|ch|fr|es|it|pt|nl|be|pl|se|no|dk|fi|ru|ua|tr|us|ca"
     r"|au|nz|in|br|mx|jp|cn|kr|za|ie|cz)\b"
 )
-_DOT_WORD: Final = r"(?:dot|punkt|punto|point)"
+# Not "point": "at one point it asks me".
+_DOT_WORD: Final = r"(?:dot|punkt|punto)"
 _AT_WORD: Final = r"(?:at|ät|arroba|arobase)"
 # A word for the dot; or the dot itself, not as it ends a sentence.
 _SPELT_DOT: Final = rf"(?:\s+{_DOT_WORD}\s+|\s*[\[({{<]\s*{_DOT_WORD}\s*[\])}}>]\s*)"
@@ -63,6 +65,9 @@ def found(text: str, kinds: frozenset[str]) -> str | None:
     for form in dict.fromkeys(_forms(text)):
         if hits := privacy.redact(form, kinds).kinds:
             return hits[0]
+    # What is one word without its line breaks is long, or anything would be something.
+    if privacy.TOKEN in kinds and _BREAK.search(text) and privacy.redact(_BREAK.sub("", text), _TOKENS).kinds:
+        return privacy.TOKEN
     return None
 
 
@@ -73,9 +78,8 @@ def _forms(text: str) -> Iterator[str]:
         text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
         yield text
     if "\n" in text or "⏎" in text:
-        yield _BREAK.sub(" ", text)
-        yield _BREAK.sub("", text)
         text = _BREAK.sub(" ", text)
+        yield text
     if _MARKS.search(text):
         yield _MARKS.sub("", text)
     if _MAILISH.search(text) and (plain := _mail(text)) != text:
