@@ -106,14 +106,16 @@ def prompt(
     own_name: str,
     *,
     gist: Sequence[str] = (),
+    lasting: Sequence[str] = (),
 ) -> str:
     """The whole text before the reply. What changes least comes first, so that an engine can keep its work.
 
-    `gist` and `memories` come with their headings, or are empty.
+    `gist` and `memories` come with their headings, or are empty; so do `lasting`, memories that stay above the talk.
     """
     parts = [persona.strip(), ""]
-    if gist:
-        parts += [*gist, ""]
+    for block in (gist, lasting):
+        if block:
+            parts += [*block, ""]
     parts += recent
     if memories:
         parts += [*([""] if recent else []), *memories, ""]

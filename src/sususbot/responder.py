@@ -220,7 +220,7 @@ class Responder:
         found = self._long_term.search(question, limit=self._memories, audience=audience, exclude=shown)
         begun = time.monotonic()
         names = {channel.id: channel.name for channel in self._archive.channels()}
-        context = self._context.build(asked, recent, found.hits, names, self._short_term.own_account, summary)
+        context = self._context.build(asked, recent, found.hits, names, self._short_term.own_account, summary, audience)
         return context, {**found.seconds, "assemble": time.monotonic() - begun}
 
 

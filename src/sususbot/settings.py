@@ -154,7 +154,7 @@ class Settings(BaseSettings):
     openai_adapter: str | None = Field(
         None, description="openai: the LoRA's name there (vLLM: --lora-modules NAME=…; llama.cpp: its file's name)."
     )
-    context_tokens: int = Field(2048, ge=384, description="Tokens for prompt and reply together.")
+    context_tokens: int = Field(4096, ge=384, description="Tokens for prompt and reply together.")
     max_new_tokens: int = Field(120, ge=1, description="Tokens for the reply, at most.")
     temperature: float = Field(0.8, ge=0, le=5, description="0 always says the likeliest; higher is wilder.")
     top_p: float = Field(0.9, gt=0, le=1, description="Choose among the likeliest words that have this share together.")

@@ -28,6 +28,7 @@ from sususbot.linking.network import Network
 from sususbot.memory import embedders, own_links
 from sususbot.memory.context import ContextBuilder
 from sususbot.memory.embedding import Embedder, MiniLM
+from sususbot.memory.lasting import Lasting
 from sususbot.memory.lines import RememberedLines
 from sususbot.memory.linking_pass import LivePass
 from sususbot.memory.long_term import LongTerm, Weights
@@ -49,6 +50,10 @@ from sususbot.training import runs
 from sususbot.wording.rules import Rewriting, someone
 
 DAY_MS: Final = 86_400_000
+# Of a context, what recent turns may take in any case, and what one of them takes on average, with its name.
+_RECENT_SHARE: Final = 0.37
+_LINE_TOKENS: Final = 20
+_LONGEST_STRIDE: Final = 8
 # What tells a project or a home from a data folder.
 # Backends that take an adapter from ADAPTER_PATH.
 ADAPTED: Final = ("llamacpp", "transformers")
@@ -233,11 +238,18 @@ def _folds(settings: Settings, archive: Archive, inference: Inference, backend: 
     return Folds(
         own_name=settings.bot_name,
         interval=settings.summarize_interval,
+        stride=_stride(settings),
         summarizer=summarizer,
         seconds=settings.summary_deadline,
         note=note,
         rewriting=_rewriting(settings, archive),
     )
+
+
+def _stride(settings: Settings) -> int:
+    """How many pieces leave the window at once: the more, the longer a prompt's beginning stays the same."""
+    room = int(settings.context_tokens * _RECENT_SHARE) // _LINE_TOKENS - settings.short_term_window
+    return max(1, min(_LONGEST_STRIDE, room // settings.summarize_interval))
 
 
 def _summarizer(settings: Settings, inference: Inference, backend: Backend) -> tuple[Summarizer | None, str | None]:
@@ -397,4 +409,5 @@ def context_builder(settings: Settings, archive: Archive, backend: Backend, netw
         rewriting=_rewriting(settings, archive),
         run_ms=settings.run_seconds * 1000,
         relevance=by_links(network),
+        lasting=Lasting(archive),
     )

@@ -1,6 +1,7 @@
 """Putting a prompt together under a hard token budget, and saying what did not fit.
 
-Sections, what changes least first: persona, summary, recent turns, memories, the message asked. Each has its share of
+Sections, what changes least first: persona, summary, memories that stay as long as the window does (`lasting`), recent
+turns, memories that are new, the message asked. Each has its share of
 the tokens (`sections`), counted by the model's own tokenizer, and never gets more. What is left out is part of the
 result, and why what is shown was chosen, so that a trace can tell.
 Without summary and memories a prompt is, to the letter, what training reads of the same turns: texts rewritten by the
@@ -8,13 +9,15 @@ same rules (`wording`), and what a member says in one go on one line (`chat_form
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from sususbot import chat_format
 from sususbot.memory import excerpts
 from sususbot.memory import gist as gists
 from sususbot.memory.excerpts import Excerpts, Known
 from sususbot.memory.gist import Gist
+from sususbot.memory.lasting import Lasting, Standing
 from sususbot.memory.recent import RecentTurns, Relevance, Talk
 from sususbot.memory.sections import (
     MEMORIES,
@@ -31,8 +34,11 @@ from sususbot.memory.sections import (
 from sususbot.memory.summary import Summary
 from sususbot.memory.surroundings import Hit
 from sususbot.memory.transcript import Cast, Transcript, joined, who
-from sususbot.messages import Author, Turn
+from sususbot.messages import Audience, Author, Turn
 from sususbot.wording.rules import Rewriting
+
+# Of what memories may take, so much is for new ones where the others stay above the talk.
+_NEW: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +78,15 @@ class ContextBuilder:
         rewriting: Rewriting | None = None,
         run_ms: int = chat_format.RUN_MS,
         relevance: Relevance | None = None,
+        lasting: Lasting | None = None,
     ) -> None:
         """`tokens` is what the whole prompt may take: the model's context less the reply. Raises SettingsError.
 
         `count_ahead` is told which texts `count_tokens` will be asked about. `rewriting` and `run_ms` are those that
-        the corpus was built by. `relevance` decides which recent turns are shown where not all of them fit.
+        the corpus was built by. `relevance` decides which recent turns are shown where not all of them fit. With
+        `lasting` most memories stay above the talk as long as its beginning is the same.
         """
+        self._lasting = lasting
         self._count_ahead = count_ahead
         self._own_name = own_name
         self._count = count_tokens
@@ -97,24 +106,41 @@ class ContextBuilder:
         channel_names: Mapping[int, str],
         own_account: Author | None = None,
         summary: Summary | None = None,
+        audience: Audience = None,
     ) -> Context:
         """`recent` oldest first, without the message asked; `hits` best first; `own_account` is the bot's.
 
-        `summary` is of what was said in the channel before `recent`.
+        `summary` is of what was said in the channel before `recent`; `audience` is what the hits were found for.
         """
-        cast = Cast(own_account, [*recent, asked], hits, self._own_name)
+        window = self._lasting.begins(recent) if self._lasting else None
+        standing = self._lasting.of(window, audience) if self._lasting and window is not None else None
+        stood = standing or Standing((), ())
+        cast = Cast(own_account, [*recent, asked], [*stood.hits, *hits], self._own_name)
         parted = self._recent.parted(asked, recent, cast)
         told = self._transcript.gist(summary.text, cast) if summary else []
-        around = {one.id: one for hit in hits for one in hit.around}
+        around = {one.id: one for hit in hits for one in hit.around} | {one.id: one for one in stood.quoted}
         quoted = {id_: self._transcript.quoted(one, channel_names, cast) for id_, one in around.items()}
         lines = [*(line.text for line in parted.before), *told, *quoted.values()]
         self._count_ahead([joined(parted.ending), *(line + "\n" for line in lines)])
         gist = gists.choose(summary, told, self._count, self._budgets[SUMMARY])
-        talk = self._recent.choose(asked, recent, parted, cast, self._room_for_recent(gist, hits))
+        talk = self._recent.choose(asked, recent, parted, cast, self._room_for_recent(gist, (*stood.hits, *hits)))
         known = Known.of((*talk.turns, asked), summary if gist.shown else None)
+        above = excerpts.again(stood.quoted, stood.hits, quoted, self._count, asked.at)
+        known.tell(stood.quoted)
         room = self._room_for_memories(talk) if hits else 0
+        if window is not None:
+            room = self._room_with_lasting(above.section.used, first=standing is None)
         found = excerpts.choose(hits, quoted, self._count, room, known, asked)
-        return self._context((*talk.turns, asked), cast, gist, talk, found, summary)
+        if self._lasting is not None and window is not None and standing is None:
+            self._lasting.keep(window, audience, Standing(found.hits, found.quoted))
+            above, found = found, excerpts.again((), (), {}, self._count, asked.at)
+        return self._context((*talk.turns, asked), cast, gist, talk, above, found, summary)
+
+    def _room_with_lasting(self, used: int, *, first: bool) -> int:
+        """Nothing that changes with each message takes more than its share, however little the others need."""
+        budget = self._budgets[MEMORIES]
+        new = int(budget * _NEW)
+        return budget - new if first else max(new, budget - used)
 
     def _room_for_recent(self, gist: Gist, hits: Sequence[Hit]) -> int:
         unneeded = gist.section.budget - gist.section.used + (0 if hits else self._budgets[MEMORIES])
@@ -125,21 +151,42 @@ class ContextBuilder:
         return self._budgets[MEMORIES] + unneeded
 
     def _context(
-        self, turns: tuple[Turn, ...], cast: Cast, gist: Gist, talk: Talk, found: Excerpts, summary: Summary | None
+        self,
+        turns: tuple[Turn, ...],
+        cast: Cast,
+        gist: Gist,
+        talk: Talk,
+        above: Excerpts,
+        found: Excerpts,
+        summary: Summary | None,
     ) -> Context:
         asked = "\n".join(talk.message.lines)
         people = {who(one) for one in turns if not one.own} | {
-            one.author.id for hit in found.hits for one in hit.around
+            one.author.id for hit in (*above.hits, *found.hits) for one in hit.around
         }
+        memories = replace(
+            found.section,
+            lines=(*above.section.lines, *found.section.lines),
+            used=above.section.used + found.section.used,
+            budget=max(found.section.budget + above.section.used, self._budgets[MEMORIES])
+            if above.hits
+            else found.section.budget,
+        )
         persona = Section(PERSONA, (self._persona,), self._persona_tokens, self._budgets[PERSONA])
         return Context(
             prompt=chat_format.prompt(
-                self._persona, talk.recent.lines, found.shown, asked, self._own_name, gist=gist.shown
+                self._persona,
+                talk.recent.lines,
+                found.shown,
+                asked,
+                self._own_name,
+                gist=gist.shown,
+                lasting=above.shown,
             ),
             turns=turns,
-            sections=(persona, gist.section, talk.recent, found.section, talk.message),
-            left_out=(*gist.left_out, *talk.left_out, *found.left_out),
-            memories=found.hits,
+            sections=(persona, gist.section, talk.recent, memories, talk.message),
+            left_out=(*gist.left_out, *talk.left_out, *above.left_out, *found.left_out),
+            memories=(*above.hits, *found.hits),
             speakers=frozenset(map(cast.name, people)),
             summary=summary if gist.shown else None,
             relevance=talk.relevance,

@@ -29,12 +29,13 @@ _NO_LETTER: Final = re.compile(r"[\W_]+")
 
 
 class Excerpts(NamedTuple):
-    """Quoted lines below their heading, the hits they are of, and what was left out."""
+    """Quoted lines below their heading, the hits they are of, what was left out, and the messages that are quoted."""
 
     section: Section
     heading: tuple[str, ...]
     hits: tuple[Hit, ...]
     left_out: tuple[LeftOut, ...]
+    quoted: tuple[Message, ...] = ()
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -54,6 +55,11 @@ class Known:
     def of(cls, turns: Sequence[Turn], summary: Summary | None) -> "Known":
         ids = {one.message_id for one in turns if one.message_id is not None}
         return cls(ids, {_letters(one.text) for one in turns}, _letters(summary.text) if summary else "")
+
+    def tell(self, messages: Sequence[Message]) -> None:
+        """That these are shown already."""
+        self.ids.update(one.id for one in messages)
+        self.remembered.update(_letters(one.rendered) for one in messages)
 
     def why_not(self, hit: Hit) -> str | None:
         """Why a memory would tell nothing new."""
@@ -77,10 +83,21 @@ def choose(
         filling.take(hit)
         if len(filling.chosen) >= _ALONE or number == len(hits):
             filling.widen()
-    lines = tuple(quoted[one.id] for one in _best_last(filling.chosen))
+    messages = tuple(_best_last(filling.chosen))
+    lines = tuple(quoted[one.id] for one in messages)
     section = Section(MEMORIES, lines, budget - filling.left if lines else 0, budget)
     shown = tuple(replace(one.hit, around=tuple(one.lines)) for one in filling.chosen)
-    return Excerpts(section, (heading,) if lines else (), shown, tuple(filling.left_out))
+    return Excerpts(section, (heading,) if lines else (), shown, tuple(filling.left_out), messages)
+
+
+def again(
+    messages: Sequence[Message], hits: Sequence[Hit], quoted: Mapping[int, str], count: CountTokens, now: int
+) -> Excerpts:
+    """The same memories once more, in the order they stood in."""
+    heading = memories_heading(now)
+    lines = tuple(quoted[one.id] for one in messages)
+    used = sum(count(line + "\n") for line in (heading, *lines)) if lines else 0
+    return Excerpts(Section(MEMORIES, lines, used, used), (heading,) if lines else (), tuple(hits), (), tuple(messages))
 
 
 @dataclass(slots=True)
