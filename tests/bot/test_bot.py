@@ -230,6 +230,8 @@ async def test_missing_intent(tmp_path: Path) -> None:
     async with StandIn(world, rate=RateLimits.none()) as discord:
         with pytest.raises(IntentMissing, match="Message Content Intent"):
             await ending(discord, world.add_channel("general"), tmp_path)
+        # No session of the day's budget is spent on it.
+        assert discord.gateway.identifies == 0
 
 
 async def test_unknown_channel(server: StandIn, tmp_path: Path) -> None:

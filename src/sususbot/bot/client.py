@@ -24,7 +24,7 @@ from sususbot.bot.metrics import Metrics
 from sususbot.bot.pace import Pace
 from sususbot.bot.question import Talk
 from sususbot.bot.sessions import Sessions, spent
-from sususbot.errors import ChannelUnknown, DiscordError, GuildUnknown
+from sususbot.errors import ChannelUnknown, DiscordError, GuildUnknown, IntentMissing
 from sususbot.memory.short_term import ShortTerm
 
 logger = logging.getLogger(__name__)
@@ -45,6 +45,13 @@ def intents() -> discord.Intents:
     # The server's own emoji, so that a model that writes `:tea:` shows one.
     wanted.expressions = True
     return wanted
+
+
+def intent_missing() -> IntentMissing:
+    return IntentMissing(
+        "Discord refuses the message content intent: switch on Message Content Intent on the developer portal's "
+        "Bot page, then start the bot again"
+    )
 
 
 class Client(discord.Client):
@@ -105,6 +112,10 @@ class Client(discord.Client):
 
     async def setup_hook(self) -> None:
         assert self.user is not None
+        flags = self.application_flags
+        if not flags.gateway_message_content and not flags.gateway_message_content_limited:
+            # Discord would say so only once a session of the day's budget was spent.
+            raise intent_missing()
         self._short_term.own_id = self.user.id
         self._keeper.on_missed = self._listen
         await self._keeper.start()

@@ -26,13 +26,13 @@ from discord.gateway import KeepAliveHandler
 
 from sususbot.bot.answering import Answering
 from sususbot.bot.catching_up import banned
-from sususbot.bot.client import Client, SessionRefused
+from sususbot.bot.client import Client, SessionRefused, intent_missing
 from sususbot.bot.keeper import Keeper
 from sususbot.bot.metrics import Metrics
 from sususbot.bot.pace import Pace
 from sususbot.bot.service import Service, alone, signals_to
 from sususbot.bot.sessions import Sessions
-from sususbot.errors import ConnectionLost, IntentMissing, SususError, TokenRefused
+from sususbot.errors import ConnectionLost, SususError, TokenRefused
 from sususbot.memory.short_term import ShortTerm
 from sususbot.model.backend import Facts
 
@@ -219,7 +219,7 @@ class Supervisor:
             raise client.fault
         error = None if life.cancelled() else life.exception()
         if error is not None and (sentence := final(error)) is not None:
-            raise sentence from error
+            raise sentence from (None if sentence is error else error)
         cause = _cause(error, client) if watch.cancelled() else watch.result()
         self._last = cause
         self._metrics.connection_lost(cause)
@@ -322,10 +322,7 @@ def final(error: BaseException) -> SususError | None:
             "into .env as DISCORD_TOKEN"
         )
     if isinstance(error, discord.PrivilegedIntentsRequired) or code in (4013, 4014):
-        return IntentMissing(
-            "Discord refuses the message content intent: switch on Message Content Intent on the developer portal's "
-            "Bot page, then start the bot again"
-        )
+        return intent_missing()
     if code in _OUTDATED:
         return ConnectionLost(
             f"Discord does not understand this version of the bot any more (close code {code}): update sususbot"
