@@ -17,8 +17,9 @@ from discord import app_commands
 from sususbot.archive.facts import Facts
 from sususbot.bot.asking import Asking
 from sususbot.bot.controls import BROKE, NOT_YOURS, Controls, Interaction, at_once, may_steer, owners_of, tell
+from sususbot.bot.notes import MOST_CHARACTERS, Notes
 from sususbot.bot.steering import MOST_MINUTES, Steering
-from sususbot.bot.wishes import NOTE_CHARACTERS, What, Wishes
+from sususbot.bot.wishes import What, Wishes
 
 logger = logging.getLogger(__name__)
 
@@ -33,12 +34,14 @@ _TOO_EARLY: Final = "I am just waking up: try again in a moment."
 class Tree(app_commands.CommandTree[discord.Client]):
     """The commands of one connection."""
 
-    def __init__(self, client: discord.Client, controls: Controls, wishes: Wishes, steering: Steering) -> None:
+    def __init__(
+        self, client: discord.Client, controls: Controls, notes: Notes, wishes: Wishes, steering: Steering
+    ) -> None:
         super().__init__(client)
         self._controls = controls
         self._guild_id: int | None = None
-        asking = Asking(controls)
-        self._add_asking(asking)
+        self._add_asking(Asking(controls))
+        self._add_notes(notes)
         self._add_wishes(wishes)
         self._add_steering(steering)
 
@@ -128,12 +131,13 @@ class Tree(app_commands.CommandTree[discord.Client]):
         async def help_(interaction: Interaction) -> None:
             await asking.help(interaction)
 
-    def _add_wishes(self, wishes: Wishes) -> None:
+    def _add_notes(self, notes: Notes) -> None:
         @self.command(name="remember", description="Tell me something that I should know from now on.")
         @app_commands.describe(text="What, in your words. Who reads this channel may get it as an answer.")
-        async def remember(interaction: Interaction, text: app_commands.Range[str, 1, NOTE_CHARACTERS]) -> None:
-            await wishes.remember(interaction, text)
+        async def remember(interaction: Interaction, text: app_commands.Range[str, 1, MOST_CHARACTERS]) -> None:
+            await notes.remember(interaction, text)
 
+    def _add_wishes(self, wishes: Wishes) -> None:
         @self.command(name="opt-out", description="Say no: I do not learn from, remember or quote what you write.")
         @app_commands.describe(what="What you say no to; without it to everything.")
         async def opt_out(interaction: Interaction, what: What = "everything") -> None:
@@ -189,6 +193,7 @@ class Commands:
     def __init__(self, controls: Controls, *, again: float = 30.0) -> None:
         """`again`: seconds between two tries to erase what another program is in the way of."""
         self._controls = controls
+        self._notes = Notes(controls)
         self._wishes = Wishes(controls, again=again)
         self._steering = Steering(controls)
         self._finishing: asyncio.Task[None] | None = None
@@ -197,7 +202,7 @@ class Commands:
     async def extend(self, client: discord.Client) -> None:
         """Give a client its commands, at its login."""
         await self._steering.restore()
-        tree = Tree(client, self._controls, self._wishes, self._steering)
+        tree = Tree(client, self._controls, self._notes, self._wishes, self._steering)
         # Known from an earlier start, the server need not be waited for.
         if (guild_id := await asyncio.to_thread(self._guild_of_channel)) is not None:
             tree.listen_on(guild_id)

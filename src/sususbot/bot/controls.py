@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 BROKE: Final = "Something broke; it stands in the log. Try again in a moment."
 NOT_YOURS: Final = "That is for the bot's owner, or for who may manage this server."
 _GONE: Final = "…and more than fits here."
+_BUTTON_SECONDS: Final = 600.0
 # A member reads no more than this many messages as one answer.
 _PARTS: Final = 5
 # JSON error code: it was answered already.
@@ -159,3 +160,17 @@ async def at_once(interaction: Interaction, sentence: str) -> None:
         )
     except (discord.HTTPException, OSError) as error:
         logger.warning("the answer to a command did not arrive: %s", error)
+
+
+class Asked(discord.ui.View):
+    """Buttons for one member, for a while."""
+
+    def __init__(self, author_id: int) -> None:
+        super().__init__(timeout=_BUTTON_SECONDS)
+        self._author_id = author_id
+
+    async def interaction_check(self, interaction: discord.Interaction, /) -> bool:
+        return interaction.user.id == self._author_id
+
+    async def on_error(self, _: discord.Interaction, error: Exception, __: discord.ui.Item[discord.ui.View], /) -> None:
+        logger.error("a button failed", exc_info=error)
