@@ -312,6 +312,7 @@ async def test_unknown_knobs_are_left_out_once_a_server_refuses_them(status: int
     assert bodies[0]["repetition_penalty"] == bodies[0]["repeat_penalty"] == ASKED.sampling.repetition_penalty
     assert bodies[0]["min_p"] == 0.03
     assert (bodies[0]["dry_multiplier"], bodies[0]["dry_base"], bodies[0]["dry_allowed_length"]) == (0.5, 1.75, 2)
+    assert "\n" in bodies[0]["dry_sequence_breakers"]
     assert bodies[1] == {
         "model": "tiny",
         "prompt": "hello",

@@ -10,7 +10,7 @@ import numpy as np
 import xllamacpp
 from numpy.typing import NDArray
 
-from sususbot.model.backend import Sampling
+from sususbot.model.backend import DRY_BREAKERS, DRY_TOKENS, Sampling
 
 KEY: Final = "the key of the tests"
 CONTEXT: Final = 512
@@ -65,6 +65,8 @@ class Engine:
             "dry_multiplier": sampling.dry_multiplier,
             "dry_base": sampling.dry_base,
             "dry_allowed_length": sampling.dry_allowed_length,
+            "dry_penalty_last_n": DRY_TOKENS,
+            "dry_sequence_breakers": DRY_BREAKERS,
         }
         # A token that is half a character is not told of, so that another is drawn.
         for seed in range(60):

@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from peft import PeftModel
 
-from sususbot.model.backend import Deadline, Request, Sampling
+from sususbot.model.backend import DRY_BREAKERS, Deadline, Request, Sampling
 from sususbot.model.causal_lm import CausalLM
 from sususbot.model.llamacpp import LlamaCpp
-from sususbot.model.sampling import BREAKERS, Sampler
+from sususbot.model.sampling import Sampler
 from sususbot.model.transformers import Transformers
 from sususbot.training.gguf_adapter import adapter_to_gguf
 from sususbot.training.gguf_base import base_to_gguf
@@ -118,7 +118,7 @@ def test_every_knob_means_the_same(running: Engine, reference: Any, knob: str, p
     sampling = KNOBS[knob]
     ids = running.tokens(prompt)
     pieces = [running.text([token]) for token in range(tiny.pieces())]
-    breakers = {token for token, text in enumerate(pieces) if any(breaker in text for breaker in BREAKERS)}
+    breakers = {token for token, text in enumerate(pieces) if any(breaker in text for breaker in DRY_BREAKERS)}
     tokens, shares = Sampler(sampling, breakers).candidates(logits(reference, ids), ids)
     ours = dict(zip(map(int, tokens), map(float, shares), strict=True))
     theirs = running.shares(ids, sampling, tiny.pieces())
@@ -129,4 +129,4 @@ def test_every_knob_means_the_same(running: Engine, reference: Any, knob: str, p
 def test_the_breakers_of_runs_are_found(trained: Trained, running: Engine) -> None:
     model = CausalLM(trained.base, adapter=None, four_bit=False, context_tokens=512, threads=1)
     texts = [running.text([token]) for token in range(tiny.pieces())]
-    assert model._breakers == {at for at, text in enumerate(texts) if any(breaker in text for breaker in BREAKERS)}
+    assert model._breakers == {at for at, text in enumerate(texts) if any(breaker in text for breaker in DRY_BREAKERS)}

@@ -18,11 +18,16 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from sususbot.messages import Audience, Turn
 
 Finish = Literal["stop", "length", "cancelled", "deadline"]
+
+# How far back DRY looks: the message, and what stands right before it; a memory further up may be quoted.
+DRY_TOKENS: Final = 256
+# What ends a run of tokens that DRY looks at: in a chat, a line, a name, and a newline within a message.
+DRY_BREAKERS: Final = ("\n", ":", "⏎", '"', "*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,8 @@ class Sampling:
 
     `min_p` drops what is less likely than this share of the likeliest. DRY makes it ever less likely to go on with a
     run of tokens that stood there before: `dry_multiplier` 0 is off, longer runs than `dry_allowed_length` are punished
-    by `dry_multiplier * dry_base ** (length - dry_allowed_length)`.
+    by `dry_multiplier * dry_base ** (length - dry_allowed_length)`. Repetition looks at the last 64 tokens, DRY at the
+    last DRY_TOKENS.
     """
 
     temperature: float = 0.8
@@ -138,7 +144,7 @@ class Backend(Protocol):
         """How many replies may be made at once."""
 
     def facts(self) -> Facts:
-        """What an owner may want to know of the engine now: state, model, adapter, memory; empty where there is none."""
+        """What an owner may want to know of the engine: state, model, adapter, memory; empty where there is none."""
 
     def count_tokens(self, text: str) -> int:
         """The length of `text` in this model's tokens (an estimate where the backend has no tokenizer)."""

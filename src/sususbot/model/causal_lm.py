@@ -23,10 +23,10 @@ from transformers.utils import logging as hf_logging
 
 from sususbot.errors import BackendFailed, ModelLoadFailed
 from sususbot.model import nf4
-from sususbot.model.backend import Chunk, Deadline, Facts, Finish, Request, Usage
+from sususbot.model.backend import DRY_BREAKERS, Chunk, Deadline, Facts, Finish, Request, Sampling, Usage
 from sususbot.model.detokenizer import Detokenizer, bytes_of_tokens
 from sususbot.model.pieces import SENTENCEPIECE, load
-from sususbot.model.sampling import BREAKERS, Sampler
+from sususbot.model.sampling import Sampler
 from sususbot.model.stopping import Stopping
 
 _log = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ _CHANNELS: Final = 4
 _STEP: Final = 256
 _BF16_FROM: Final = (8, 0)
 _MIB: Final = 1 << 20
+_WARM_SECONDS: Final = 60.0
 # A member who writes </s> says four letters and signs, not that a reply is over.
 _AS_TEXT: Final[dict[str, Any]] = {"split_special_tokens": True, "verbose": False}
 
@@ -77,6 +78,9 @@ class CausalLM:
         self._bytes_of = bytes_of_tokens(self._tokenizer)
         if adapter is not None:
             self.use_adapter(adapter)
+        # A card's first product takes seconds, and what is no number is better told now.
+        list(self.generate(Request("a", (), sampling=Sampling(max_new_tokens=1)), Deadline(_WARM_SECONDS)))
+        self._pasts.clear()
 
     def facts(self) -> Facts:
         facts: Facts = {
@@ -99,7 +103,7 @@ class CausalLM:
     @cached_property
     def _breakers(self) -> frozenset[int]:
         texts = (self._bytes_of(token).decode(errors="ignore") for token in range(len(self._tokenizer)))
-        return frozenset(token for token, text in enumerate(texts) if any(breaker in text for breaker in BREAKERS))
+        return frozenset(token for token, text in enumerate(texts) if any(breaker in text for breaker in DRY_BREAKERS))
 
     def use_adapter(self, folder: Path | None) -> None:
         """Serve with this adapter from now on, None: with none. Raises ModelError and keeps the old one."""

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from sususbot.errors import BackendFailed, ModelError, ModelLoadFailed, ModelNotFound
-from sususbot.model.backend import Chunk, Deadline, Facts, Finish, Request, Usage
+from sususbot.model.backend import DRY_BREAKERS, DRY_TOKENS, Chunk, Deadline, Facts, Finish, Request, Usage
 from sususbot.model.child import Message
 from sususbot.model.gguf_header import model_size
 from sususbot.model.kept import Kept
@@ -44,10 +44,6 @@ _MOURN_SECONDS: Final = 2.0
 _COUNT_SECONDS: Final = 2.0
 _COUNTS_KEPT: Final = 1024
 _FINISHES: Final[dict[str, Finish]] = {"eos": "stop", "word": "stop", "limit": "length"}
-# What ends a run of tokens that DRY looks at: in a chat, a line, a name, and a newline within a message.
-_DRY_BREAKERS: Final = ["\n", ":", "⏎", '"', "*"]
-# How far back DRY looks: the message, and what stands right before it; a memory further up may be quoted.
-_DRY_TOKENS: Final = 256
 
 Flash = Literal["auto", "on", "off"]
 
@@ -441,8 +437,8 @@ def _body(request: Request, prompt: list[int], slot: int) -> Event:
         "dry_multiplier": sampling.dry_multiplier,
         "dry_base": sampling.dry_base,
         "dry_allowed_length": sampling.dry_allowed_length,
-        "dry_penalty_last_n": _DRY_TOKENS,
-        "dry_sequence_breakers": _DRY_BREAKERS,
+        "dry_penalty_last_n": DRY_TOKENS,
+        "dry_sequence_breakers": DRY_BREAKERS,
         "seed": -1 if sampling.seed is None else sampling.seed,
         "stop": [stop for stop in request.stop if stop],
         "cache_prompt": True,

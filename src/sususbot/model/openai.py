@@ -22,7 +22,7 @@ from typing import Any, Final, Literal
 import httpx
 
 from sususbot.errors import BackendFailed, BackendUnreachable, ModelError, SettingsError
-from sususbot.model.backend import Chunk, Deadline, Facts, Finish, Request, Usage
+from sususbot.model.backend import DRY_BREAKERS, DRY_TOKENS, Chunk, Deadline, Facts, Finish, Request, Usage
 from sususbot.model.estimate import estimate_tokens
 from sususbot.model.server_health import ServerHealth
 from sususbot.model.stopping import Stopping
@@ -278,6 +278,8 @@ class OpenAI:
                 "dry_multiplier": sampling.dry_multiplier,
                 "dry_base": sampling.dry_base,
                 "dry_allowed_length": sampling.dry_allowed_length,
+                "dry_penalty_last_n": DRY_TOKENS,
+                "dry_sequence_breakers": DRY_BREAKERS,
                 "stream_options": {"include_usage": True},
             }
         return body

@@ -1,7 +1,7 @@
 """The next token, drawn from a model's logits: every knob of `Sampling` with llama.cpp's meaning and in its order.
 
 Repetition, DRY, top-k, top-p, min-p, temperature: what may be chosen is decided before the temperature is applied.
-Repetition looks at the last 64 tokens, DRY at all. The numbers drawn for a seed are our own.
+The numbers drawn for a seed are our own.
 """
 
 from collections.abc import Collection, Sequence
@@ -11,20 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sususbot.errors import BackendFailed
-from sususbot.model.backend import Sampling
+from sususbot.model.backend import DRY_TOKENS, Sampling
 
 Scores = NDArray[np.float64]
 
 # As llama.cpp has it, unless told otherwise.
 _PENALISED: Final = 64
-# A run of tokens does not go on across these: names and lines repeat in a chat, and shall.
-BREAKERS: Final = ("\n", ":", '"', "*")
 # Beyond this a penalty is no finite number any more.
 _STEEPEST: Final = 80.0
 
 
 class Sampler:
-    """One reply's draws. `breakers` are the tokens that contain one of BREAKERS."""
+    """One reply's draws. `breakers` are the tokens that contain one of DRY_BREAKERS."""
 
     def __init__(self, sampling: Sampling, breakers: Collection[int] = ()) -> None:
         self._sampling = sampling
@@ -70,7 +68,7 @@ class Sampler:
         sampling = self._sampling
         if sampling.dry_multiplier <= 0:
             return
-        for token, length in runs(said, sampling.dry_allowed_length, self._breakers).items():
+        for token, length in runs(said[-DRY_TOKENS:], sampling.dry_allowed_length, self._breakers).items():
             steepness = (length - sampling.dry_allowed_length) * np.log(max(sampling.dry_base, 1.0))
             scores[token] -= sampling.dry_multiplier * np.exp(min(steepness, _STEEPEST))
 
