@@ -140,6 +140,8 @@ def test_emoji_flags_and_joined_letters_stay_whole(text: str) -> None:
         ("\n", ""),
         ("smile\U0001f600\U000e0101\U000e0151", "smile\U0001f600"),
         ("a\u3164\u034f\ufe01b", "ab"),
+        ("a\u200c\u200d\u200c\u200db", "a\u200cb"),
+        ("☺\ufe0f\ufe0e\ufe0f\U0001d173!", "☺\ufe0f!"),
     ],
 )
 def test_what_hides_words_is_taken_out(text: str, shown: str) -> None:

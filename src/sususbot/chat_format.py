@@ -24,22 +24,25 @@ STOP: Final = ("\n",)
 NEWLINE_MARK: Final = " ⏎ "
 _NEWLINES: Final = re.compile(r"[\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+")
 # What hides the words of a line: control characters, turns of direction, invisible letters, halves of a surrogate pair.
-# Kept are the joiners inside emoji and words (U+200C, U+200D), what chooses how an emoji is drawn (U+FE0E, U+FE0F), and
-# the letters that make a flag of 🏴 (the group).
+# Kept are the joiners inside emoji and words (U+200C, U+200D), what chooses how an emoji is drawn (U+FE0E, U+FE0F), one
+# of each in a row, since a row hides words of its own, and the letters that make a flag of 🏴 (the group).
 _INVISIBLE: Final = re.compile(
-    r"(\U0001f3f4[\U000e0030-\U000e007a]+\U000e007f)"
+    r"(\U0001f3f4[\U000e0030-\U000e007a]+\U000e007f)|(?<=[\u200c\u200d])[\u200c\u200d\ufe0e\ufe0f]"
+    r"|(?<=[\ufe0e\ufe0f])[\ufe0e\ufe0f]"
     r"|[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\u034f\u061c\u115f\u1160\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e"
-    r"\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
+    r"\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U0001bca0-\U0001bca3"
+    r"\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 # Stands above the lines about the talk before the recent turns.
 GIST_HEADING: Final = "(earlier, in short:)"
 # What some model takes for the end of a turn, or for its beginning, when a server cuts a text into tokens by itself:
 # llama.cpp is given ids that were cut without them, other servers are not.
 _CONTROL: Final = re.compile(
-    r"<(?=[|｜][^<>\s]{1,60}[|｜]>|/?s>|(?:unk|pad|bos|eos|mask|sep|cls)>|(?:start|end)_of_\w{1,20}>"
-    r"|/?(?:think|tool_call|tool_response|tools)>)"
+    r"<(?=[|｜][^<>\s]{1,60}>|[^<>\s|｜]{1,60}[|｜]>|/?s>|(?:unk|pad|bos|eos|mask|sep|cls|sop|eop)>"
+    r"|(?:start|end)_of_\w{1,20}>|(?:unused|reserved_|extra_id_)\d{1,4}>|fim_\w{1,12}>|seed:\w{1,20}>"
+    r"|/?(?:think|tool_call|tool_response|tools|image_soft_token)>)"
     r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|CALL_ID|ARGS|THINK|IMG|IMG_BREAK"
-    r"|IMG_END|AUDIO|BEGIN_AUDIO|PREFIX|MIDDLE|SUFFIX)\])"
+    r"|IMG_END|AUDIO|BEGIN_AUDIO|PREFIX|MIDDLE|SUFFIX|MODEL_SETTINGS|gMASK)\]|\|[^\[\]\s]{1,60}\|\])"
 )
 # What a line within a quotation could pass itself off with: signs of a quotation, or a speaker's name.
 _QUOTED_START: Final = re.compile(r"(?:(?<=⏎)|^)[\s>]+")

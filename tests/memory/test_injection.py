@@ -139,7 +139,10 @@ def test_no_control_token_of_a_known_model_stands_in_a_prompt(text: str) -> None
     context = built(
         Rewriting(frozenset()), turns=(turn(Author(3, text, text), text, 500_000),), memory=memory(text), summary=text
     )
-    known = r"<[|｜][^<>\s]+[|｜]>|</?s>|<(?:bos|eos|start_of_turn|end_of_turn)>|\[/?(?:INST|[A-Z_]*TOOL_?[A-Z_]*)\]"
+    known = (
+        r"<[|｜][^<>\s]+[|｜]>|</?s>|<(?:bos|eos|start_of_turn|end_of_turn)>|\[/?(?:INST|[A-Z_]*TOOL_?[A-Z_]*)\]"
+        r"|<turn\|>|<\|turn>|\[\|\w+\|\]|\[gMASK\]|<sop>|<unused\d+>|<seed:\w+>|<fim_\w+>|<extra_id_\d+>"
+    )
     assert not re.findall(known, context.prompt)
 
 
