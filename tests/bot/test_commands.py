@@ -24,7 +24,7 @@ from sususbot.messages import Message as Kept
 from sususbot.model.backend import Facts, Request
 from sususbot.model.scripted import Scripted
 from sususbot.standin import interactions, permissions
-from sususbot.standin.faults import failing
+from sususbot.standin.faults import Fault, cloudflare, failing, reset
 from sususbot.standin.interactions import NotOffered
 from sususbot.standin.objects import Channel, User
 from sususbot.standin.server import StandIn
@@ -156,11 +156,12 @@ async def test_a_slow_command_is_promised_at_once_and_holds_nothing_up(
         assert (await server.answer(slow)).text == "loaded"
 
 
+@pytest.mark.parametrize("fault", [failing(404, code=10062), reset(), cloudflare()], ids=str)
 async def test_what_was_asked_for_is_done_even_if_discord_does_not_hear_the_answer(
-    server: StandIn, place: Place, tmp_path: Path
+    server: StandIn, place: Place, tmp_path: Path, fault: Fault
 ) -> None:
     async with commanded(server, place.general, tmp_path) as bot:
-        server.faults.add("POST", CALLBACK, failing(404, code=10062))
+        server.faults.add("POST", CALLBACK, fault)
         unheard = server.command(place.general, place.bob, "opt-out", {"what": "quoting"})
         await until(lambda: not bot.archive.consents.answers(place.bob.id).quote)
         await bot.said(place.ada, "status")

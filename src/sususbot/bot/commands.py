@@ -10,6 +10,7 @@ import hashlib
 import logging
 from typing import Any, Final
 
+import aiohttp
 import discord
 import orjson
 from discord import app_commands
@@ -92,7 +93,7 @@ class Tree(app_commands.CommandTree[discord.Client]):
             logger.warning(
                 "there are no slash commands: invite the bot again with the scopes bot and applications.commands"
             )
-        except (discord.HTTPException, app_commands.AppCommandError, OSError) as error:
+        except (discord.HTTPException, app_commands.AppCommandError, aiohttp.ClientError, OSError) as error:
             logger.warning("Discord was not told of the slash commands (%s): the next connection tries again", error)
 
     async def _sync(self, guild: discord.Object) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import aiohttp
 import discord
 
 from sususbot.archive.archive import Archive
@@ -30,6 +31,8 @@ BROKE: Final = "Something broke; it stands in the log. Try again in a moment."
 NOT_YOURS: Final = "That is for the bot's owner, or for who may manage this server."
 _GONE: Final = "…and more than fits here."
 _BUTTON_SECONDS: Final = 600.0
+# What sending an answer may end with: a refusal, or no connection.
+UNSENT: Final = (discord.HTTPException, aiohttp.ClientError, OSError)
 # A member reads no more than this many messages as one answer.
 _PARTS: Final = 5
 # JSON error code: it was answered already.
@@ -117,7 +120,7 @@ async def promised(interaction: Interaction) -> bool:
             # Discord tells of everything again after a connection was lost.
             return False
         logger.warning("an answer to a command comes too late or not at all: %s", error.text or error.status)
-    except OSError as error:
+    except UNSENT as error:
         logger.warning("an answer to a command cannot be sent (%s)", type(error).__name__)
     return True
 
@@ -147,7 +150,7 @@ async def tell(interaction: Interaction, text: str, *, view: discord.ui.View | N
             await interaction.followup.send(
                 part, ephemeral=True, suppress_embeds=True, allowed_mentions=discord.AllowedMentions.none()
             )
-    except (discord.HTTPException, OSError) as error:
+    except UNSENT as error:
         # What was asked for is done all the same.
         logger.warning("the answer to a command did not arrive: %s", error)
 
@@ -158,7 +161,7 @@ async def at_once(interaction: Interaction, sentence: str) -> None:
         await interaction.response.send_message(
             sentence, ephemeral=True, allowed_mentions=discord.AllowedMentions.none()
         )
-    except (discord.HTTPException, OSError) as error:
+    except UNSENT as error:
         logger.warning("the answer to a command did not arrive: %s", error)
 
 

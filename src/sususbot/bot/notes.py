@@ -15,7 +15,7 @@ import discord
 
 from sususbot.archive.archive import Archive
 from sususbot.bot import incoming
-from sususbot.bot.controls import Asked, Controls, Interaction, at_once, promised, tell
+from sususbot.bot.controls import UNSENT, Asked, Controls, Interaction, at_once, promised, tell
 from sususbot.bot.question import Talk
 from sususbot.messages import NOTE_TYPE, Author, Message
 
@@ -75,7 +75,7 @@ class Notes:
         later = "Taken back: I do not know it any more as soon as my memory can be written to again."
         try:
             await interaction.response.edit_message(content=gone if keeper.trouble is None else later, view=None)
-        except (discord.HTTPException, OSError) as error:
+        except UNSENT as error:
             logger.warning("an answer to a button cannot be sent: %s", error)
 
     def _may_note(self, author_id: int) -> bool:

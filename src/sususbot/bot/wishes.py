@@ -14,7 +14,7 @@ import discord
 from sususbot.archive.archive import now_ms
 from sususbot.archive.consents import Permissions
 from sususbot.artifacts import CHROMA
-from sususbot.bot.controls import Asked, Controls, Interaction, answer, outcome, promised, tell
+from sususbot.bot.controls import UNSENT, Asked, Controls, Interaction, answer, outcome, promised, tell
 from sususbot.errors import SususError, VectorStoreError
 from sususbot.messages import joined_names
 from sususbot.training import runs
@@ -68,7 +68,7 @@ class Wishes:
         author_id = interaction.user.id
         try:
             await interaction.response.edit_message(content="Erasing… this takes a moment.", view=None)
-        except (discord.HTTPException, OSError) as error:
+        except UNSENT as error:
             logger.warning("an answer to a button cannot be sent: %s", error)
         text, _ = await outcome(lambda: self._forget(author_id))
         await tell(interaction, text)
