@@ -108,3 +108,30 @@ def test_a_time_zone_that_is_none_is_told(text: str, tmp_path: Path) -> None:
 def test_a_time_zone_and_who_is_blocked_are_read(tmp_path: Path) -> None:
     loaded = settings.load(env(tmp_path, "TIMEZONE=Europe/Berlin\nBLOCKED_MEMBERS=1, 2 3"))
     assert (loaded.timezone, loaded.blocked_members) == ("Europe/Berlin", (1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("MEMBER_RATE=many", "MEMBER_RATE: write a whole number"),
+        ("MEMBER_RATE=-1", "MEMBER_RATE: write 0 or more"),
+        ("COOLDOWN_SECONDS=10s", "COOLDOWN_SECONDS: write a number"),
+        ("LOG_FILE_MB=0", "LOG_FILE_MB: write more than 0"),
+        ("METRICS_PORT=99999", "METRICS_PORT: write 65535 or less"),
+        ("LOG_CONTENT=maybe", "LOG_CONTENT: write true or false"),
+        ("LOG_LEVEL=loud", "LOG_LEVEL: choose DEBUG, INFO, WARNING or ERROR"),
+        ("BLOCKED_MEMBERS=@mia, tom", "BLOCKED_MEMBERS: write the number that Copy ID in Discord gives"),
+        ("OWNER_IDS=99999999999999999999", "OWNER_IDS: write the number that Copy ID in Discord gives"),
+        ("TIMEZONE=berlin", "TIMEZONE: there is no time zone berlin: write Europe/Berlin"),
+        ("TIMEZONE='new york'", "TIMEZONE: there is no time zone new york: write America/New_York"),
+    ],
+)
+def test_what_is_wrong_is_told_in_words_for_people(line: str, told: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings.load(env(tmp_path, line))
+    assert str(caught.value).startswith(told)
+    assert str(caught.value).count(":") == told.count(":") + 1 + str(tmp_path).count(":")
+
+
+def test_a_level_may_be_written_small(tmp_path: Path) -> None:
+    assert settings.load(env(tmp_path, "LOG_LEVEL=debug")).log_level == "DEBUG"

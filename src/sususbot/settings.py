@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping
 from datetime import time
 from pathlib import Path
-from typing import Annotated, Final, Literal
-from zoneinfo import ZoneInfo
+from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo, available_timezones
 
 from dotenv.parser import parse_stream
 from pydantic import Field, ValidationError, field_validator
@@ -21,7 +21,9 @@ from sususbot.errors import SettingsError
 # A value that needs no quotes in `.env`.
 _PLAIN: Final = re.compile(r"[\w.:/@,|+-]*")
 
-Ids = Annotated[tuple[int, ...], NoDecode]
+# As large as Discord's, and as SQLite's.
+Id = Annotated[int, Field(ge=1, lt=1 << 63)]
+Ids = Annotated[tuple[Id, ...], NoDecode]
 Names = Annotated[tuple[str, ...], NoDecode]
 # These may have blanks in them.
 Words = Annotated[tuple[str, ...], NoDecode]
@@ -39,14 +41,14 @@ class Settings(BaseSettings):
 
     # Discord
     discord_token: str | None = Field(None, description="The bot's token, from the developer portal's Bot page.")
-    channel_id: int | None = Field(None, description="The channel the bot lives in: right-click it, Copy Channel ID.")
+    channel_id: Id | None = Field(None, description="The channel the bot lives in: right-click it, Copy Channel ID.")
     owner_ids: Ids = Field(
         (), description="Who may use the owner's commands besides who owns the bot or may manage the server; ids."
     )
     bot_name: str = Field("sususbot", description="The name the bot speaks under in prompts and in the terminal.")
 
     # History
-    guild_id: int | None = Field(None, description="The server whose channels  backfill --all  reads.")
+    guild_id: Id | None = Field(None, description="The server whose channels  backfill --all  reads.")
     channels: Ids = Field(
         (), description="Channels that  backfill  reads, comma-separated ids; empty: CHANNEL_ID. Threads come along."
     )
@@ -146,7 +148,9 @@ class Settings(BaseSettings):
         1, ge=1, le=16, description="llamacpp, openai: replies at once; llamacpp keeps CONTEXT_TOKENS for each."
     )
     threads: int | None = Field(
-        None, ge=1, description="llamacpp: processor threads; empty: half of the cores, since they wait for each other."
+        None,
+        ge=1,
+        description="llamacpp, transformers: processor threads; empty: half of the cores, as they wait for each other.",
     )
     openai_base_url: str | None = Field(None, description="openai: the server, e.g. http://127.0.0.1:8000/v1")
     openai_api_key: str | None = Field(None, description="openai: its key, if it wants one.")
@@ -265,6 +269,11 @@ class Settings(BaseSettings):
         """What must stand in no log."""
         return tuple(filter(None, (self.discord_token, self.openai_api_key)))
 
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.strip().upper() if isinstance(value, str) else value
+
     @field_validator("persona")
     @classmethod
     def _is_persona(cls, value: str) -> str:
@@ -286,7 +295,11 @@ class Settings(BaseSettings):
             # A folder of time zones is no zone, and says so each system in its own way.
             return ZoneInfo(value).key if value is not None else None
         except (KeyError, ValueError, OSError):
-            raise ValueError(f"there is no time zone {value}: write it like Europe/Berlin") from None
+            like = (value or "").replace(" ", "_").casefold()
+            near = sorted(zone for zone in available_timezones() if like in zone.casefold().split("/"))
+            raise ValueError(
+                f"there is no time zone {value}: write {near[0] if near else 'it like Europe/Berlin'}"
+            ) from None
 
     @field_validator("blocked_words", "allowed_words", mode="before")
     @classmethod
@@ -340,8 +353,7 @@ def load(env_file: Path | None) -> Settings:
         _check_lines(path)
         return Settings(_env_file=path)
     except ValidationError as error:
-        faults = "; ".join(_sentence(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors())
-        raise SettingsError(f"{faults}: mend this in {path} or in the environment") from error
+        raise SettingsError(f"{_faults(error)}: mend this in {path} or in the environment") from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path} is not UTF-8 text: save it as UTF-8") from error
 
@@ -361,8 +373,7 @@ def checked(values: Mapping[str, str]) -> Settings:
     try:
         return Settings(_env_file=None, **values)  # type: ignore[arg-type]
     except ValidationError as error:
-        faults = "; ".join(_sentence(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors())
-        raise SettingsError(f"{faults}: give it again") from error
+        raise SettingsError(f"{_faults(error)}: give it again") from error
 
 
 def filled(values: Mapping[str, str]) -> str:
@@ -416,12 +427,34 @@ def _span(text: str) -> tuple[time, time]:
     return begin, end
 
 
-def _sentence(place: tuple[int | str, ...], kind: str, message: str) -> str:
-    name = str(place[0]) if place else "?"
+# What pydantic finds, in words for people; in braces what it knows of the limit.
+_IN_WORDS: Final = {
+    "int_parsing": "write a whole number",
+    "float_parsing": "write a number",
+    "bool_parsing": "write true or false",
+    "literal_error": "choose {expected}",
+    "greater_than_equal": "write {ge} or more",
+    "greater_than": "write more than {gt}",
+    "less_than_equal": "write {le} or less",
+    "less_than": "write less than {lt}",
+}
+_OF_IDS: Final = frozenset({"channel_id", "guild_id", "channels", "owner_ids", "blocked_members"})
+
+
+def _faults(error: ValidationError) -> str:
+    """All that is wrong, each once, without any value: it may be a secret in the wrong place."""
+    return "; ".join(dict.fromkeys(_sentence(fault) for fault in error.errors(include_input=False)))
+
+
+def _sentence(fault: Any) -> str:
+    name, kind = str(fault["loc"][0]) if fault["loc"] else "?", fault["type"]
     if kind == "extra_forbidden":
         near = difflib.get_close_matches(name, Settings.model_fields, n=1)
         return f"{name.upper()} is no setting" + (f" (did you mean {near[0].upper()}?)" if near else "")
-    message = message.removeprefix("Value error, ")
+    if name in _OF_IDS:
+        return f"{name.upper()}: write the number that Copy ID in Discord gives (Settings, Advanced, Developer Mode)"
+    message = _IN_WORDS.get(kind, "").format(**fault.get("ctx", {})).replace("'", "")
+    message = message or fault["msg"].removeprefix("Value error, ")
     return f"{name.upper()}: {message[0].lower()}{message[1:]}"
 
 

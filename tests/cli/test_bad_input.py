@@ -1,5 +1,7 @@
 """What users get wrong: each ends in exit code 1 and one plain sentence that holds the next step."""
 
+import asyncio
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,7 @@ from sususbot.standin.faults import GatewayFault
 from sususbot.standin.ratelimit import RateLimits
 from sususbot.standin.server import StandIn
 from sususbot.standin.world import World
-from tests.support.commands import environment, refusal, run, run_against
+from tests.support.commands import environment, refusal, run, run_against, start_against
 
 
 @pytest.mark.parametrize(
@@ -19,7 +21,10 @@ from tests.support.commands import environment, refusal, run, run_against
     [
         ({}, "DISCORD_TOKEN is not set"),
         ({"DISCORD_TOKEN": "abc"}, "CHANNEL_ID is not set"),
-        ({"DISCORD_TOKEN": "abc", "CHANNEL_ID": "general"}, "CHANNEL_ID: input should be a valid integer"),
+        (
+            {"DISCORD_TOKEN": "abc", "CHANNEL_ID": "general"},
+            "CHANNEL_ID: write the number that Copy ID in Discord gives",
+        ),
     ],
 )
 def test_a_bot_without_token_or_channel(tmp_path: Path, settings: dict[str, str], next_step: str) -> None:
@@ -159,10 +164,27 @@ async def test_an_unknown_channel(tmp_path: Path) -> None:
         assert "CHANNEL_ID" in await bot_command(discord, 42, tmp_path)
 
 
-async def test_discord_out_of_reach(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="a process there is only ended, not told to stop")
+async def test_discord_out_of_reach_is_waited_for_and_a_stop_is_no_error(tmp_path: Path) -> None:
     async with StandIn(World(), rate=RateLimits.none()) as discord:
         pass
-    assert "check the network" in await bot_command(discord, 42, tmp_path)
+    process = await start_against(
+        discord.http_url, discord.gateway_url, "bot",
+        folder=tmp_path, DISCORD_TOKEN="stand-in.token", CHANNEL_ID="42", EMBEDDING_MODEL="none",
+        METRICS_PORT="0", LOG_FILE="data/logs/bot.jsonl",
+    )  # fmt: skip
+    assert process.stderr is not None
+    async with asyncio.timeout(60):
+        while b"the next connection is tried in" not in await process.stderr.readline():
+            assert not process.stderr.at_eof()
+        process.terminate()
+        rest = await process.stderr.read()
+        assert await process.wait() == 0, rest
+    log = (tmp_path / "data" / "logs" / "bot.jsonl").read_text(encoding="utf-8")
+    messages = [json.loads(line)["message"] for line in log.splitlines()]
+    assert any("the connection to Discord ended: unreachable" in message for message in messages)
+    assert messages[-1] == "stopped"
+    assert "stand-in.token" not in log
 
 
 def test_a_bad_file_among_good_ones_costs_only_itself(tmp_path: Path) -> None:

@@ -103,8 +103,8 @@ def test_nothing_is_overwritten_without_force(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--channel", "abc", "--retention-days", "0"], "CHANNEL_ID: input should be a valid integer"),
-        (["--retention-days", "0"], "RETENTION_DAYS: input should be greater than or equal to 1: give it again"),
+        (["--channel", "abc", "--retention-days", "0"], "CHANNEL_ID: write the number that Copy ID in Discord gives"),
+        (["--retention-days", "0"], "RETENTION_DAYS: write 1 or more: give it again"),
     ],
 )
 def test_wrong_values_are_refused_before_anything_is_written(

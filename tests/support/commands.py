@@ -54,17 +54,17 @@ def run_here(*arguments: str, folder: Path, **settings: str) -> subprocess.Compl
     return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
-async def run_against(
+async def start_against(
     http_url: str, gateway_url: str, *arguments: str, folder: Path, **settings: str
-) -> tuple[int, str]:
-    """Exit code and stderr of a command whose Discord is at these addresses."""
+) -> asyncio.subprocess.Process:
+    """A command that runs, whose Discord is at these addresses; what it says comes by its stderr."""
     code = (
         "from sususbot.bot.address import discord_at\n"
         "from sususbot.cli.main import main\n"
         f"with discord_at({http_url!r}, {gateway_url!r}):\n"
         "    main()"
     )
-    process = await asyncio.create_subprocess_exec(
+    return await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
         code,
@@ -75,6 +75,13 @@ async def run_against(
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
+
+
+async def run_against(
+    http_url: str, gateway_url: str, *arguments: str, folder: Path, **settings: str
+) -> tuple[int, str]:
+    """Exit code and stderr of a command whose Discord is at these addresses."""
+    process = await start_against(http_url, gateway_url, *arguments, folder=folder, **settings)
     async with asyncio.timeout(60):
         _, errors = await process.communicate()
     assert process.returncode is not None
