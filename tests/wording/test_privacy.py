@@ -27,6 +27,7 @@ FOUND = {
     "P.O. Box 1234": "[address]",
     "join 93.184.216.34 port 25565": "join [ip] port 25565",
     "ipv6 2a00:1450:4001:81b::200e": "ipv6 [ip]",
+    "his ip is 5.9.34.12": "his ip is [ip]",
     "IBAN DE89 3704 0044 0532 0130 00": "IBAN [bank]",
     "card 4111 1111 1111 1111 exp 12/29": "card [card] exp 12/29",
     "378282246310005": "[card]",
@@ -55,6 +56,7 @@ FOUND = {
 
 LEFT = [
     "python 3.11.7 and node 20.9.0",
+    "kernel 2.6.35.11 runs, 3.8.0.31 does not, firefox 2.0.0.11 crashes",
     "version 10.2.3.4 is out, update to 93.184.216.34-beta",
     "chrome v93.0.4577.63",
     "localhost is 127.0.0.1, the router 192.168.0.1, dns 8.8.8.8",

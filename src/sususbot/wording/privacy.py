@@ -268,6 +268,9 @@ _VERSION_BEFORE: Final = re.compile(
     r"(?:\bv|version|ver\.?|release|build|firmware|update|patch|exercise|section|chapter|step|§)\s*:?\s*$",
     re.IGNORECASE,
 )
+_IP_BEFORE: Final = re.compile(r"\bip|address|ping|host|server|//|@", re.IGNORECASE)
+# One address in thirteen hundred has no larger number in it; hardly a version has one.
+_SMALL: Final = 40
 # Of everybody, and in every manual.
 _PUBLIC_SERVERS: Final = frozenset({"8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9", "1.2.3.4", "4.3.2.1"})
 
@@ -275,8 +278,14 @@ _PUBLIC_SERVERS: Final = frozenset({"8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", 
 def _ips(text: str) -> Iterator[_Span]:
     for pattern in (_IPV4, _IPV6):
         for found in pattern.finditer(text):
-            if _is_somebodys(found[0]) and not _VERSION_BEFORE.search(text[max(0, found.start() - 12) : found.start()]):
+            before = text[max(0, found.start() - 12) : found.start()]
+            if _is_somebodys(found[0]) and not _VERSION_BEFORE.search(before) and not _counts(found[0], before):
                 yield _Span(*found.span(), IP)
+
+
+def _counts(text: str, before: str) -> bool:
+    """Four small numbers are a version (2.6.35.11), unless somebody says just before that they are an address."""
+    return text.count(".") == 3 and max(map(int, text.split("."))) <= _SMALL and not _IP_BEFORE.search(before)
 
 
 def _is_somebodys(text: str) -> bool:
