@@ -158,6 +158,10 @@ class Settings(BaseSettings):
     openai_adapter: str | None = Field(
         None, description="openai: the LoRA's name there (vLLM: --lora-modules NAME=…; llama.cpp: its file's name)."
     )
+    hf_endpoint: str | None = Field(
+        None, description="Where models are fetched from: a mirror of Hugging Face's hub; empty: the hub itself."
+    )
+    hf_token: str | None = Field(None, description="The hub's token, for models that only who agreed to terms gets.")
     context_tokens: int = Field(4096, ge=384, description="Tokens for prompt and reply together.")
     max_new_tokens: int = Field(120, ge=1, description="Tokens for the reply, at most.")
     temperature: float = Field(0.8, ge=0, le=5, description="0 always says the likeliest; higher is wilder.")
@@ -267,7 +271,7 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must stand in no log."""
-        return tuple(filter(None, (self.discord_token, self.openai_api_key)))
+        return tuple(filter(None, (self.discord_token, self.openai_api_key, self.hf_token)))
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -322,7 +326,7 @@ class Settings(BaseSettings):
         """`1, 2 3` as people write lists."""
         return value.replace(",", " ").split() if isinstance(value, str) else value
 
-    @field_validator("discord_token", "openai_api_key", mode="after")
+    @field_validator("discord_token", "openai_api_key", "hf_token", mode="after")
     @classmethod
     def _unquoted(cls, value: str | None) -> str | None:
         return value.strip().strip("\"'") or None if value else value

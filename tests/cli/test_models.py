@@ -153,3 +153,12 @@ def test_a_folder_that_cannot_be_written_is_told(hub: StandInHub, tmp_path: Path
     (tmp_path / "data").mkdir(mode=0o500)
     done = run_here("models", "download", folder=tmp_path, HF_ENDPOINT=hub.url)
     assert "cannot be written to" in refusal(done.stderr)
+
+
+def test_hub_and_token_may_stand_in_the_settings_file(hub: StandInHub, tmp_path: Path) -> None:
+    hub.put("tea/kettle", {"k.gguf": b"GGUF"}, gated=True)
+    hub.token = "hf_right"
+    (tmp_path / ".env").write_text(f"HF_ENDPOINT={hub.url}\nHF_TOKEN=hf_right\n")
+    done = run_here("models", "download", "tea/kettle", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "data" / "models" / "k.gguf").read_bytes() == b"GGUF"

@@ -1,5 +1,6 @@
 """Settings to objects: the one place where rooms are wired together."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -73,7 +74,12 @@ class Assembly(NamedTuple):
 
 
 def load_settings(place: Place) -> Settings:
-    return settings_file.load(place.env)
+    settings = settings_file.load(place.env)
+    # Hugging Face's own libraries look for these in the environment, and nowhere else.
+    for name, value in (("HF_ENDPOINT", settings.hf_endpoint), ("HF_TOKEN", settings.hf_token)):
+        if value:
+            os.environ[name] = value
+    return settings
 
 
 def open_archive(place: Place, *, filled: bool = False) -> Archive:

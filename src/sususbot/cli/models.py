@@ -28,8 +28,8 @@ _NAMING: Final = ("model_path", "adapter_path", "base_model", "embedding_model",
 def models(ctx: click.Context, as_json: bool) -> None:
     """Base models: which are there, and which fit this machine's graphics card.
 
-    They come from Hugging Face's hub, or from the mirror that HF_ENDPOINT in the environment names; HF_TOKEN there is
-    for models that are given to who agreed to terms.
+    They come from Hugging Face's hub, or from the mirror that HF_ENDPOINT names; HF_TOKEN is for models that only who
+    agreed to terms gets.
     """
     if ctx.invoked_subcommand is None:
         _list(ctx.obj, as_json=as_json)
