@@ -23,7 +23,6 @@ _NO_LETTER: Final = re.compile(r"[^\w*]+")
 # Shorter words stand in others by chance where something is left out, or put together.
 _CUT: Final = 6
 _LONG: Final = 4
-_LONGEST_SPELLED: Final = 24
 _VISIBLE: Final = 3
 
 
@@ -38,9 +37,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
+    """A regular expression for a line of words, or for one word."""
+
     id: str
     regex: re.Pattern[str]
-    whole: re.Pattern[str] | None = None
 
 
 class Patterns:
@@ -53,10 +53,13 @@ class Patterns:
         self._groups = groups or {}
         self._begin: dict[str, list[_Compiled]] = defaultdict(list)
         self._anywhere: list[_Compiled] = []
+        # Plain words by their keys; those that are found run together, cut and backwards; and by their first letter.
+        self._plain: dict[str, list[_Compiled]] = defaultdict(list)
         self._run: dict[str, list[_Compiled]] = defaultdict(list)
-        self._plain: list[tuple[str, str]] = []
+        self._initial: dict[str, list[tuple[str, str]]] = defaultdict(list)
         for rule in rules:
             self._add(rule)
+        self._lengths = sorted({len(key) for key in self._plain})
         self._exceptions = [re.compile(self._regex(pattern)) for pattern in exceptions]
 
     def find(self, reading: Reading) -> str | None:
@@ -78,10 +81,10 @@ class Patterns:
                     yield one.id, start, found.end()
             # One word that is two, run together; and two words that are one, cut in two.
             for one in self._run.get(key, ()):
-                if one.whole and one.whole.fullmatch(word):
+                if one.regex.fullmatch(word):
                     yield one.id, start, start + len(word) + 1
             for one in self._run.get(before_key + (key[1:] if before_key[-1:] == key[0] else key), ()):
-                if before and one.whole and one.whole.fullmatch(before + word):
+                if before and one.regex.fullmatch(before + word):
                     yield one.id, start - len(before) - 1, start + len(word) + 1
             before, before_key = word, key
         for one in self._anywhere:
@@ -92,30 +95,32 @@ class Patterns:
         """Within letters that stood apart, whatever stands before and behind."""
         for word, marked in reading.spelled:
             shortest = _VISIBLE if marked else _LONG
-            for start in range(len(word)):
-                for end in range(start + shortest, min(len(word), start + _LONGEST_SPELLED) + 1):
-                    for id_ in self._whole(word[start:end]):
-                        return id_
+            key = collapsed(word)
+            parts = (key[at : at + length] for at in range(len(key)) for length in self._lengths)
+            for one in (one for part in parts for one in self._plain.get(part, ())):
+                found = one.regex.search(word)
+                if found and len(found[0]) >= shortest:
+                    return one.id
         return None
 
     def _pieced(self, reading: Reading) -> str | None:
-        return next((id_ for word in reading.pieced for id_ in self._whole(word)), None)
-
-    def _whole(self, word: str) -> Iterator[str]:
-        """The rules that a word fits by itself."""
-        key = collapsed(word)
-        yield from (one.id for one in self._begin.get(key, ()) if one.regex.fullmatch(f"{word} "))
-        yield from (one.id for one in self._run.get(key, ()) if one.whole and one.whole.fullmatch(word))
+        ids = (
+            one.id
+            for word in reading.pieced
+            for one in self._plain.get(collapsed(word), ())
+            if one.regex.fullmatch(word)
+        )
+        return next(ids, None)
 
     def _masked(self, reading: Reading) -> str | None:
-        """`h*te` and `h**e`: at least three letters are seen, and no more is missing than marks stand there."""
+        """`h*te` and `h**e`: at least three letters are seen, and at least half of them."""
         for word in reading.masked:
             letters = len(word) - word.count("*")
             if letters < _VISIBLE:
                 continue
             regex = re.compile(re.escape(word).replace(r"\*", r"\w{1,3}"))
-            for id_, plain in self._plain:
-                if len(plain) >= letters + 1 and letters * 2 >= len(plain) and regex.fullmatch(plain):
+            for id_, plain in self._initial.get(word[0], ()):
+                if letters < len(plain) <= letters * 2 and regex.fullmatch(plain):
                     return id_
         return None
 
@@ -141,11 +146,12 @@ class Patterns:
             return
         for words in product(*map(self._alternatives, elements)):
             plain = "".join(_form(word).replace(" ", "") for word in words)
-            self._plain.append((rule.id, plain))
+            compiled = _Compiled(rule.id, re.compile(_repeatable(plain)))
+            self._plain[collapsed(plain)].append(compiled)
+            self._initial[plain[0]].append((rule.id, plain))
             if rule.disguised and len(plain) >= _CUT:
-                for form in dict.fromkeys((plain, plain[::-1])):
-                    compiled = _Compiled(rule.id, re.compile(_repeatable(form)), re.compile(_repeatable(form)))
-                    self._run[collapsed(form)].append(compiled)
+                self._run[collapsed(plain)].append(compiled)
+                self._run[collapsed(plain[::-1])].append(_Compiled(rule.id, re.compile(_repeatable(plain[::-1]))))
 
     def _regex(self, pattern: str) -> str:
         """For a line of words with a blank behind each. Not bound to the line's begin where it begins with `*`."""
