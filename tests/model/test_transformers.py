@@ -71,7 +71,7 @@ def test_an_adapter_is_exchanged_while_it_runs(backend: Transformers, tiny_peft:
     try:
         backend.use_adapter(tiny_peft)
         adapted = text(backend, "eats the quick")
-        assert backend.facts()["adapter"] == tiny_peft.as_posix()
+        assert backend.facts()["adapter"] == tiny_peft.name
         backend.use_adapter(other)
         third = text(backend, "eats the quick")
         assert len({plain, adapted, third}) == 3
@@ -81,13 +81,13 @@ def test_an_adapter_is_exchanged_while_it_runs(backend: Transformers, tiny_peft:
         with pytest.raises(ModelNotFound, match="correct ADAPTER_PATH"):
             backend.use_adapter(tmp_path / "nowhere")
         assert text(backend, "eats the quick") == third
-        assert backend.facts()["adapter"] == other.as_posix()
+        assert backend.facts()["adapter"] == "other"
         backend.use_adapter(tiny_peft)
         assert text(backend, "eats the quick") == adapted
     finally:
         backend.use_adapter(None)
     assert text(backend, "eats the quick") == plain
-    assert backend.facts()["adapter"] == ""
+    assert backend.facts()["adapter"] == "none"
 
 
 def test_it_tells_what_runs(backend: Transformers, tiny_base: Path) -> None:
@@ -95,11 +95,12 @@ def test_it_tells_what_runs(backend: Transformers, tiny_base: Path) -> None:
     assert backend.facts() == {
         "state": "running",
         "model": str(tiny_base),
-        "adapter": "",
+        "adapter": "none",
         "quantization": "float32",
         "device": "cpu",
         "context_tokens": tiny_gguf.CONTEXT,
         "pid": backend.facts()["pid"],
+        "restarts": backend.facts()["restarts"],
     }
 
 
@@ -126,7 +127,7 @@ def test_a_long_prompt_is_dropped_while_it_is_read(backend: Transformers) -> Non
 def test_a_process_that_dies_costs_one_reply(backend: Transformers, tiny_peft: Path) -> None:
     backend.use_adapter(tiny_peft)
     adapted = text(backend, "eats the quick")
-    first = int(backend.facts()["pid"])
+    first, restarts = int(backend.facts()["pid"]), int(backend.facts()["restarts"])
     chunks = backend.generate(asked("the quick", max_new_tokens=50_000), Deadline(PATIENCE))
     next(chunks)
     os.kill(first, signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
@@ -140,7 +141,8 @@ def test_a_process_that_dies_costs_one_reply(backend: Transformers, tiny_peft: P
     assert text(backend, "eats the quick") == adapted
     assert backend.facts()["state"] == "running"
     assert backend.facts()["pid"] != first
-    assert backend.facts()["adapter"] == tiny_peft.as_posix()
+    assert backend.facts()["adapter"] == tiny_peft.name
+    assert backend.facts()["restarts"] == restarts + 1
     backend.use_adapter(None)
 
 

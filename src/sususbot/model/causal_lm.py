@@ -84,7 +84,7 @@ class CausalLM:
 
     def facts(self) -> Facts:
         facts: Facts = {
-            "adapter": self._adapter.as_posix() if self._adapter is not None else "",
+            "adapter": _adapter_name(self._adapter),
             "quantization": "nf4" if self._four_bit else str(self._dtype()).removeprefix("torch."),
             "device": self._device.type,
             "context_tokens": self.context_tokens,
@@ -324,6 +324,13 @@ def _full(device: torch.device, what: str) -> str:
         f"The card's memory is full ({free // _MIB:,} of {total // _MIB:,} MB free), {what} needs more: close what "
         "else uses the card, set LOAD_IN_4BIT=true, or lower CONTEXT_TOKENS."
     )
+
+
+def _adapter_name(folder: Path | None) -> str:
+    """A training's own is called `adapter`, whatever its run is called."""
+    if folder is None:
+        return "none"
+    return folder.parent.name if folder.name == "adapter" else folder.name
 
 
 def _short(error: BaseException) -> str:

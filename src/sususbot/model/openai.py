@@ -94,7 +94,7 @@ class OpenAI:
         self._health = ServerHealth(self._look)
 
     def facts(self) -> Facts:
-        """Asked at most every ten seconds and in the background; only the first answer is waited for, 0.3 s at most."""
+        """As it was known last: it is asked in the background, every ten seconds at most."""
         facts: Facts = {"server": self._host, **self._health.facts()}
         if self._model is not None:
             facts["model"] = self._model
@@ -133,7 +133,7 @@ class OpenAI:
         stopping = Stopping(request.stop)
         usage = Usage()
         if finish is None:
-            with self._translated():
+            with self._translated(), self._noticed():
                 for event in self._events(request, deadline):
                     text, said = _choice(event)
                     usage = _usage(event) or Usage(usage.prompt, usage.completion + bool(text), usage.cached)
@@ -292,20 +292,26 @@ class OpenAI:
         return len(self._wire.call("/tokenize", body | {"parse_special": False}, _COUNT_SECONDS)["tokens"])
 
     @contextmanager
+    def _noticed(self) -> Iterator[None]:
+        try:
+            yield
+        except _UNREACHABLE:
+            self._health.gone(f"nobody answers at {self._host}")
+            raise
+
+    @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
         except Refused as refused:
             raise self._refusal(refused) from refused
         except _UNREACHABLE as error:
-            self._health.gone(self._nobody())
-            raise BackendUnreachable(self._nobody()) from error
+            raise BackendUnreachable(
+                f"No model server answers at {self._host}: start it, or correct OPENAI_BASE_URL."
+            ) from error
         except (httpx.TransportError, httpx.DecodingError) as error:
             reason = str(error) or type(error).__name__
             raise BackendFailed(f"{self._host} broke off its reply ({reason}): look at the server's log.") from error
-
-    def _nobody(self) -> str:
-        return f"No model server answers at {self._host}: start it, or correct OPENAI_BASE_URL."
 
     def _refusal(self, refused: Refused) -> ModelError:
         said = f"{refused.status}: {refused}"

@@ -63,6 +63,7 @@ class Transformers:
         self._counts: OrderedDict[str, int] = OrderedDict()
         self._counts_lock = threading.Lock()
         self._starting: _Process | None = None
+        self._starts = 0
         self._closed = False
         self._lost: Callable[[_Process], None] = _nobody
         self._kept = Kept("The model's process", self._start)
@@ -73,7 +74,8 @@ class Transformers:
     def facts(self) -> Facts:
         process = self._kept.now
         running: Facts = {"pid": process.pid, **process.facts} if process is not None else {}
-        return {"state": self._kept.state, "model": self._base, **running}
+        facts: Facts = {"state": self._kept.state, "model": self._base, "restarts": self._starts - 1}
+        return facts | running
 
     def count_tokens(self, text: str) -> int:
         return self._counted([text])[text]
@@ -123,6 +125,7 @@ class Transformers:
         self._kept.close()
 
     def _start(self) -> "_Process":
+        self._starts += 1
         process = self._starting = _Process(lambda dead: self._lost(dead))
         try:
             if self._closed:
