@@ -368,6 +368,7 @@ async def test_a_note_is_found_at_once_and_can_be_taken_back(server: StandIn, pl
         request: Request = script.requests[-1]
         assert "keeps the key in #general" in request.prompt
         assert [turn.text for turn in request.turns] == ["good morning all", "who keeps the key?"]
+        assert "bob: @Ada keeps the key in #general :key: (a note)" in await bot.said(place.ada, "why")
         server.press(used, "Take it back")
         await server.wait_for(lambda: "do not know it any more" in used.text)
         assert bot.archive.messages([used.id]) == {}

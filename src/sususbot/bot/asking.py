@@ -14,9 +14,10 @@ from sususbot import explaining
 from sususbot.archive.archive import Archive
 from sususbot.bot import policy
 from sususbot.bot.answering import Answered
-from sususbot.bot.controls import Controls, Interaction, answer, at_once
+from sususbot.bot.controls import Controls, Interaction, at_once
 from sususbot.bot.question import Talk
 from sususbot.explaining import Shown
+from sususbot.messages import NOTE_TYPE
 from sususbot.model.backend import Facts
 
 # An id, alone or at the end of a message's link.
@@ -53,11 +54,11 @@ class Asking:
             await at_once(interaction, "That was said in another channel: ask me there.")
         else:
             audience = policy.audience(channel)
-            await answer(interaction, lambda: "\n".join(self._why(found, channel, audience)))
+            await self._controls.answer(interaction, lambda: "\n".join(self._why(found, channel, audience)))
 
     async def status(self, interaction: Interaction) -> None:
         latency = interaction.client.latency
-        await answer(interaction, lambda: "\n".join(self._status(latency)))
+        await self._controls.answer(interaction, lambda: "\n".join(self._status(latency)))
 
     async def help(self, interaction: Interaction) -> None:
         name, whom = self._controls.own_name, self._controls.whom
@@ -86,8 +87,8 @@ class Asking:
         controls = self._controls
         counts, metrics = controls.archive.counts(), controls.metrics
         # Not a number while nothing was heard, infinite while the connection is lost.
-        beat = f"{latency * 1000:.0f} ms" if 0 <= latency < float("inf") else "not heard yet"
-        yield f"connected for {_span(metrics.uptime)}, Discord answers within {beat}"
+        beat = f"answers within {latency * 1000:.0f} ms" if 0 <= latency < float("inf") else "was not heard yet"
+        yield f"running for {_span(metrics.uptime)}, Discord {beat}"
         yield from _engine(metrics.engine)
         waiting = controls.answering.waiting
         yield f"questions in hand: {waiting}" + ("; paused" if controls.answering.paused else "")
@@ -126,7 +127,8 @@ def _shown(ids: list[int], guild: discord.Guild, audience: frozenset[int], archi
         one.id: Shown(
             author=discord.utils.escape_markdown(one.author.display_name),
             said=discord.utils.escape_markdown(one.rendered) if one.author.id in quotable else None,
-            where=_link(guild.id, one.channel_id, one.id),
+            # Discord has no message to go to.
+            where="(a note)" if one.type == NOTE_TYPE else _link(guild.id, one.channel_id, one.id),
         )
         for one in messages
     }

@@ -15,7 +15,6 @@ import discord
 import orjson
 from discord import app_commands
 
-from sususbot.archive.facts import Facts
 from sususbot.bot.asking import Asking
 from sususbot.bot.controls import BROKE, NOT_YOURS, Controls, Interaction, at_once, may_steer, owners_of, tell
 from sususbot.bot.notes import MOST_CHARACTERS, Notes
@@ -98,13 +97,14 @@ class Tree(app_commands.CommandTree[discord.Client]):
 
     async def _sync(self, guild: discord.Object) -> None:
         facts = self._controls.archive.facts
-        noted = await asyncio.to_thread(facts.get, _KNOWN)
+        noted = await self._controls.work(lambda: facts.get(_KNOWN))
         print_ = self._fingerprint(guild.id)
         there = sorted(command.id for command in await self.fetch_commands(guild=guild))
         if noted == _note(print_, there):
             return
         synced = await self.sync(guild=guild)
-        await asyncio.to_thread(_put, facts, _note(print_, sorted(command.id for command in synced)))
+        note = _note(print_, sorted(command.id for command in synced))
+        await self._controls.work(lambda: facts.put(_KNOWN, note))
         logger.info("Discord knows the slash commands: %s", ", ".join(command.name for command in synced))
 
     def _fingerprint(self, guild_id: int) -> str:
@@ -205,7 +205,7 @@ class Commands:
         await self._steering.restore()
         tree = Tree(client, self._controls, self._notes, self._wishes, self._steering)
         # Known from an earlier start, the server need not be waited for.
-        if (guild_id := await asyncio.to_thread(self._guild_of_channel)) is not None:
+        if (guild_id := await self._controls.work(self._guild_of_channel)) is not None:
             tree.listen_on(guild_id)
         if self._finishing is None:
             self._finishing = self._wishes.begin()
@@ -220,6 +220,8 @@ class Commands:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        # What is under way is finished: an erasure, say.
+        self._controls.threads.shutdown(cancel_futures=True)
 
     def _guild_of_channel(self) -> int | None:
         channels = self._controls.archive.channels()
@@ -228,7 +230,3 @@ class Commands:
 
 def _note(fingerprint: str, ids: list[int]) -> str:
     return f"{fingerprint} {','.join(map(str, ids))}"
-
-
-def _put(facts: Facts, note: str) -> None:
-    facts.put(_KNOWN, note)

@@ -7,9 +7,10 @@ did not hear it: a member who says no is not asked to say it twice.
 import asyncio
 import logging
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import aiohttp
 import discord
@@ -38,6 +39,10 @@ _PARTS: Final = 5
 # JSON error code: it was answered already.
 _ANSWERED: Final = 40060
 
+# So many commands are worked on at once; others wait, and nothing else of the bot waits with them.
+_THREADS: Final = 4
+
+T = TypeVar("T")
 Interaction = discord.Interaction[discord.Client]
 
 
@@ -64,11 +69,36 @@ class Controls:
     unlearn: Callable[[], str | None] = lambda: None
     owners: Collection[int] = frozenset()
     contact: str | None = None
+    threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_THREADS, "commands"))
 
     @property
     def whom(self) -> str:
         """Whom members turn to."""
         return self.contact or "the owner of this server"
+
+    async def work(self, work: Callable[[], T]) -> T:
+        """Do it in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, work)
+
+    async def outcome(self, work: Callable[[], str], *, steering: bool = False) -> tuple[str, bool]:
+        """What a piece of work gives, done in a thread, and whether it succeeded; `steering`: for the owner's eyes."""
+        try:
+            return await self.work(work), True
+        except SususError as error:
+            logger.warning("a command failed: %s", error)
+            return (f"That did not work: {error}." if steering else failure(error)), False
+        except Exception:
+            logger.exception("a command failed")
+            return BROKE, False
+
+    async def answer(self, interaction: Interaction, work: Callable[[], str], *, steering: bool = False) -> None:
+        """Do `work` in a thread and tell the asker alone what it gives, or in a sentence why it failed.
+
+        Nothing where the same command was taken before. `steering`: the asker is told what only an owner should read.
+        """
+        if await promised(interaction):
+            text, _ = await self.outcome(work, steering=steering)
+            await tell(interaction, text)
 
 
 def owners_of(application: discord.AppInfo | None) -> frozenset[int]:
@@ -92,16 +122,6 @@ def may_steer(interaction: Interaction, owners: Collection[int]) -> bool:
     return interaction.permissions.manage_guild or interaction.user.id in owners
 
 
-async def answer(interaction: Interaction, work: Callable[[], str], *, steering: bool = False) -> None:
-    """Do `work` in a thread and tell the asker alone what it gives, or in a sentence why it failed.
-
-    Nothing where the same command was taken before. `steering`: the asker is told what only an owner should read.
-    """
-    if await promised(interaction):
-        text, _ = await outcome(work, steering=steering)
-        await tell(interaction, text)
-
-
 def failure(error: SususError) -> str:
     """What members are told: errors name paths and settings, which are the owner's."""
     if isinstance(error, ArchiveLocked):
@@ -123,18 +143,6 @@ async def promised(interaction: Interaction) -> bool:
     except UNSENT as error:
         logger.warning("an answer to a command cannot be sent (%s)", type(error).__name__)
     return True
-
-
-async def outcome(work: Callable[[], str], *, steering: bool = False) -> tuple[str, bool]:
-    """What a piece of work gives, done in a thread, and whether it succeeded; `steering`: for the owner's eyes."""
-    try:
-        return await asyncio.to_thread(work), True
-    except SususError as error:
-        logger.warning("a command failed: %s", error)
-        return (f"That did not work: {error}." if steering else failure(error)), False
-    except Exception:
-        logger.exception("a command failed")
-        return BROKE, False
 
 
 async def tell(interaction: Interaction, text: str, *, view: discord.ui.View | None = None) -> None:

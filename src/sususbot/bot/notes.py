@@ -53,7 +53,7 @@ class Notes:
         if not await promised(interaction):
             return
         controls = self._controls
-        note = await asyncio.to_thread(_note, interaction, channel, text, controls.archive)
+        note = await controls.work(lambda: _note(interaction, channel, text, controls.archive))
         if note is None:
             await tell(
                 interaction,

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from sususbot.archive.archive import now_ms
-from sususbot.bot.controls import Controls, Interaction, answer
+from sususbot.bot.controls import Controls, Interaction
 from sususbot.training.latest import latest
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class Steering:
 
     async def restore(self) -> None:
         """Be paused if an earlier connection or program was."""
-        noted = await asyncio.to_thread(self._controls.archive.facts.get, _PAUSED)
+        noted = await self._controls.work(lambda: self._controls.archive.facts.get(_PAUSED))
         if noted is None:
             self._set_paused(None)
         elif noted == _FOR_EVER:
@@ -41,7 +41,7 @@ class Steering:
             self._timer.cancel()
 
     async def reload(self, interaction: Interaction) -> None:
-        await answer(interaction, self._controls.reload, steering=True)
+        await self._controls.answer(interaction, self._controls.reload, steering=True)
 
     async def clear_memory(self, interaction: Interaction) -> None:
         channel_id = interaction.channel_id
@@ -54,17 +54,17 @@ class Steering:
                 "more. It is still in the archive, and can be found when somebody asks about it."
             )
 
-        await answer(interaction, work, steering=True)
+        await self._controls.answer(interaction, work, steering=True)
 
     async def stats(self, interaction: Interaction) -> None:
-        await answer(interaction, lambda: "\n".join(self._stats()), steering=True)
+        await self._controls.answer(interaction, lambda: "\n".join(self._stats()), steering=True)
 
     async def train_status(self, interaction: Interaction) -> None:
         def work() -> str:
             found = latest(self._controls.data)
             return "There was no training yet." if found is None else found.sentence()
 
-        await answer(interaction, work, steering=True)
+        await self._controls.answer(interaction, work, steering=True)
 
     async def pause(self, interaction: Interaction, minutes: int | None) -> None:
         until = _FOR_EVER if minutes is None else str(now_ms() + minutes * 60_000)
@@ -76,7 +76,7 @@ class Steering:
             self._controls.archive.facts.put(_PAUSED, until)
             return f"Paused {long}: who mentions me gets a sign instead of an answer. What is said is still kept."
 
-        await answer(interaction, work, steering=True)
+        await self._controls.answer(interaction, work, steering=True)
 
     async def resume(self, interaction: Interaction) -> None:
         was_paused = self._controls.answering.paused
@@ -86,7 +86,7 @@ class Steering:
             self._controls.archive.facts.put(_PAUSED, None)
             return "I answer again." if was_paused else "I was not paused."
 
-        await answer(interaction, work, steering=True)
+        await self._controls.answer(interaction, work, steering=True)
 
     def _set_paused(self, seconds: float | None) -> None:
         """For so long, without end if infinite; None or 0 ends it."""
@@ -111,9 +111,9 @@ class Steering:
             f"{counts.authors:,} authors, {counts.channels:,} channels, {counts.vectors:,} vectors, "
             f"{waits:,} wait for one"
         )
-        engine = controls.metrics.engine
-        if engine:
-            yield "engine: " + ", ".join(f"{name} {value}" for name, value in engine.items())
+        for what, facts in (("engine", controls.metrics.engine), ("connection", controls.metrics.connection)):
+            if facts:
+                yield f"{what}: " + ", ".join(f"{name} {value}" for name, value in facts.items())
 
 
 def _tally(counted: Mapping[str, int]) -> str:

@@ -14,7 +14,7 @@ import discord
 from sususbot.archive.archive import now_ms
 from sususbot.archive.consents import Permissions
 from sususbot.artifacts import CHROMA
-from sususbot.bot.controls import UNSENT, Asked, Controls, Interaction, answer, outcome, promised, tell
+from sususbot.bot.controls import UNSENT, Asked, Controls, Interaction, promised, tell
 from sususbot.errors import SususError, VectorStoreError
 from sususbot.messages import joined_names
 from sususbot.training import runs
@@ -60,7 +60,7 @@ class Wishes:
         archive, member = self._controls.archive, interaction.user
         if not await promised(interaction):
             return
-        text, counted = await outcome(lambda: _before_forgetting(archive.erasure.count(member.id)))
+        text, counted = await self._controls.outcome(lambda: _before_forgetting(archive.erasure.count(member.id)))
         await tell(interaction, text, view=_Confirm(self, member.id) if counted else None)
 
     async def forget(self, interaction: Interaction) -> None:
@@ -70,7 +70,7 @@ class Wishes:
             await interaction.response.edit_message(content="Erasing… this takes a moment.", view=None)
         except UNSENT as error:
             logger.warning("an answer to a button cannot be sent: %s", error)
-        text, _ = await outcome(lambda: self._forget(author_id))
+        text, _ = await self._controls.outcome(lambda: self._forget(author_id))
         await tell(interaction, text)
 
     def _forget(self, author_id: int) -> str:
@@ -92,10 +92,10 @@ class Wishes:
     # -- consent
 
     async def say_no(self, interaction: Interaction, what: What) -> None:
-        await answer(interaction, lambda: self._say(interaction.user.id, what, yes=False))
+        await self._controls.answer(interaction, lambda: self._say(interaction.user.id, what, yes=False))
 
     async def say_yes(self, interaction: Interaction, what: What) -> None:
-        await answer(interaction, lambda: self._say(interaction.user.id, what, yes=True))
+        await self._controls.answer(interaction, lambda: self._say(interaction.user.id, what, yes=True))
 
     def _say(self, author_id: int, what: What, *, yes: bool) -> str:
         archive = self._controls.archive
@@ -125,7 +125,7 @@ class Wishes:
             await self._unfinished.wait()
             self._unfinished.clear()
             try:
-                await asyncio.to_thread(self._finish)
+                await self._controls.work(self._finish)
             except Exception as error:
                 if isinstance(error, SususError):
                     logger.warning("not all is erased yet: %s", error)
