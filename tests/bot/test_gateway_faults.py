@@ -199,8 +199,11 @@ async def test_a_bot_that_is_not_idle_but_blocked_is_not_given_up(place: Place, 
 
 
 async def test_an_outage_of_the_server_is_waited_for(server: StandIn, place: Place, tmp_path: Path) -> None:
+    begun = time.monotonic()
     async with running(server, place, tmp_path) as made:
         await up(server, made)
+        # It is counted from its beginning, not from that of the session.
+        await until(lambda: time.monotonic() - begun > PRESSED.guildless + 0.1)
         server.guild_leaves()
         await until(lambda: not made.keeper.hearing)
         server.guild_returns()

@@ -59,12 +59,11 @@ class CatchingUp:
         self._late: list[discord.Message] = []
 
     async def run(self) -> None:
-        """Once, however often Discord or the archive fails meanwhile."""
+        """Keep and answer, however often Discord or the archive fails meanwhile. Then `excuse` is left to be done."""
         try:
             gap = await self._again_and_again("reading what was missed", self._read)
         except discord.Forbidden:
             logger.error("the channel's history cannot be read: give the bot the right to read message history")
-            await self._keeper.caught_up(self._channel.id, None)
             return
         if not gap.messages and self._channel.last_message_id is not None:
             logger.warning("the channel shows no messages: does the bot have the right to read message history?")
@@ -77,7 +76,9 @@ class CatchingUp:
         await self._keeper.caught_up(self._channel.id, max((message.id for message in gap.messages), default=0))
         self._metrics.caught_up(self._messages, self._mentions)
         logger.info("caught up: %s messages were new, %s mentions were open", self._messages, self._mentions)
-        # Last, for it may take long, and nobody waits for it any more.
+
+    async def excuse(self) -> None:
+        """Tell whose mentions were found too late. It may take long, and nobody waits for it any more."""
         for message in self._late:
             if not self._keeper.ended(message.id):
                 await self._answering.sign(message, "old")

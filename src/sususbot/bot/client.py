@@ -92,6 +92,8 @@ class Client(discord.Client):
         """Since when there is a session; None before the first."""
         self.listening_at: float | None = None
         """Since when the session knows the channel; None while it does not."""
+        self.lost_at = self.born
+        """Since when it does not."""
         self.socket: aiohttp.ClientWebSocketResponse | None = None
         """The newest websocket, also before it is known as `ws`; discord.py loses those that it gives up on the way."""
         self._ws_connect = self.http.ws_connect
@@ -107,6 +109,7 @@ class Client(discord.Client):
         self._retired = False
         self._guild_id: int | None = None
         self._listening: asyncio.Task[None] | None = None
+        self._on_air = self._caught_up = False
 
     # -- sessions
 
@@ -157,6 +160,9 @@ class Client(discord.Client):
             self._frame(args[0])
         elif event == "connect":
             self._begin_session()
+        elif event in ("disconnect", "resumed"):
+            # What a resume replays may come in any order: until its end nothing counts as heard.
+            self._tune(on_air=event == "resumed")
         # What is sent holds the token: nobody is to be told.
         if not event.startswith("socket_raw"):
             super().dispatch(event, *args, **kwargs)
@@ -182,6 +188,7 @@ class Client(discord.Client):
         self._asked = False
         self.session_at = time.monotonic()
         self._unlisten()
+        self._tune(on_air=True)
 
     async def on_ready(self) -> None:
         if self._listening is None:
@@ -206,8 +213,16 @@ class Client(discord.Client):
 
     # -- the channel
 
+    def _tune(self, *, on_air: bool | None = None, caught_up: bool | None = None) -> None:
+        """Whether each message is told of as it comes, with none missing before it."""
+        self._on_air = self._on_air if on_air is None else on_air
+        self._caught_up = self._caught_up if caught_up is None else caught_up
+        self._keeper.hearing = self._on_air and self._caught_up
+
     def _unlisten(self) -> None:
-        self._keeper.hearing = False
+        self._tune(caught_up=False)
+        if self.listening_at is not None:
+            self.lost_at = time.monotonic()
         self.listening_at = None
         if self._listening is not None:
             self._listening.cancel()
@@ -228,14 +243,17 @@ class Client(discord.Client):
         self._guild_id = channel.guild.id
         self.listening_at = time.monotonic()
         logger.info("listening in #%s of %s as %s", channel.name, channel.guild.name, self.user)
-        await CatchingUp(
+        catching_up = CatchingUp(
             channel,
             self.user.id,
             keeper=self._keeper,
             answering=self._answering,
             metrics=self._metrics,
             pace=self._pace,
-        ).run()
+        )
+        await catching_up.run()
+        self._tune(caught_up=True)
+        await catching_up.excuse()
 
     async def _find(self) -> Talk | None:
         """The channel; None while its server is not there, or where there is a fault."""

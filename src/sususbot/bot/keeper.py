@@ -91,7 +91,7 @@ class Keeper:
         seen = message.id in self._seen
         if self._seen.get(message.id):
             return False
-        known, hear = False, self.hearing
+        known, hear = False, self.hearing and not self._missed
 
         def work() -> None:
             nonlocal known
@@ -105,8 +105,6 @@ class Keeper:
             # Not before the caller had its turn: until then nobody else has the mention in hand.
             asyncio.get_running_loop().call_soon(self._arriving.discard, message.id)
             self._learn(message.id)
-        else:
-            self.hearing = False
         return not (seen or known)
 
     def settle(self, ids: Sequence[int], how: How) -> None:
@@ -121,11 +119,9 @@ class Keeper:
         """The message up to which nothing is left to be read again; None where the bot never listened."""
         return await self._in(self._writer, lambda: self._archive.mentions.heard(channel_id))
 
-    async def caught_up(self, channel_id: int, message_id: int | None) -> None:
-        """Everything up to this message was read, and what came since was told as it came."""
-        self.hearing = True
-        if message_id is not None:
-            await self._write(lambda: self._archive.mentions.hear(channel_id, message_id))
+    async def caught_up(self, channel_id: int, message_id: int) -> None:
+        """Everything up to this message was read."""
+        await self._write(lambda: self._archive.mentions.hear(channel_id, message_id))
 
     def ended(self, id_: int) -> bool:
         """Whether a mention came to an end in this process."""

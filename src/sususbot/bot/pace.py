@@ -34,8 +34,8 @@ class Pace:
     """From the start of a life to its session."""
     guilds: float = 0.5
     """After the last server that a new session told of, until it counts as complete."""
-    guildless: float = 600.0
-    """For how long a session may not tell of the bot's server at all."""
+    guildless: float = 300.0
+    """For how long a session may not tell of the bot's server."""
     farewell: float = 5.0
     """For closing a connection that may be dead."""
     linger: float = 240.0

@@ -261,7 +261,7 @@ class Supervisor:
             elif now - client.heard_at > self._pace.deaf_heartbeats * client.heartbeat:
                 return "deaf"
             elif client.listening_at is None:
-                if now - client.session_at > self._pace.guildless:
+                if now - max(client.session_at, client.lost_at) > self._pace.guildless:
                     return "no server"
             elif not good and now - client.listening_at > self._pace.good_life:
                 good = True
