@@ -75,6 +75,9 @@ class Loopback:
                 for piece in answer.pieces():
                     *lines, rest = (rest + piece).split(b"\n")
                     for line in lines:
+                        # Several may have come at once.
+                        if deadline.over() is not None:
+                            return
                         if line.startswith((b"data:", b"error:")):
                             yield _event(line.partition(b":")[2])
         except _Over:
