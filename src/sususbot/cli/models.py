@@ -128,7 +128,9 @@ def _list(place: Place, *, as_json: bool) -> None:
     if as_json:
         print_json(
             {
-                "card": {"name": card.name, "gb": round(card.total_bytes / _GB, 1)} if card else None,
+                "card": {"name": card.name, "gb": round(card.total_bytes / _GB, 1), "usable": card.usable}
+                if card
+                else None,
                 "default": default.name,
                 "on_disk": [_entry(place, settings, base) for base in there],
                 "known": [
@@ -255,7 +257,8 @@ def _card() -> "Card | None":
 def _told(card: "Card | None") -> str:
     if card is None:
         return "no graphics card was found, so a reply of a model takes many seconds"
-    return f"{card.name}, {card.total_bytes / _GB:.0f} GB"
+    unused = "" if card.usable else " (which the installed llama.cpp leaves alone: docs/serving.md)"
+    return f"{card.name}, {card.total_bytes / _GB:.0f} GB{unused}"
 
 
 @contextmanager

@@ -14,18 +14,20 @@ _MIB: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A graphics card with memory of its own, in bytes."""
+    """A graphics card with memory of its own, in bytes. `usable`: by the llama.cpp that is installed."""
 
     name: str
     total_bytes: int
+    usable: bool = True
 
 
 def find_cards() -> list[Card]:
     """The cards, the largest first. Also those that the installed llama.cpp has no code for: that can be installed."""
-    return sorted(_nvidia() or _of_llamacpp(), key=lambda card: -card.total_bytes)
+    usable = _of_llamacpp()
+    return sorted(_nvidia(usable=bool(usable)) or usable, key=lambda card: -card.total_bytes)
 
 
-def _nvidia() -> list[Card]:
+def _nvidia(*, usable: bool) -> list[Card]:
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return []
@@ -39,7 +41,7 @@ def _nvidia() -> list[Card]:
         name, _, mebibytes = line.rpartition(",")
         # Cards that share the machine's memory say [N/A].
         if mebibytes.strip().isdecimal():
-            cards.append(Card(name.strip().removeprefix("NVIDIA "), int(mebibytes) * _MIB))
+            cards.append(Card(name.strip().removeprefix("NVIDIA "), int(mebibytes) * _MIB, usable))
     return cards
 
 
