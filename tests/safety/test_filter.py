@@ -81,7 +81,12 @@ FINE = [
     "Pollack and Pollock painted", "read the api key docs", "woops, woop", "C F A G", "play F, A, G", "a*b + c*d",
     "x = f*g", "he said, a bean errand", "dike, dyke and Van Dyke", "don't kill yourself over it",
     "please never hurt yourself", "I killed it", "you'll shoot yourself in the foot", "kill the process yourself",
-    "kill -9 yourself? no, use kill 1234", "end of life", "end your sentence with a dot", "we all die one day",
+    "kill -9 yourself? no, use kill 1234", "end of life", "end your sentence with a dot",
+    "you better die trying", "you need to die three times", "you will kill yourself with that workload",
+    "end your life sentence", "ich bring dich um 8 Uhr zum Bahnhof", "hang yourself a nice picture",
+    "a minor character, sexy outfit", "I'm 16% done with porn", "noir sur blanc, sale noir sur blanc",
+    "a chink in her defense", "spic n span", "coon hunting",
+    "we all die one day",
     "jump off the stack", "he drank bleach in that film, awful", "cut yourself a slice",
     "how to die in style: a musical", "a lethal weapon", "overdose of coffee", "you should diet", "dying of laughter",
     "sex education for kids", "the kids are asleep", "a minor update", "kind of sexy", "she is 24 years old and sexy",
@@ -103,7 +108,9 @@ def test_what_only_looks_like_it_is_let_through(text: str) -> None:
 
 
 STOPPED = {
-    "please kill yourself": "self_harm", "why don't you kill yourself": "self_harm", "kys": "self_harm",
+    "please kill yourself": "self_harm",
+    "I don't care, kill yourself": "self_harm", "never mind. kill yourself": "self_harm",
+    "why don't you kill yourself": "self_harm", "kys": "self_harm",
     "k.y.s": "self_harm", "KILL... YOURSELF": "self_harm", "kill\nyourself": "self_harm", "go and die": "self_harm",
     "she is 14 and sexy": "minors", "a 15-year-old, so horny": "minors", "sexy seventeen year old": "minors",
     "mia@example.org": "doxxing", "MIA @ EXAMPLE.ORG": "doxxing", "mia at example dot org": "doxxing",

@@ -36,7 +36,7 @@ _YOUNG: Final = rf"(?:1[0-7]|[1-9]|{_SPELT.replace(' ', '|')})"
 # An age below 18, said as one.
 _AGE: Final = re.compile(
     rf"\b{_YOUNG}\s*-?\s*(?:(?:years?|yrs?|y)[\s/-]*(?:olds?|o)\b|yo\b|jahren?\b|jährige\w*|años|ans\b|anni\b|anos\b|jaar\b)"
-    rf"|\b(?:aged?|i'?m|i am|she'?s|he'?s|(?:she|he) is|turned|turning)\s+{_YOUNG}\b(?!\s*(?:[%:.,/]\d|[ap]m\b|min|"
+    rf"|\b(?:aged?|i'?m|i am|she'?s|he'?s|(?:she|he) is|turned|turning)\s+{_YOUNG}\b(?!\s*(?:%|[:.,/]\d|[ap]m\b|min|"
     r"sec|hour|h\b|day|week|month|lines?|times|of|in|out|percent|points?|games?|levels?))",
     re.IGNORECASE,
 )
