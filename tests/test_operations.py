@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sususbot.bot import answering, health, limits, metrics
+from sususbot.bot import answering, health, limits, logs, metrics
 from sususbot.cli.main import COMMANDS
 from sususbot.settings import Settings
 
@@ -82,6 +82,8 @@ def test_every_metric_of_the_page_is_there() -> None:
     measured = metrics.Metrics()
     health.Health(measured, lambda: 0)
     measured.connection_lost("unreachable")
+    # As cli/bot.py has it watched.
+    measured.watch("sususbot_log_lines_missing", "", logs.lost)
     there = set(re.findall(r"^# TYPE (\w+)", measured.exposition().decode(), re.MULTILINE))
     named = set(re.findall(r"\bsususbot_\w+", PAGE))
     assert {"sususbot_connected", "sususbot_problems"} <= named

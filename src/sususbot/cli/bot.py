@@ -62,7 +62,7 @@ async def _live(place: Place, settings: "Settings", parts: "Assembly", token: st
     import asyncio
     from contextlib import AsyncExitStack
 
-    from sususbot.bot import loop_lag
+    from sususbot.bot import logs, loop_lag
     from sususbot.bot.answering import Answering
     from sususbot.bot.commands import Commands
     from sususbot.bot.controls import Controls
@@ -75,6 +75,7 @@ async def _live(place: Place, settings: "Settings", parts: "Assembly", token: st
 
     metrics = Metrics()
     metrics.watch_engine(parts.backends[0].facts)
+    metrics.watch("sususbot_log_lines_missing", "Lines of the log that could not be written.", logs.lost)
     forget = forgetting(place, settings, parts.archive)
     keeper = Keeper(
         parts.archive,
