@@ -4,7 +4,6 @@ import hashlib
 import os
 import random
 import re
-import resource
 import signal
 import socket
 import subprocess
@@ -125,6 +124,7 @@ def test_a_hub_that_sends_nothing_is_given_up_and_what_came_is_kept(
     assert names(tmp_path) == {FILE}
 
 
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX")
 def test_a_program_that_is_killed_goes_on_where_it_was(server: StandInHub, tmp_path: Path) -> None:
     """Ended by SIGKILL while it waits to try again."""
     server.cuts = [200_000, *[0] * 10]
@@ -368,6 +368,8 @@ def test_a_disk_that_fills_up_all_the_same_keeps_what_came(server: StandInHub, t
 
 @pytest.mark.skipif(os.name == "nt", reason="limits on the size of files are POSIX")
 def test_a_limit_on_the_size_of_files_is_told_like_a_full_disk(hub: Hub, tmp_path: Path) -> None:
+    import resource
+
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     repo = hub.find(NAME)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
