@@ -22,7 +22,7 @@ from sususbot.model.backend import Backend, Sampling
 from sususbot.model.estimate import SafeCount
 from sususbot.model.inference import Inference
 from sususbot.model.scripted import Scripted
-from sususbot.responder import Responder
+from sususbot.responder import Filter, Responder
 from sususbot.standin.objects import Channel, Message
 from sususbot.standin.server import StandIn
 from tests.standin.patch import pointed_at
@@ -100,6 +100,7 @@ async def bot(
     burst: float = 0.1,
     lasting: float = 120.0,
     signals: bool = False,
+    output: Filter | None = None,
 ) -> AsyncIterator[Running]:
     """Runs `run_bot` on `channel` with these backends, words-only memory and an archive in `folder`."""
     channel_id = channel if isinstance(channel, int) else int(channel.id)
@@ -118,6 +119,7 @@ async def bot(
             sampling=Sampling(),
             own_name="sususbot",
             memories=5,
+            output=output,
         )
         keeper, metrics = Keeper(archive, long_term, short_term=short_term, pace=pace), Metrics()
         sender = Sender(Patience(lasting))
