@@ -157,11 +157,16 @@ def test_on_a_terminal_it_asks_and_asks_again_for_what_is_wrong(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("card", "sentence"),
     [
-        ("NVIDIA GeForce RTX 2080 Ti, 11264\nNVIDIA T400, 2048\n", "RTX 2080 Ti, 11 GB: room for a model of 7 to 8"),
-        ("NVIDIA GTX 1660, 6144\n", "GTX 1660, 6 GB: room for a model of 3 to 4"),
-        ("NVIDIA T400, 2048\n", "T400, 2 GB: room for a model of 1 to 2"),
-        ("no devices were found\n", "no NVIDIA graphics card found"),
-        ("", "no NVIDIA graphics card found"),
+        (
+            "NVIDIA RTX 2080 Ti, 11264\nNVIDIA T400, 2048\n",
+            "Ti, 11 GB: room for all layers of a model that talks (mistral-7b-q6_k",
+        ),
+        ("NVIDIA GTX 1660, 6144\n", "GTX 1660, 6 GB: room for all layers of a model that talks (mistral-7b-q4_k_m: "),
+        ("NVIDIA GTX 1660, 6144\n", "but it is too small to train one on"),
+        ("NVIDIA GeForce RTX 3050, 8192\n", "fetches it), and to train one"),
+        ("NVIDIA T400, 2048\n", "T400, 2 GB: room for some of the layers of a model"),
+        ("no devices were found\n", "no graphics card found"),
+        ("", "no graphics card found"),
     ],
 )
 @posix

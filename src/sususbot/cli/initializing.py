@@ -1,7 +1,6 @@
 """`sususbot init`: settings for a new server, the notice for its members, and its privacy policy."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,6 +16,10 @@ if TYPE_CHECKING:
 
 _MODES = ("opt-out", "opt-in", "all")
 POLICY: Final = "PRIVACY.md"
+# Of a card, what weights may take so that a context finds room beside them.
+_WHOLE: Final = 0.8
+# Of a card, for the smallest VRAM_PRESET; a card that is sold with 8 GB has a little less.
+_TRAINABLE: Final = 7.5 * 2**30
 
 # Setting -> what is asked for on a terminal. An empty answer leaves it out.
 _QUESTIONS: Final = {
@@ -186,30 +189,16 @@ def _next(settings: "Settings") -> str:
 
 def _gpu() -> str:
     """What graphics card there is, and what that means."""
-    card = graphics_card()
+    from sususbot.model.bases import default_for
+    from sususbot.model.cards import find_cards
+
+    card = next(iter(find_cards()), None)
     if card is None:
-        return "no NVIDIA graphics card found: the bot runs without (BACKEND=recall, or a small model on the processor)"
-    name, gigabytes = card
-    if gigabytes >= 10:
-        what = "room for a model of 7 to 8 billion parameters in 4 bits with its adapter, and to train one"
-    elif gigabytes >= 6:
-        what = "room for a model of 3 to 4 billion parameters in 4 bits, and to train a small one"
-    else:
-        what = "room for a model of 1 to 2 billion parameters in 4 bits"
-    return f"{name}, {gigabytes:.0f} GB: {what}"
-
-
-def graphics_card() -> tuple[str, float] | None:
-    """Name and memory in GB of the largest NVIDIA card, as its driver tells; None where there is none."""
-    try:
-        done = subprocess.run(
-            ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"],
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=True,
-        )
-        cards = [line.rpartition(",") for line in done.stdout.splitlines() if line.strip()]
-        return max(((name.strip(), float(memory) / 1024) for name, _, memory in cards), key=lambda card: card[1])
-    except (OSError, subprocess.SubprocessError, ValueError):
-        return None
+        return "no graphics card found: the bot runs without (BACKEND=recall; a model takes many seconds for a reply)"
+    base = default_for(card.total_bytes)
+    room = "room for all layers" if base.size < _WHOLE * card.total_bytes else "room for some of the layers"
+    training = "and to train one" if card.total_bytes >= _TRAINABLE else "but it is too small to train one on"
+    return (
+        f"{card.name}, {card.gigabytes:.0f} GB: {room} of a model that talks ({base.name}: set BACKEND=llamacpp, and  "
+        f"sususbot models download  fetches it), {training}"
+    )

@@ -128,7 +128,7 @@ def _list(place: Place, *, as_json: bool) -> None:
     if as_json:
         print_json(
             {
-                "card": {"name": card.name, "gb": round(card.total_bytes / _GB, 1), "usable": card.usable}
+                "card": {"name": card.name, "gb": round(card.gigabytes, 1), "usable": card.usable}
                 if card
                 else None,
                 "default": default.name,
@@ -258,7 +258,7 @@ def _told(card: "Card | None") -> str:
     if card is None:
         return "no graphics card was found, so a reply of a model takes many seconds"
     unused = "" if card.usable else " (which the installed llama.cpp leaves alone: docs/serving.md)"
-    return f"{card.name}, {card.total_bytes / _GB:.0f} GB{unused}"
+    return f"{card.name}, {card.gigabytes:.0f} GB{unused}"
 
 
 @contextmanager

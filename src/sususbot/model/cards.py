@@ -10,6 +10,7 @@ import xllamacpp
 _ASK: Final = ("--query-gpu=name,memory.total", "--format=csv,noheader,nounits")
 _SECONDS: Final = 10
 _MIB: Final = 1 << 20
+_GIB: Final = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,11 @@ class Card:
     name: str
     total_bytes: int
     usable: bool = True
+
+    @property
+    def gigabytes(self) -> float:
+        """As cards are sold: 11 for one of 11,264 MiB."""
+        return self.total_bytes / _GIB
 
 
 def find_cards() -> list[Card]:
