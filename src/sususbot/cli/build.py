@@ -321,7 +321,10 @@ def _llamacpp(settings: Settings) -> Backend:
     from sususbot.model.llamacpp import LlamaCpp
 
     if settings.model_path is None:
-        raise SettingsError("BACKEND=llamacpp needs MODEL_PATH: set it to a GGUF file, or choose BACKEND=recall")
+        raise SettingsError(
+            "BACKEND=llamacpp needs MODEL_PATH: set it to a GGUF file (sususbot models download  fetches one), or choose "
+            "BACKEND=recall"
+        )
     return LlamaCpp(
         settings.model_path,
         adapter_path=settings.adapter_path,

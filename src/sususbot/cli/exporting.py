@@ -255,4 +255,4 @@ def _next(trained: _Trained, written: "Exported") -> str:
     if written.kind == "merged":
         return f"serve it, e.g.  vllm serve {written.path}  and set BACKEND=openai"
     base = (trained.manifest.get("base") or {}).get("name", "its base")
-    return f"set ADAPTER_PATH={written.path}  (and MODEL_PATH to {base} as a GGUF file)"
+    return f"set ADAPTER_PATH={written.path}  (and MODEL_PATH to {base} as a GGUF file:  sususbot models  lists some)"
