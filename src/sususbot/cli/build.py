@@ -322,8 +322,8 @@ def _llamacpp(settings: Settings) -> Backend:
 
     if settings.model_path is None:
         raise SettingsError(
-            "BACKEND=llamacpp needs MODEL_PATH: set it to a GGUF file (sususbot models download  fetches one), or choose "
-            "BACKEND=recall"
+            "BACKEND=llamacpp needs MODEL_PATH: set it to a GGUF file (sususbot models download  fetches one), or "
+            "choose BACKEND=recall"
         )
     return LlamaCpp(
         settings.model_path,
