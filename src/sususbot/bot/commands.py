@@ -20,6 +20,7 @@ from sususbot.bot.controls import BROKE, NOT_YOURS, Controls, Interaction, at_on
 from sususbot.bot.notes import MOST_CHARACTERS, Notes
 from sususbot.bot.steering import MOST_MINUTES, Steering
 from sususbot.bot.wishes import What, Wishes
+from sususbot.errors import SususError
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +29,8 @@ _KNOWN: Final = "commands"
 OWNERS: Final = frozenset({"reload", "clear-memory", "stats", "pause", "resume", "train-status"})
 _STEERING: Final = discord.Permissions(manage_guild=True)
 _ELSEWHERE: Final = "I only listen to commands on the server that I live on."
+# Whatever telling Discord may end with.
+_FAILURES: Final = (discord.DiscordException, aiohttp.ClientError, OSError, SususError)
 _TOO_EARLY: Final = "I am just waking up: try again in a moment."
 
 
@@ -48,7 +51,9 @@ class Tree(app_commands.CommandTree[discord.Client]):
     async def interaction_check(self, interaction: Interaction, /) -> bool:
         """Whether this member may use this command here and now; says so where not."""
         if interaction.guild_id is None or interaction.guild_id != self._guild_id:
-            await at_once(interaction, _ELSEWHERE)
+            # Until the server is known, it may well be this one.
+            early = interaction.guild_id is not None and self._guild_id is None
+            await at_once(interaction, _TOO_EARLY if early else _ELSEWHERE)
             return False
         owners = {*self._controls.owners, *owners_of(interaction.client.application)}
         if (
@@ -83,16 +88,19 @@ class Tree(app_commands.CommandTree[discord.Client]):
         await self.client.wait_until_ready()
         try:
             channel = self.client.get_channel(channel_id) or await self.client.fetch_channel(channel_id)
-            guild = getattr(channel, "guild", None)
-            if guild is None:
-                return
-            self.listen_on(guild.id)
-            await self._sync(discord.Object(guild.id))
+        except _FAILURES:
+            # The connection says so, too, and what is to be done.
+            return
+        if not isinstance(channel, discord.abc.GuildChannel | discord.Thread):
+            return
+        self.listen_on(channel.guild.id)
+        try:
+            await self._sync(discord.Object(channel.guild.id))
         except discord.Forbidden:
             logger.warning(
                 "there are no slash commands: invite the bot again with the scopes bot and applications.commands"
             )
-        except (discord.HTTPException, app_commands.AppCommandError, aiohttp.ClientError, OSError) as error:
+        except _FAILURES as error:
             logger.warning("Discord was not told of the slash commands (%s): the next connection tries again", error)
 
     async def _sync(self, guild: discord.Object) -> None:
