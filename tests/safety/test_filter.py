@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 import random
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +18,7 @@ from sususbot.safety.reading import read
 from sususbot.safety.red_team import DISGUISES
 
 FILTER: Final = OutputFilter()
-GITTER: Final = Path(os.environ.get("SUSUSBOT_GITTER", Path(__file__).parents[3] / "shared" / "data" / "gitter"))
+GITTER: Final = Path(__file__).parents[3] / "shared" / "data" / "gitter"
 # Disguises of numbers and of addresses, and those that only long words are found in.
 OF_CONTACTS: Final = {"words", "spelt", "brackets", "blanks"}
 LONG_WORDS: Final = {"lines", "cut", "backwards", "masked"}
@@ -70,6 +69,13 @@ def test_slurs_are_found_in_every_disguise(disguise: str) -> None:
         assert found, text
         assert found.category == "slurs"
     assert tried > 15
+
+
+def test_more_digits_stand_for_letters_where_they_are_no_colour() -> None:
+    word = plain_words("slurs")["slurs/1"]
+    assert hit(f"you {word.replace('g', '9')}") == "slurs/1"
+    assert hit(f"you {word.replace('g', '6')}") == "slurs/1"
+    assert hit("color: #fa9; background: #fa6") is None
 
 
 FINE = [
@@ -302,7 +308,7 @@ def test_the_sample_community_may_be_said() -> None:
     assert [text for text in texts if FILTER.check(text).hit] == []
 
 
-@pytest.mark.skipif(not GITTER.is_dir(), reason="needs the Gitter history: set SUSUSBOT_GITTER to its folder")
+@pytest.mark.skipif(not GITTER.is_dir(), reason=f"the real chat is not at {GITTER}")
 def test_hardly_a_line_of_a_real_chat_is_stopped() -> None:
     texts = [
         message["content"]

@@ -17,6 +17,9 @@ from sususbot.wording.lookalikes import DRAWN_ALIKE, UNSEEN
 # A word, with signs in it that may stand for letters. Bars at its ends are Discord's spoiler marks.
 _TOKEN: Final = re.compile(r"[^\W_]+(?:[@$!|€+*#%'’]{1,3}[^\W_]+)*")
 _LEET: Final = str.maketrans("347@$!€+", "eatasiet", "'’")
+# Not in colours and hashes: `#fa9`.
+_MORE_LEET: Final = _LEET | str.maketrans("698", "ggb")
+_HEX: Final = re.compile("[0-9a-f]+")
 # A word in pieces: `ha-te-ful`.
 _PIECES: Final = re.compile(r"(?<![^\W_])[^\W\d_]{1,3}(?:[-._/~·•+][^\W\d_]{1,3}){2,}(?![^\W_])")
 _BORDER: Final = re.compile(r"[^\W\d_]+")
@@ -91,7 +94,8 @@ def drawn(word: str) -> str:
     """A folded word as all words that look like it are written."""
     if _LETTER.search(word) is None:
         return word
-    return _MASK.sub("*", word).translate(_LEET).translate(DRAWN_ALIKE)
+    leet = _LEET if _HEX.fullmatch(word) else _MORE_LEET
+    return _MASK.sub("*", word).translate(leet).translate(DRAWN_ALIKE)
 
 
 @lru_cache(4096)
