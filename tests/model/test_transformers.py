@@ -80,6 +80,13 @@ def test_an_adapter_is_exchanged_while_it_runs(backend: Transformers, tiny_peft:
             backend.use_adapter(wide)
         with pytest.raises(ModelNotFound, match="correct ADAPTER_PATH"):
             backend.use_adapter(tmp_path / "nowhere")
+        short = tiny_hf.write_adapter(tmp_path / "short") / "adapter_model.safetensors"
+        short.write_bytes(short.read_bytes()[:-9])
+        with pytest.raises(ModelLoadFailed, match="does not fit"):
+            backend.use_adapter(short.parent)
+        short.unlink()
+        with pytest.raises(ModelLoadFailed, match="is missing"):
+            backend.use_adapter(short.parent)
         assert text(backend, "eats the quick") == third
         assert backend.facts()["adapter"] == "other"
         backend.use_adapter(tiny_peft)
@@ -144,6 +151,24 @@ def test_a_process_that_dies_costs_one_reply(backend: Transformers, tiny_peft: P
     assert backend.facts()["adapter"] == tiny_peft.name
     assert backend.facts()["restarts"] == restarts + 1
     backend.use_adapter(None)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot stop a process for a while")
+def test_a_process_that_hangs_is_replaced(
+    backend: Transformers, tiny_peft: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backend, "_stuck_seconds", 0.2)
+    plain = text(backend, "eats the quick")
+    backend.use_adapter(tiny_peft)
+    first = int(backend.facts()["pid"])
+    os.kill(first, signal.SIGSTOP)
+    (last,) = backend.generate(asked("hello"), Deadline(0.05))
+    assert last.finish == "deadline"
+    Deadline(PATIENCE).wait(0.3)
+    # Taken off whatever the process is doing: it may have learned from who does not agree any more.
+    backend.use_adapter(None)
+    assert text(backend, "eats the quick") == plain
+    assert backend.facts()["pid"] != first
 
 
 def test_what_is_plain_to_see_is_told_before_anything_is_loaded(

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, PreTrainedTokenizerBase
 from transformers.utils import logging as hf_logging
 
@@ -33,8 +33,8 @@ _log = logging.getLogger(__name__)
 
 # Channels whose prompts are kept: 0.25 GB each with a base of 7B and 2,048 tokens.
 _CHANNELS: Final = 4
-# Tokens of a prompt that are read at once; between them it can be cancelled.
-_STEP: Final = 256
+# Tokens of a prompt that are read at once, on a card and on a processor; between them it can be cancelled.
+_STEP: Final = {"cuda": 512, "cpu": 64}
 _BF16_FROM: Final = (8, 0)
 _MIB: Final = 1 << 20
 _WARM_SECONDS: Final = 60.0
@@ -123,7 +123,7 @@ class CausalLM:
         except torch.OutOfMemoryError as error:
             self._drop(name)
             raise ModelLoadFailed(_full(self._device, "the adapter")) from error
-        except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
             self._drop(name)
             raise ModelLoadFailed(
                 f"The adapter in {folder} does not fit the base {self._name} ({_short(error)}): train it on this base, "
@@ -259,10 +259,11 @@ class CausalLM:
 
     @torch.inference_mode()
     def _steps(self, past: _Past, ids: Sequence[int], deadline: Deadline) -> NDArray[np.float32] | None:
-        for start in range(0, len(ids), _STEP):
+        size = _STEP[self._device.type]
+        for start in range(0, len(ids), size):
             if deadline.over() is not None:
                 return None
-            step = list(ids[start : start + _STEP])
+            step = list(ids[start : start + size])
             read = self._model(
                 input_ids=torch.tensor([step], device=self._device),
                 past_key_values=past.cache,
@@ -291,7 +292,7 @@ def _check_fit(folder: Path, linear: Mapping[str, tuple[int, int]]) -> None:
     """Raises ValueError where an adapter's matrices are for other layers: peft passes over them."""
     path = folder / "adapter_model.safetensors"
     if not path.is_file():
-        return
+        raise ValueError("adapter_model.safetensors is missing")
     with safe_open(path, framework="pt") as file:
         for name in file.keys():  # noqa: SIM118 - it is no mapping
             module, half, _ = name.removeprefix("base_model.model.").rpartition(".lora_")

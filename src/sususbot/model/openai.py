@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import chain, islice
 from typing import Any, Final, Literal
 
 import httpx
@@ -155,50 +156,56 @@ class OpenAI:
         self._health.close()
 
     def _events(self, request: Request, deadline: Deadline) -> Iterator[Event]:
-        plain = self._plain
         pauses = self._pauses(time.monotonic() + deadline.remaining * _SHARE)
         if (left := self._not_before - time.monotonic()) > 0:
             if (pause := next(pauses, None)) is None:
                 raise BackendFailed(
-                    f"{self._host} wants to be left alone for {left:.0f} s: ask less, or raise its limit."
+                    f"{self._host} wants to be left alone for {left:.0f} s: raise its limit, or ask less."
                 )
             deadline.wait(pause)
         while deadline.over() is None:
-            begun = False
             try:
-                if self._chosen is None:
-                    self._chosen = self._find_adapter(deadline)
-                    continue
-                body = self._body(request, plain)
-                for event in self._wire.events(_COMPLETIONS, body, deadline, self._patience):
-                    if not begun:
-                        begun, self._plain = True, plain
-                        self._health.answered()
-                    yield event
-                return
-            except Refused as refused:
-                if not begun and not plain and refused.status in _UNKNOWN_FIELD:
-                    plain = True
-                    continue
-                if begun or refused.status not in _FOR_A_MOMENT:
+                events = self._begun(request, deadline)
+            except (Refused, *_UNREACHABLE) as error:
+                if not self._for_a_moment(error):
                     raise
-                if refused.retry_after is not None:
-                    self._not_before = time.monotonic() + refused.retry_after
-                error: Exception = refused
-            except _UNREACHABLE as refused:
-                if begun or self._health.unreachable:
+                if deadline.over() is not None:
+                    return
+                if (pause := next(pauses, None)) is None:
                     raise
-                error = refused
+                _log.info("%s does not answer now: it is asked again", self._host)
+                deadline.wait(pause)
             except httpx.ReadTimeout:
                 if deadline.over() is None:
                     raise
+            else:
+                self._health.answered()
+                yield from events
                 return
-            if deadline.over() is not None:
-                return
-            if (pause := next(pauses, None)) is None:
-                raise error
-            _log.info("%s does not answer now: it is asked again", self._host)
-            deadline.wait(pause)
+
+    def _begun(self, request: Request, deadline: Deadline) -> Iterator[Event]:
+        """A reply whose first event is there, or whose time is over. What is raised was raised before the first."""
+        if self._chosen is None:
+            self._chosen = self._find_adapter(deadline)
+        for plain in (True,) if self._plain else (False, True):
+            events = self._wire.events(_COMPLETIONS, self._body(request, plain), deadline, self._patience)
+            try:
+                first = list(islice(events, 1))
+            except Refused as refused:
+                if plain or refused.status not in _UNKNOWN_FIELD:
+                    raise
+            else:
+                self._plain = plain
+                return chain(first, events)
+        raise AssertionError("unreachable")
+
+    def _for_a_moment(self, error: Exception) -> bool:
+        """Whether asking again may help."""
+        if not isinstance(error, Refused):
+            return not self._health.unreachable
+        if error.retry_after is not None:
+            self._not_before = time.monotonic() + error.retry_after
+        return error.status in _FOR_A_MOMENT
 
     def _pauses(self, until: float) -> Iterator[float]:
         """How long to wait before each time that it is asked again; it ends where the time for that does."""

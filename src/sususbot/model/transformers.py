@@ -7,8 +7,10 @@ One reply at a time. What was computed is kept for the last four channels.
 """
 
 import itertools
+import logging
 import queue
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -23,10 +25,15 @@ from sususbot.model.child import Child, Message
 from sususbot.model.estimate import estimate_tokens
 from sususbot.model.kept import Kept
 
+_log = logging.getLogger(__name__)
+
 _PROCESS: Final = "sususbot.model.transformers_process"
 _NEEDED: Final = ("torch", "transformers", "accelerate", "peft", "bitsandbytes", "sentencepiece")
 _GLANCE_SECONDS: Final = 0.05
 _COUNT_SECONDS: Final = 10.0
+_LOAD_SECONDS: Final = 600.0
+# A process that was told to stop and does not is stuck after so long: a step on a slow processor takes seconds.
+_STUCK_SECONDS: Final = 60.0
 _COUNTS_KEPT: Final = 4096
 
 
@@ -47,6 +54,7 @@ class Transformers:
         four_bit: bool | None = None,
         context_tokens: int = 2048,
         threads: int | None = None,
+        stuck_seconds: float = _STUCK_SECONDS,
     ) -> None:
         if any(util.find_spec(package) is None for package in _NEEDED):
             raise MissingExtra("BACKEND=transformers", "train")
@@ -60,6 +68,7 @@ class Transformers:
             "threads": threads,
         }
         self._adapter = adapter_path
+        self._stuck_seconds = stuck_seconds
         self._counts: OrderedDict[str, int] = OrderedDict()
         self._counts_lock = threading.Lock()
         self._starting: _Process | None = None
@@ -84,7 +93,7 @@ class Transformers:
         self._counted(texts)
 
     def generate(self, request: Request, deadline: Deadline) -> Iterator[Chunk]:
-        process = self._kept.get(deadline)
+        process = self._running(deadline)
         if process is None or deadline.over() is not None:
             yield Chunk("", deadline.over() or "deadline", Usage())
             return
@@ -110,19 +119,39 @@ class Transformers:
         yield Chunk("", over, Usage())
 
     def use_adapter(self, path: Path | None) -> None:
-        """Serve with this adapter from now on, None: with none. Blocks; raises ModelError and keeps the old one."""
+        """Serve with this adapter from now on. Blocks; raises ModelError and keeps the old one.
+
+        None takes the old one off, and never fails: it may have learned from who does not agree any more.
+        """
         _check_adapter(path)
-        process = self._kept.now
-        if process is None:
-            raise BackendFailed("The model is being started: change its adapter once it runs.")
-        process.call({"do": "adapter", "path": str(path) if path is not None else None})
-        self._adapter = path
+        old, self._adapter = self._adapter, path
+        process = None
+        try:
+            process = self._running(Deadline(_LOAD_SECONDS))
+            if process is None:
+                raise BackendFailed("The model is still being loaded: try again later.")
+            process.call({"do": "adapter", "path": str(path) if path is not None else None}, _LOAD_SECONDS)
+        except ModelError:
+            if path is not None:
+                self._adapter = old
+                raise
+            if process is not None:
+                process.kill()
 
     def close(self) -> None:
         self._closed = True
         if self._starting is not None:
             self._starting.stop()
         self._kept.close()
+
+    def _running(self, deadline: Deadline) -> "_Process | None":
+        process = self._kept.get(deadline)
+        if process is not None and process.silent > self._stuck_seconds:
+            _log.warning("process %d hangs and is ended", process.pid)
+            process.kill()
+            self._lost(process)
+            process = self._kept.get(deadline)
+        return process
 
     def _start(self) -> "_Process":
         self._starts += 1
@@ -169,12 +198,20 @@ class _Process:
         self._ids = itertools.count()
         self._lock = threading.Lock()
         self._open: dict[int, _Answers] = {}
+        # What was cancelled and did not end yet, and when.
+        self._cancelled: dict[int, float] = {}
         self._lost = lost
         self._child = Child(_PROCESS, hear=self._hear, died=self._died)
 
     @property
     def ended(self) -> str | None:
         return self._child.ended
+
+    @property
+    def silent(self) -> float:
+        """For how many seconds it has not ended what it was told to end."""
+        with self._lock:
+            return max((time.monotonic() - at for at in self._cancelled.values()), default=0.0)
 
     @property
     def pid(self) -> int:
@@ -201,9 +238,17 @@ class _Process:
     def say(self, message: Message) -> None:
         self._child.say(message)
 
-    def forget(self, answers: "_Answers") -> None:
+    def leave(self, answers: "_Answers", *, done: bool) -> None:
+        """Nobody waits for these any more."""
         with self._lock:
             del self._open[answers.id]
+            if not done:
+                self._cancelled[answers.id] = time.monotonic()
+        if not done:
+            self.say({"do": "cancel", "id": answers.id})
+
+    def kill(self) -> None:
+        self._child.kill()
 
     def stop(self) -> None:
         self._child.stop()
@@ -212,6 +257,8 @@ class _Process:
         self.facts = message.get("facts", self.facts)
         with self._lock:
             answers = self._open.get(message["id"])
+            if message.get("done"):
+                self._cancelled.pop(message["id"], None)
         if answers is not None:
             answers.put(message)
 
@@ -254,9 +301,7 @@ class _Answers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.forget(self)
-        if not self._done:
-            self._process.say({"do": "cancel", "id": self.id})
+        self._process.leave(self, done=self._done)
 
 
 def _folder(base: str) -> Path:
