@@ -252,6 +252,23 @@ async def test_edits_and_deletions_of_a_gap_are_seen_in_the_newest_page(
         assert made.archive.check() == []
 
 
+@pytest.mark.parametrize("archived", [False, True])
+async def test_a_bot_that_lives_in_a_thread_catches_up_there(
+    server: StandIn, place: Place, tmp_path: Path, *, archived: bool
+) -> None:
+    """One that was archived is not told of when a session begins."""
+    thread = server.world.add_thread(place.general, "tea")
+    asked = server.say(thread, place.ada, f"{server.world.bot.mention} milk?")
+    elsewhere = ask(server, place, "sugar?")
+    if archived:
+        server.world.archive(thread)
+    async with bot(server, thread, tmp_path, [echo()], pace=PRESSED) as made:
+        await answered(server, asked)
+        await until(lambda: made.keeper.hearing)
+        await answered(server, server.say(thread, place.ada, f"{server.world.bot.mention} and lemon?"))
+    assert replies(server, elsewhere) == []
+
+
 async def test_fifty_mentions_of_a_gap_are_answered_a_few_at_a_time(
     server: StandIn, place: Place, tmp_path: Path
 ) -> None:

@@ -194,11 +194,12 @@ class Client(discord.Client):
         if self._listening is None:
             self._listen()
 
-    async def on_guild_available(self, _: discord.Guild) -> None:
-        self._listen()
+    async def on_guild_available(self, guild: discord.Guild) -> None:
+        if guild.id == self._guild_id or guild.get_channel_or_thread(self.channel_id) is not None:
+            self._listen()
 
-    async def on_guild_join(self, _: discord.Guild) -> None:
-        self._listen()
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        await self.on_guild_available(guild)
 
     async def on_guild_unavailable(self, guild: discord.Guild) -> None:
         if guild.id == self._guild_id:
@@ -230,6 +231,8 @@ class Client(discord.Client):
 
     def _listen(self) -> None:
         """Find the channel, and catch up with it; from the beginning where that is under way."""
+        if self._retired:
+            return
         self._unlisten()
         self._listening = asyncio.create_task(self._catch_up())
         self._listening.add_done_callback(_reported)
@@ -240,7 +243,6 @@ class Client(discord.Client):
             logger.warning("the channel's server is not there yet")
             return
         assert self.user is not None
-        self._guild_id = channel.guild.id
         self.listening_at = time.monotonic()
         logger.info("listening in #%s of %s as %s", channel.name, channel.guild.name, self.user)
         catching_up = CatchingUp(
@@ -283,6 +285,7 @@ class Client(discord.Client):
                         f"the channel {self.channel_id} is no text channel or thread: set CHANNEL_ID to one of these"
                     )
                     return None
+                self._guild_id = channel.guild.id
                 guild = self.get_guild(channel.guild.id)
                 return None if guild is None or guild.unavailable else channel
             await asyncio.sleep(wait)
@@ -315,7 +318,10 @@ class Client(discord.Client):
         if message.channel.id != self.channel_id:
             return
         if not isinstance(message.channel, Talk):
-            # The server is not there yet; once it is, the message is read again.
+            # The server is not there yet, and once it is, this is read; or the bot lives in a thread that was archived
+            # when the session began, so that discord.py does not know it.
+            if self.listening_at is not None:
+                self._listen()
             return
         assert self.user is not None
         mention = policy.addressed(message, self.user.id)
