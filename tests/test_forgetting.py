@@ -107,6 +107,14 @@ def test_nothing_of_the_forgotten_is_left_in_any_room(archive: Archive, tmp_path
     assert work.forget(HER_ID, at=AT + 1) == Gone()
 
 
+def test_what_a_running_bot_holds_is_left_to_it(archive: Archive, tmp_path: Path) -> None:
+    for name in ("bot.lock", "sessions.json"):
+        (tmp_path / name).write_text(str(HER_ID))
+    assert Forgetting(archive, tmp_path).forget(HER_ID, at=AT).files == ()
+    assert (tmp_path / "bot.lock").exists()
+    assert (tmp_path / "sessions.json").exists()
+
+
 def test_a_short_name_takes_no_file_along_that_nobody_knows(archive: Archive, tmp_path: Path) -> None:
     filled(archive, message(400, "x", Author(55, "al", "al")))
     (tmp_path / "notes.txt").write_text("et al", encoding="utf-8")

@@ -189,9 +189,10 @@ class Forgetting:
         known = {CORPORA, REPORTS, BENCH, CHROMA, *_OURS_ALONE}
         for path in _files(self._folder):
             room, *rest = path.relative_to(self._folder).parts
-            archive = not rest and room in _ARCHIVE
+            # The archive is emptied by itself; no word stands in the others, and a running bot holds them.
+            wordless = not rest and room in (*_ARCHIVE, SESSIONS, BOT_LOCK)
             record = room == RUNS and (path.name == MANIFEST or path.suffix in _WEIGHTS)
-            if not archive and not record and not (rest and room in known):
+            if not wordless and not record and not (rest and room in known):
                 yield path
 
     def _remove(self, path: Path) -> str:

@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-import os
 import subprocess
 import sys
 import threading
@@ -255,7 +254,6 @@ def test_a_file_that_another_program_holds_grows_and_is_turned_over_later(tmp_pa
     assert not missed
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows does not let an open file be deleted")
 def test_a_log_that_was_deleted_begins_anew(tmp_path: Path, opened: Opened) -> None:
     logger, missed = opened(tmp_path / "logs" / "log")
     logger.info("before")

@@ -7,8 +7,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
+from typing import Final
 
 from sususbot.errors import SettingsError
+
+# Windows lets nobody delete a file that is open, so that a member who is forgotten would stay in it.
+_CLOSE: Final = sys.platform == "win32"
 
 
 class LogFile(logging.Handler):
@@ -74,6 +78,8 @@ class LogFile(logging.Handler):
         if written < len(line):
             self._file.truncate(size)
             raise OSError(0, "the disk is full")
+        if _CLOSE:
+            self._file.close()
 
     def _deleted(self) -> bool:
         try:
