@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sususbot.bot import logs
 from sususbot.bot.log_file import LogFile
@@ -102,6 +104,24 @@ def test_no_secret_stands_anywhere(capsys: pytest.CaptureFixture[str], tmp_path:
             assert hidden not in text
         # Too short to be one: it would make holes in everything.
         assert "abc" in text
+
+
+@given(
+    secret=st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=6, max_size=40),
+    around=st.tuples(st.text(max_size=20), st.text(max_size=20)),
+)
+def test_whatever_a_secret_is_and_wherever_it_stands_it_is_not_written(secret: str, around: tuple[str, str]) -> None:
+    hide = logs._Hide([secret])
+    text = secret.join(around)
+    record = logging.makeLogRecord(
+        {"msg": text, "levelname": "INFO", "levelno": 20, "name": "x", "exc_text": text, "field": [{"deep": text}]}
+    )
+    line = json.loads(logs._ForPrograms(hide).format(record))
+    written = (line["message"], line["exception"], line["field"][0]["deep"])
+    for text in (*written, logs._ForPeople(hide, journal=False).format(record)):
+        for mark in ("[secret]", "[token]", "[password]"):
+            text = text.replace(mark, "\n")
+        assert secret not in text
 
 
 def test_what_members_write_is_logged_only_where_the_settings_say_so() -> None:
