@@ -58,7 +58,7 @@ class CausalLM:
     ) -> None:
         torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) // 2))
         self._name = folder.name
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
         self._four_bit = self._device.type == "cuda" if four_bit is None else four_bit
         self._tokenizer = _tokenizer(folder)
         self._model: Any = self._loaded(folder)
