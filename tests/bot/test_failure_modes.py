@@ -12,7 +12,7 @@ from sususbot.errors import IntentMissing, RateLimited, SessionsSpent, TokenRefu
 from sususbot.model.backend import Request
 from sususbot.model.scripted import Scripted
 from sususbot.sources.discord_api.collector import Wanted
-from sususbot.standin.faults import GatewayFault, cloudflare, failing, slow
+from sususbot.standin.faults import GatewayFault, cloudflare, failing, html, slow
 from sususbot.standin.objects import Message
 from sususbot.standin.ratelimit import RateLimits
 from sususbot.standin.server import StandIn
@@ -224,6 +224,14 @@ async def test_15_mentions_that_pile_up_are_answered_or_told_that_it_is_busy(
         await server.wait_for(lambda: all(one.reactions or replies(server, one) for one in asked))
         assert not any(one.reactions and replies(server, one) for one in asked)
         assert 4 <= sum(bool(replies(server, one)) for one in asked) < 20
+
+
+async def test_15_a_sign_that_only_a_proxy_took_is_given_again(server: StandIn, place: Place, tmp_path: Path) -> None:
+    server.faults.add("PUT", "*", html())
+    async with bot(server, place.general, tmp_path, [echo()], pace=PRESSED) as made:
+        made.answering.paused = True
+        asked = ask(server, place, "hello")
+        await server.wait_for(lambda: asked.reactions)
 
 
 async def test_16_a_bare_id_is_shown_to_nobody(server: StandIn, place: Place, tmp_path: Path) -> None:

@@ -66,7 +66,14 @@ class Sender:
 
     async def sign(self, message: discord.Message, reaction: str, words: str) -> bool:
         """A reaction on a message; where reactions are forbidden, words. Whether either is to be seen."""
-        outcome = await self._lasting(f"sign on message {message.id}", lambda: message.add_reaction(reaction))
+
+        async def react() -> None:
+            # Not `message.add_reaction`: it takes any page with status 200 for success, where Discord says nothing.
+            put: Awaitable[object] = message._state.http.add_reaction(message.channel.id, message.id, reaction)
+            if await put:
+                raise ValueError("a page came where Discord says nothing")
+
+        outcome = await self._lasting(f"sign on message {message.id}", react)
         if outcome == "sent":
             return True
         if outcome == "refused" and isinstance(message.channel, Talk) and not self.muted(message.channel.id):
