@@ -216,7 +216,7 @@ def test_a_name_that_leaves_no_room_for_words_gives_way() -> None:
 
 def test_a_persona_that_is_too_long_is_told_with_both_numbers() -> None:
     with pytest.raises(
-        SettingsError, match=r"PERSONA takes 400 tokens, \d+ are free for it: shorten it, or raise CONTEXT"
+        SettingsError, match=r"BOT_DESCRIPTION takes 400 tokens and \d+ are free for it: shorten it, raise CONTEXT"
     ):
         builder(persona="word " * 400)
 

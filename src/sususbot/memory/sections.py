@@ -63,7 +63,8 @@ def budgets(tokens: int, frame: int, persona: int) -> dict[str, int]:
     shares = {PERSONA: int(room * _MOST_PERSONA)} | {name: int(rest * share) for name, share in _SHARES.items()}
     if persona > shares[PERSONA]:
         raise SettingsError(
-            f"PERSONA takes {persona} tokens, {shares[PERSONA]} are free for it: shorten it, or raise CONTEXT_TOKENS"
+            f"BOT_DESCRIPTION takes {persona} tokens and {max(0, shares[PERSONA])} are free for it: shorten it, raise "
+            "CONTEXT_TOKENS, or lower MAX_NEW_TOKENS"
         )
     if shares[MESSAGE] < _LEAST_MESSAGE:
         raise SettingsError(

@@ -320,8 +320,8 @@ def _folder(base: str) -> Path:
         return Path(snapshot_download(base, local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError, OSError) as error:
         raise ModelNotFound(
-            f"The base model {base} is not on this machine: fetch it ( sususbot models  helps), and set BASE_MODEL to "
-            "its folder."
+            f"The base model {base} is not on this machine: fetch it with  sususbot models download {base}  and set "
+            "BASE_MODEL to its folder."
         ) from error
 
 
