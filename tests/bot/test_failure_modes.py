@@ -12,7 +12,7 @@ from sususbot.errors import IntentMissing, RateLimited, SessionsSpent, TokenRefu
 from sususbot.model.backend import Request
 from sususbot.model.scripted import Scripted
 from sususbot.sources.discord_api.collector import Wanted
-from sususbot.standin.faults import GatewayFault, cloudflare, failing, html, slow
+from sususbot.standin.faults import GatewayFault, cloudflare, failing, html, rate_limited, slow
 from sususbot.standin.objects import Message
 from sususbot.standin.ratelimit import RateLimits
 from sususbot.standin.server import StandIn
@@ -162,6 +162,18 @@ async def test_11_a_typing_sign_that_fails_costs_no_reply(
     server.faults.add("POST", TYPING, failing(status), times=None)
     async with bot(server, place.general, tmp_path, [echo()], pace=PRESSED):
         await answered(server, ask(server, place, "hello"))
+
+
+async def test_11_a_typing_sign_given_up_while_all_is_limited_holds_up_nothing_else(
+    server: StandIn, place: Place, tmp_path: Path
+) -> None:
+    # The reply is there long before the limit is over, and the sign is given up within it.
+    server.faults.add("POST", "/channels/*/typing", rate_limited(60.0, scope="global"))
+    slowly = Scripted(lambda request: f"you said {request.turns[-1].text}", seconds_per_token=0.1)
+    async with bot(server, place.general, tmp_path, [slowly]):
+        await server.wait_for(lambda: server.connected)
+        for words in ("one", "two"):
+            await answered(server, server.say(place.general, place.ada, f"{server.world.bot.mention} {words}"))
 
 
 async def test_12_a_history_without_words_is_refused_not_kept(tmp_path: Path) -> None:

@@ -96,6 +96,8 @@ class Client(discord.Client):
         """Since when it does not."""
         self.socket: aiohttp.ClientWebSocketResponse | None = None
         """The newest websocket, also before it is known as `ws`; discord.py loses those that it gives up on the way."""
+        self._request = self.http.request
+        self.http.request = self._ask_discord  # type: ignore[method-assign]
         self._ws_connect = self.http.ws_connect
         self.http.ws_connect = self._connected  # type: ignore[method-assign]
         self._keeper = keeper
@@ -171,6 +173,15 @@ class Client(discord.Client):
         """Listen to nothing more. What is to be sent still can be, until it is closed."""
         self._retired = True
         self._unlisten()
+
+    async def _ask_discord(self, *what: Any, **how: Any) -> Any:
+        """A request that is given up while it waits for a rate limit over everything would leave the gate shut for
+        all others, for ever."""
+        try:
+            return await self._request(*what, **how)
+        except asyncio.CancelledError:
+            self.http._global_over.set()
+            raise
 
     async def _connected(self, *args: Any, **kwargs: Any) -> aiohttp.ClientWebSocketResponse:
         self.socket = await self._ws_connect(*args, **kwargs)
