@@ -61,9 +61,9 @@ def budgets(tokens: int, frame: int, persona: int) -> dict[str, int]:
     room = tokens - frame - _SEAMS
     rest = room - persona
     shares = {PERSONA: int(room * _MOST_PERSONA)} | {name: int(rest * share) for name, share in _SHARES.items()}
-    if persona > shares[PERSONA]:
+    if persona > (free := max(0, shares[PERSONA])):
         raise SettingsError(
-            f"BOT_DESCRIPTION takes {persona} tokens and {max(0, shares[PERSONA])} are free for it: shorten it, raise "
+            f"BOT_DESCRIPTION takes {persona} tokens and {free} are free for it: shorten it, raise "
             "CONTEXT_TOKENS, or lower MAX_NEW_TOKENS"
         )
     if shares[MESSAGE] < _LEAST_MESSAGE:
