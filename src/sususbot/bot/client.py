@@ -97,7 +97,7 @@ class Client(discord.Client):
         self.socket: aiohttp.ClientWebSocketResponse | None = None
         """The newest websocket, also before it is known as `ws`; discord.py loses those that it gives up on the way."""
         self._request = self.http.request
-        self.http.request = self._ask_discord  # type: ignore[method-assign]
+        self.http.request = self._requested  # type: ignore[method-assign]
         self._ws_connect = self.http.ws_connect
         self.http.ws_connect = self._connected  # type: ignore[method-assign]
         self._keeper = keeper
@@ -174,7 +174,7 @@ class Client(discord.Client):
         self._retired = True
         self._unlisten()
 
-    async def _ask_discord(self, *what: Any, **how: Any) -> Any:
+    async def _requested(self, *what: Any, **how: Any) -> Any:
         """A request that is given up while it waits for a rate limit over everything would leave the gate shut for
         all others, for ever."""
         try:
