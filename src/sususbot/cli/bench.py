@@ -25,7 +25,7 @@ _ON_LOGS: Final = ("segmentation", "links")
     type=click.Choice(
         [
             *("import", "index", "memory", "retrieval", "links", "segmentation", "summarizing", "reply", "filter"),
-            *("train", "backfill", "kills", "scale"),
+            *("train", "backfill", "kills", "soak", "scale"),
         ]
     ),
 )
@@ -54,6 +54,9 @@ _ON_LOGS: Final = ("segmentation", "links")
 )
 @click.option("--messages", type=click.IntRange(1), help="index, retrieval, train: how many.  [index: 6000; else all]")
 @click.option("--no-trl", is_flag=True, help="train: without TRL beside it, which installs its own environment.")
+@click.option("--mentions", type=click.IntRange(100), default=100_000, show_default=True, help="soak: how many.")
+@click.option("--restarts", type=click.IntRange(0, 1000), default=20, show_default=True, help="soak: kills by SIGKILL.")
+@click.option("--seed", type=click.IntRange(0), default=0, help="soak: another number, other faults.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def bench(
@@ -66,6 +69,9 @@ def bench(
     haystack: tuple[Path, ...],
     messages: int | None,
     no_trl: bool,
+    mentions: int,
+    restarts: int,
+    seed: int,
     as_json: bool,
 ) -> None:
     """Measure one thing, with its bare minimum beside it in the same run.
@@ -83,6 +89,7 @@ def bench(
     train         corpus to adapter, unpacked and TRL beside it (some 20 minutes)
     backfill      history through the API, beside what its limits allow (some 9 minutes)
     kills         commands killed at any instant, 200 times (some 6 minutes)
+    soak          the whole bot under 100,000 mentions, every fault and 20 kills (some 40 minutes)
     scale         import, analyze and build of a million messages
     """
     if name in _ON_LOGS and not irc:
@@ -91,6 +98,8 @@ def bench(
         if locomo is None:
             raise click.UsageError("memory needs --locomo FILE: conversations with questions")
         result = _memory(place, locomo, [*haystack, *more_exports])
+    elif name == "soak":
+        result = _soak(mentions, restarts, seed)
     elif name == "train":
         result = _train(place, [*exports, *more_exports] or _sample(), messages, trl=not no_trl)
     else:
@@ -168,6 +177,13 @@ def _train(place: Place, files: list[Path], messages: int | None, *, trl: bool) 
     except ImportError as error:
         raise MissingExtra("training", "train") from error
     return bench_train(files, place.data / "bench", say, messages=messages, trl=trl)
+
+
+def _soak(mentions: int, restarts: int, seed: int) -> "Result":
+    from sususbot.benchmarks.soak import bench_soak
+
+    with bar("soaking") as progress:
+        return bench_soak(mentions, restarts, seed, say=say, progress=progress.mentions)
 
 
 def _segmentation(_place: Place, files: list[Path], _messages: int | None) -> "Result":

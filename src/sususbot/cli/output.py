@@ -47,6 +47,10 @@ class Bar:
         """A progress function told (messages done, messages in all)."""
         self.update(done, total, f"{done:,} of {total:,} messages")
 
+    def mentions(self, done: int, total: int) -> None:
+        """A progress function told (mentions done, mentions in all)."""
+        self.update(done, total, f"{done:,} of {total:,} mentions")
+
 
 @contextmanager
 def bar(label: str, total: float | None = None, *, quiet: bool = False) -> Iterator[Bar]:
