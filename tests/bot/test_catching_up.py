@@ -61,6 +61,21 @@ async def test_a_gap_between_two_runs_is_read_in_order_and_answered_once(
     assert [len(replies(server, one)) for one in (before, *asked)] == [1, 1, 1]
 
 
+async def test_quick_lines_answered_without_a_record_are_not_answered_by_themselves(
+    server: StandIn, place: Place, tmp_path: Path
+) -> None:
+    # As a kill leaves it while the archive cannot be written: there is a reply, and nothing else.
+    await run_once(server, place, tmp_path)
+    quick, last = ask(server, place, "did it"), ask(server, place, "break again?")
+    server.say(place.general, server.world.bot, "it did", reply_to=last)
+    other = server.say(place.general, place.bob, f"{server.world.bot.mention} and now?")
+    async with bot(server, place.general, tmp_path, [echo()], pace=PRESSED) as made:
+        await answered(server, other)
+        await until(lambda: made.keeper.hearing)
+        await until(lambda: made.archive.mentions.ends() == {"reply": 3, "merged": 1})
+    assert [len(replies(server, one)) for one in (quick, last, other)] == [0, 1, 1]
+
+
 async def test_what_is_found_too_late_is_told_so_once(server: StandIn, place: Place, tmp_path: Path) -> None:
     await run_once(server, place, tmp_path)
     asked = ask(server, place, "anybody?")

@@ -8,7 +8,7 @@ has no end (the process was killed, Discord was not to be reached) is answered u
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -39,6 +39,9 @@ class _Gap:
     """Mentions that were taken and have no end."""
     answered: set[int]
     """Messages that a message of the bot answers."""
+    served: Mapping[int, int]
+    """Member -> the last message of theirs that was answered without a record of it: the archive could not be written,
+    and the process was killed. It took in what they had asked before, and of that there is no record either."""
 
 
 class CatchingUp:
@@ -94,7 +97,9 @@ class CatchingUp:
             if message.author.id == self._own_id and message.reference is not None and message.reference.message_id
         }
         unknown = await self._keeper.unknown([message.id for message in messages])
-        return _Gap(messages, heard, unknown, open_, answered)
+        unsettled = answered & unknown.union(open_)
+        served = {message.author.id: message.id for message in messages if message.id in unsettled}
+        return _Gap(messages, heard, unknown, open_, answered, served)
 
     async def _pages(self, heard: int | None) -> list[discord.Message]:
         """The newest page, and those before it down to where the channel was heard to; oldest first."""
@@ -182,6 +187,8 @@ class CatchingUp:
             self._keeper.settle([message.id], "reply")
         elif any(reaction.me for reaction in message.reactions):
             self._keeper.settle([message.id], "sign")
+        elif message.id < gap.served.get(message.author.id, 0) and not self._in_hand(message.id):
+            self._keeper.settle([message.id], "merged")
         elif time.time() - message.created_at.timestamp() <= self._pace.answered_late:
             while self._answering.waiting >= self._pace.at_once:  # noqa: ASYNC110  (each ends in its own time)
                 await asyncio.sleep(self._pace.breath)
