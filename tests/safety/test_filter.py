@@ -78,13 +78,27 @@ def test_more_digits_stand_for_letters_where_they_are_no_colour() -> None:
     assert hit("color: #fa9; background: #fa6") is None
 
 
+@pytest.mark.parametrize("mark", ["|", "/", "_", "~", " . ", "👏", "\n"])
+def test_whatever_stands_between_letters(mark: str) -> None:
+    for rule in ("slurs/1", "slurs/19"):
+        assert hit(mark.join(plain_words("slurs")[rule])) == rule
+
+
+@pytest.mark.parametrize("style", ["~~", "||", "__", "`", "**"])
+def test_a_word_half_in_a_style_is_one_word(style: str) -> None:
+    word = plain_words("slurs")["slurs/19"]
+    assert hit(f"{style}{word[:2]}{style}{word[2:]}") == "slurs/19"
+
+
 FINE = [
     "Scunthorpe, Penistone, Lightwater and Clitheroe are towns", "a classic assessment of the class",
     "the cockpit of a peacock", "snigger, sniggering, niggle, niggardly, Niger and Nigeria", "Montenegro is lovely",
     "raccoons, cocoon, tycoon", "spic and span", "a maine coon is a cat", "a chink in the armour", "a chink of light",
     "he is en retard", "Pakistan", "fire retardant foam", "the tranny fluid of my truck", "kaffir lime leaves",
     "a pack of fags", "fag end of the day", "Japan, japanese, japes", "gobbledygook", "hey go ok",
-    "Pollack and Pollock painted", "read the api key docs", "woops, woop", "C F A G", "play F, A, G", "a*b + c*d",
+    "Pollack and Pollock painted", "read the api key docs", "grol, d-link", "less boo.out",
+    "let it regen", "example.org/en", "only 600k of it", "woops, woop", "C F A G", "play F, A, G",
+    "a*b + c*d",
     "x = f*g", "he said, a bean errand", "dike, dyke and Van Dyke", "don't kill yourself over it",
     "please never hurt yourself", "I killed it", "you'll shoot yourself in the foot", "kill the process yourself",
     "kill -9 yourself? no, use kill 1234", "end of life", "end your sentence with a dot",
@@ -114,7 +128,9 @@ def test_what_only_looks_like_it_is_let_through(text: str) -> None:
 
 
 STOPPED = {
-    "please kill yourself": "self_harm",
+    "please kill yourself": "self_harm", "#killyourself": "self_harm", "k*ll yourself": "self_harm",
+    "k y s": "self_harm",
+    "c.h.i.l.d p.o.r.n": "minors", "m i a @ e x a m p l e . o r g": "doxxing", "81[.]2[.]69[.]142": "doxxing",
     "I don't care, kill yourself": "self_harm", "never mind. kill yourself": "self_harm",
     "why don't you kill yourself": "self_harm", "kys": "self_harm",
     "k.y.s": "self_harm", "KILL... YOURSELF": "self_harm", "kill\nyourself": "self_harm", "go and die": "self_harm",

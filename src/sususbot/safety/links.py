@@ -37,10 +37,10 @@ def _loose(word: str) -> str:
 
 _CODE: Final = r"(?:[^\s<>()\[\]`]+)"
 _INVITE: Final = re.compile(
-    rf"(?:h\s?t\s?t\s?p\s?s?\s?:\s?/+\s*)?(?:w{{3}}\.)?"
-    rf"(?:{_loose('discord')}(?:{_loose('app')})?{_DOT}"
-    rf"(?:g\s?g{_SLASH}(?:invite{_SLASH})?{_CODE}|c\s?o\s?m{_SLASH}invite{_SLASH}{_CODE}"
-    rf"|(?:me|io|ii|iink|com{_SLASH}servers){_SLASH}{_CODE})"
+    rf"(?:h\s?t\s?t\s?p\s?s?\s?:\s?/*\s*)?(?:w{{3}}\.)?"
+    rf"(?:{_loose('discord')}(?:{_loose('app')})?"
+    rf"(?:(?:{_DOT}|\s*)g\s?g{_SLASH}(?:invite{_SLASH})?{_CODE}|{_DOT}c\s?o\s?m{_SLASH}invite{_SLASH}{_CODE}"
+    rf"|{_DOT}(?:me|io|ii|iink|com{_SLASH}servers){_SLASH}{_CODE})"
     rf"|dsc{_DOT}gg{_SLASH}{_CODE}|invite{_DOT}gg{_SLASH}{_CODE}|disboard{_DOT}org{_SLASH}server{_SLASH}{_CODE}"
     rf"|top{_DOT}gg{_SLASH}servers{_SLASH}{_CODE})"
 )

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, product
+from math import prod
 from typing import Final
 
 from sususbot.safety.reading import Reading, collapsed, drawn, folded
@@ -21,9 +22,15 @@ _ENDINGS: Final = re.compile(r"^(.*)\(([^()]*)\)$")
 _APOSTROPHE: Final = re.compile("['’]")
 _NO_LETTER: Final = re.compile(r"[^\w*]+")
 # Shorter words stand in others by chance where something is left out, or put together.
-_CUT: Final = 6
+_CUT: Final = 5
+_BACKWARDS: Final = 6
+_PIECE: Final = 2
+# Of a word this short a letter twice makes another word.
+_SHORT: Final = 5
 _LONG: Final = 4
 _VISIBLE: Final = 3
+# Plain forms of one rule; beyond, the rule is found as it stands alone.
+_MOST: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,7 @@ class Patterns:
                 if one.regex.fullmatch(word):
                     yield one.id, start, start + len(word) + 1
             for one in self._run.get(before_key + (key[1:] if before_key[-1:] == key[0] else key), ()):
-                if before and one.regex.fullmatch(before + word):
+                if min(len(before), len(word)) >= _PIECE and one.regex.fullmatch(before + word):
                     yield one.id, start - len(before) - 1, start + len(word) + 1
             before, before_key = word, key
         for one in self._anywhere:
@@ -142,15 +149,19 @@ class Patterns:
     def _add_disguises(self, rule: Rule) -> None:
         """What plain words look like without the blanks, cut in two, and backwards."""
         elements = rule.pattern.strip("*").split()
-        if any(re.search(r"[*~?{]", element) for element in elements):
+        if any(re.search(r"[*~?]", element) for element in elements):
             return
-        for words in product(*map(self._alternatives, elements)):
+        alternatives = [*map(self._alternatives, elements)]
+        if prod(map(len, alternatives)) > _MOST or any("*" in word for words in alternatives for word in words):
+            return
+        for words in product(*alternatives):
             plain = "".join(_form(word).replace(" ", "") for word in words)
             compiled = _Compiled(rule.id, re.compile(_repeatable(plain)))
             self._plain[collapsed(plain)].append(compiled)
             self._initial[plain[0]].append((rule.id, plain))
             if rule.disguised and len(plain) >= _CUT:
                 self._run[collapsed(plain)].append(compiled)
+            if rule.disguised and len(plain) >= _BACKWARDS:
                 self._run[collapsed(plain[::-1])].append(_Compiled(rule.id, re.compile(_repeatable(plain[::-1]))))
 
     def _regex(self, pattern: str) -> str:
@@ -227,6 +238,6 @@ def _repeatable(word: str) -> str:
     if word.isdecimal():
         return re.escape(word)
     runs = [(re.escape(letter), len(list(run))) for letter, run in groupby(word)]
-    if len(word) <= _LONG:
+    if len(word) <= _SHORT:
         return "".join(f"(?:{letter}{{{max(3, count)},}}|{letter}{{{count}}})" for letter, count in runs)
     return "".join(f"{letter}{{{count},}}" for letter, count in runs)

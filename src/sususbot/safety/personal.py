@@ -34,6 +34,8 @@ _AT: Final = re.compile(
     re.IGNORECASE,
 )
 _DOT: Final = re.compile(rf"(?<=\w){_ANY_DOT}(?=[\w-]+{_ANY_DOT}{_TOP}|{_TOP})", re.IGNORECASE)
+_MAIL_APART: Final = re.compile(r"(?<!\S)(?:[\w.+-] ){2,}@(?: [\w.-]){4,}(?!\S)")
+_IP_APART: Final = re.compile(r"(?<![\w.])\d{1,3}(?: ?[\[(]?\.[\])]? ?\d{1,3}){3}(?![\w.])")
 _DIGITS_APART: Final = re.compile(r"(?<!\w)\d(?:[\s.,/_-]{1,3}\d(?!\d)){5,}(?!\w)")
 _WORDS: Final = {
     word: str(digit)
@@ -84,12 +86,15 @@ def _forms(text: str) -> Iterator[str]:
         yield _MARKS.sub("", text)
     if _MAILISH.search(text) and (plain := _mail(text)) != text:
         yield plain
+    if (plain := _IP_APART.sub(lambda found: re.sub(r"[^\d.]", "", found[0]), text)) != text:
+        yield plain
     for digits in (*map(_spelt, _DIGIT_WORDS.findall(text)), *_DIGITS_APART.findall(text)):
         yield from _as_number(re.sub(r"\D", "", digits))
 
 
 def _mail(text: str) -> str:
     """Words and brackets for `@` and `.` as these, without blanks around them."""
+    text = _MAIL_APART.sub(lambda found: found[0].replace(" ", ""), text)
     text = _AT.sub("@", text)
     return _DOT.sub(".", text) if "@" in text else text
 

@@ -15,11 +15,17 @@ from typing import Final
 from sususbot.wording.lookalikes import DRAWN_ALIKE, UNSEEN
 
 # A word, with signs in it that may stand for letters. Bars at its ends are Discord's spoiler marks.
-_TOKEN: Final = re.compile(r"[^\W_]+(?:[@$!|€+*#%'’]{1,3}[^\W_]+)*")
+_TOKEN: Final = re.compile(r"[^\W_]+(?:[@$!|€+*#%'’]{1,3}[^\W_]+)*(?:(?<=[^\W\d_])[$€])?")
 _LEET: Final = str.maketrans("347@$!€+", "eatasiet", "'’")
-# Not in colours and hashes: `#fa9`.
+# Not in colours, hashes and sizes: `#fa9`, `600k`.
 _MORE_LEET: Final = _LEET | str.maketrans("698", "ggb")
 _HEX: Final = re.compile("[0-9a-f]+")
+# Marks that Discord shows as a style, within a word. Stars may stand for letters.
+_MARKDOWN: Final = re.compile(r"(?<=[^\W_])(?:~~|\|\||__|`)(?=[^\W_])")
+# Letters apart by bars; elsewhere a bar is a letter.
+_BARRED: Final = re.compile(r"(?<![^\W_])(?:[^\W\d_]\|){2,}[^\W\d_](?![^\W_])")
+# Three letters apart that are notes are chords.
+_CHORD: Final = re.compile("[a-g]{3}")
 # A word in pieces: `ha-te-ful`.
 _PIECES: Final = re.compile(r"(?<![^\W_])[^\W\d_]{1,3}(?:[-._/~·•+][^\W\d_]{1,3}){2,}(?![^\W_])")
 _BORDER: Final = re.compile(r"[^\W\d_]+")
@@ -56,17 +62,18 @@ def read(text: str) -> Reading:
     spelled: list[tuple[str, bool]] = []
     masked: list[str] = []
     pieced: list[str] = []
-    text = folded(text)
+    text = _MARKDOWN.sub("", folded(text))
     for found in _PIECES.finditer(text):
         pieced.append(drawn("".join(_BORDER.findall(found[0]))))
-    for word, apart, marked in _words(text):
-        if "*" in word:
-            masked.append(word)
-            word = word.replace("*", "")
+    hidden = ""
+    for word, apart, marked in _words(_BARRED.sub(lambda found: found[0].replace("|", "."), text)):
+        if "*" in word or "*" in hidden:
+            # A phrase may have the mask in either of its words.
+            masked += (word, hidden + word) if "*" in word else (hidden + word,)
+        hidden, word = word, word.replace("*", "")
         if apart:
             spelled.append((word, marked))
-        # Three letters may be chords or initials.
-        words += word if apart and not marked and len(word) <= _SPELLED else (word,)
+        words += word if apart and not marked and _CHORD.fullmatch(word) else (word,)
     starts, at = [], 0
     for word in words:
         starts.append(at)
@@ -94,7 +101,8 @@ def drawn(word: str) -> str:
     """A folded word as all words that look like it are written."""
     if _LETTER.search(word) is None:
         return word
-    leet = _LEET if _HEX.fullmatch(word) else _MORE_LEET
+    numeric = 2 * sum(map(str.isdigit, word)) > len(word)
+    leet = _LEET if numeric or _HEX.fullmatch(word) else _MORE_LEET
     return _MASK.sub("*", word).translate(leet).translate(DRAWN_ALIKE)
 
 
@@ -128,16 +136,20 @@ def _words(text: str) -> Iterator[tuple[str, bool, bool]]:
 
 
 def _joined(letters: list[str], gaps: list[str]) -> Iterator[tuple[str, bool, bool]]:
-    """Letters that stood apart as the words they spell: a gap wider than the narrowest parts two words."""
+    """Letters that stood apart as the words they spell: a gap wider than the narrowest parts two words, and so does a
+    blank where marks part letters.
+    """
     if len(letters) < _SPELLED or all(map(str.isdigit, letters)):
         yield from ((drawn(letter), False, False) for letter in letters)
         return
     narrow = min(map(len, gaps))
+    by_marks = not all(map(_BLANK.search, gaps))
     word, marked = letters[0], True
     for letter, gap in zip(letters[1:], gaps, strict=True):
-        if len(gap) > narrow:
+        blank = _BLANK.search(gap) is not None
+        if len(gap) > narrow or (by_marks and blank):
             yield drawn(word), len(word) > 1, marked
             word, marked = letter, True
         else:
-            word, marked = word + letter, marked and not _BLANK.search(gap)
+            word, marked = word + letter, marked and not blank
     yield drawn(word), len(word) > 1, marked
