@@ -115,14 +115,14 @@ def test_words_of_mentions_differ_for_as_long_as_they_wait() -> None:
 
 
 def test_every_request_can_go_wrong_in_every_way_that_befalls_it() -> None:
-    climate = Climate(0.01, seed=1)
-    for _ in range(3000):
+    climate = Climate(0.02, seed=1)
+    for _ in range(10_000):
         climate.strike("POST", "/channels/1/messages")
     posting = set(climate.struck)
     assert {"http status 500", "http status 500 after", "http status 50013", "http cloudflare 429"} <= posting
     assert {"http reset", "http reset after", "http truncated 200", "http html 200", "http slow 200"} <= posting
-    climate = Climate(0.01, seed=1)
-    for _ in range(3000):
+    climate = Climate(0.02, seed=1)
+    for _ in range(10_000):
         climate.strike("PUT", "/channels/1/messages/2/reactions/x/@me")
     assert climate.struck["http status 500"] > 0
     assert climate.struck["http status 50013"] == 0
