@@ -80,7 +80,6 @@ class Trace:
         parts += [f"{name} {seconds * 1000:.0f} ms" for name, seconds in self.seconds.items()]
         return "; ".join(parts)
 
-
     def figures(self) -> dict[str, str | int | float]:
         """The most telling of it for programs that read logs; times in ms."""
         usage = self.generation.usage
