@@ -64,7 +64,7 @@ class Plan:
     deadline: float = 2.0
     queue_size: int = 16
     member_rate: int = 40
-    warm_up: int = 4000
+    warm_up: int = 10_000
     """Mentions of the last life until its memory is looked at for the first time."""
     settle: float = 60.0
     """Seconds that everything may take to come to its end when nobody asks any more."""
