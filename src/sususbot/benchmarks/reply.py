@@ -49,7 +49,8 @@ from sususbot.standin.ratelimit import RateLimits
 from sususbot.standin.server import StandIn
 from sususbot.standin.world import World
 
-_QUESTIONS: Final = 100
+# Mentions in each of the first two measurements.
+MENTIONS: Final = 100
 _A_SECOND: Final = 1.0
 _A_MOMENT: Final = 0.001
 _WARM_UP: Final = 5
@@ -57,9 +58,8 @@ _WARM_UP: Final = 5
 _CONTEXT: Final = 4096
 _REPLY_TOKENS: Final = 120
 _WINDOW, _STRIDE, _MEMORIES = 20, 8, 10
-# Mentions of the conversation, those in which the window fills up, and of the rest those put to both engines.
-_TALK: Final = 100
-_FILLING: Final = 20
+# Of the mentions of a conversation, those in which the window fills up; of the rest at most so many go to both engines.
+_FILLING: Final = 0.2
 _COMPARED: Final = 30
 # A chat line.
 _SHORT: Final = 24
@@ -198,7 +198,11 @@ class _Bot:
 
 
 def bench_reply(
-    exports: Sequence[Path], embedder: Embedder, folder: Path, progress: Callable[[int, int], None]
+    exports: Sequence[Path],
+    embedder: Embedder,
+    folder: Path,
+    progress: Callable[[int, int], None],
+    mentions: int = MENTIONS,
 ) -> Result:
     haystack(folder, exports, embedder, progress).close()
     # The bot keeps what it hears: it is given a copy, so that the next run finds what this one found.
@@ -213,11 +217,12 @@ def bench_reply(
                 return _Bot(archive, Path(copy), memory, network, backend, **how)
 
             count = archive.counts().messages
-            asked = questions(archive, _QUESTIONS + _WARM_UP)
-            bare = asyncio.run(bot(_script()).talk(_Thoughtless, asked, 0.0))[_WARM_UP:]
-            taken = asyncio.run(bot(_script()).talk(_Recorded, asked, _A_SECOND))[_WARM_UP:]
+            warm_up = min(_WARM_UP, mentions)
+            asked = questions(archive, mentions + warm_up)
+            bare = asyncio.run(bot(_script()).talk(_Thoughtless, asked, 0.0))[warm_up:]
+            taken = asyncio.run(bot(_script()).talk(_Recorded, asked, _A_SECOND))[warm_up:]
             overhead, its = _overhead(taken, bare)
-            model = _model(archive, folder, bot)
+            model = _model(_stretch(archive, mentions), folder, bot)
     return Result(
         "reply",
         {
@@ -257,17 +262,17 @@ def _overhead(taken: Sequence[_Taken], bare: Sequence[_Taken]) -> tuple[Metrics,
     }, {"p50_ms": percentile_ms(plain, 50), "p95_ms": percentile_ms(plain, 95)}
 
 
-def _model(archive: Archive, folder: Path, bot: Callable[..., _Bot]) -> tuple[Metrics, Metrics]:
+def _model(lines: Sequence[str], folder: Path, bot: Callable[..., _Bot]) -> tuple[Metrics, Metrics]:
     """The conversation with llama.cpp, and its prompts once more in turns with bare llama.cpp."""
     from sususbot.benchmarks.tiny_model import tiny_model
 
-    lines = _stretch(archive, _TALK)
+    filling = int(len(lines) * _FILLING)
     model, adapter = tiny_model(folder, lines)
     threads = max(1, (os.cpu_count() or 2) // 2)
     sampling = Sampling(max_new_tokens=_SHORT, seed=1)
     with closing(_Overheard(model, adapter_path=adapter, context_tokens=_CONTEXT, threads=threads)) as engine:
         asyncio.run(bot(engine, deadline=_PATIENCE, sampling=sampling).talk(_Recorded, lines, 0.0))
-        prompts, share, usages = engine.prompts, engine.cached_share(_FILLING), engine.usages[_FILLING:]
+        prompts, share, usages = engine.prompts, engine.cached_share(filling), engine.usages[filling:]
     both = compare(model, adapter, prompts[-_COMPARED:], _CONTEXT, threads)
     ours: Metrics = {
         "cached_prompt_share": share,

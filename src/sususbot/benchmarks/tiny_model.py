@@ -7,6 +7,7 @@ layers, as ours are.
 
 import shutil
 import tempfile
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -39,7 +40,8 @@ def _make(folder: Path, texts: Sequence[str]) -> None:
     config = LoraConfig(
         r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM", init_lora_weights=False
     )
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
         torch.manual_seed(_SEED)
         get_peft_model(model, config).save_pretrained(str(adapter))
     base_to_gguf(base, folder / "base.gguf", "Q8_0")

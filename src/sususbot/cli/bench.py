@@ -52,7 +52,11 @@ _ON_LOGS: Final = ("segmentation", "links")
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="memory: export files to find it among, too.",
 )
-@click.option("--messages", type=click.IntRange(1), help="index, retrieval, train: how many.  [index: 6000; else all]")
+@click.option(
+    "--messages",
+    type=click.IntRange(1),
+    help="index, retrieval, train: how many; reply: mentions.  [index: 6000; reply: 100; else all]",
+)
 @click.option("--no-trl", is_flag=True, help="train: without TRL beside it, which installs its own environment.")
 @click.option("--mentions", type=click.IntRange(100), default=100_000, show_default=True, help="soak: how many.")
 @click.option("--restarts", type=click.IntRange(0, 1000), default=20, show_default=True, help="soak: kills by SIGKILL.")
@@ -84,7 +88,7 @@ def bench(
     links         who answers whom, against annotated logs
     segmentation  messages to conversations, against annotated logs
     summarizing   summing up talk, and what the event loop feels of it
-    reply         a mention to its reply, without the model
+    reply         a mention to its reply, beside the model and llama.cpp called bare (some 5 minutes)
     filter        what the filter stops of what people say, and of the red team's list
     train         corpus to adapter, unpacked and TRL beside it (some 20 minutes)
     backfill      history through the API, beside what its limits allow (some 9 minutes)
@@ -154,12 +158,24 @@ def _retrieval(place: Place, files: list[Path], messages: int | None) -> "Result
         )
 
 
-def _reply(place: Place, files: list[Path], _messages: int | None) -> "Result":
-    from sususbot.benchmarks.reply import bench_reply
+def _reply(place: Place, files: list[Path], messages: int | None) -> "Result":
+    from sususbot.errors import MissingExtra
+
+    try:
+        import sususbot.benchmarks.tiny_model  # noqa: F401
+        from sususbot.benchmarks.reply import MENTIONS, bench_reply
+    except ImportError as error:
+        raise MissingExtra("a model to measure with", "train") from error
     from sususbot.cli.build import load_settings, make_embedder
 
     with bar("indexing") as progress:
-        return bench_reply(files, make_embedder(load_settings(place), place), place.data / "bench", progress.messages)
+        return bench_reply(
+            files,
+            make_embedder(load_settings(place), place),
+            place.data / "bench",
+            progress.messages,
+            messages or MENTIONS,
+        )
 
 
 def _filter(_place: Place, files: list[Path], _messages: int | None) -> "Result":
