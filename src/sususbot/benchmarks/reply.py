@@ -60,7 +60,7 @@ _REPLY_TOKENS: Final = 120
 _WINDOW, _STRIDE, _MEMORIES = 20, 8, 10
 # Of the mentions of a conversation, those in which the window fills up; of the rest at most so many go to both engines.
 _FILLING: Final = 0.2
-_COMPARED: Final = 30
+_COMPARED: Final = 60
 # A chat line.
 _SHORT: Final = 24
 _PATIENCE: Final = 120.0
