@@ -128,3 +128,45 @@ def test_it_is_closed_while_it_rests(kept: Kept[Lamp], make: Maker) -> None:
     until(kept, lambda state: state.startswith("down"))
     kept.close()
     assert make.made == 1
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_another_is_put_in_its_place(kept: Kept[Lamp], make: Maker, beside: bool) -> None:
+    first, retired = lamp(kept), list[Lamp]()
+
+    def other() -> Lamp:
+        # Without room for both, the old one is gone before the new one is made.
+        assert retired == ([] if beside else [first])
+        return make()
+
+    kept.exchange(other, beside=beside, retire=retired.append)
+    assert retired == [first]
+    assert lamp(kept).number == 2
+    kept.lost(first)
+    assert lamp(kept).number == 2
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_another_that_cannot_be_made_changes_nothing_for_long(kept: Kept[Lamp], make: Maker, beside: bool) -> None:
+    def other() -> Lamp:
+        raise ModelLoadFailed("no fit")
+
+    with pytest.raises(ModelLoadFailed, match="no fit"):
+        kept.exchange(other, beside=beside, retire=Lamp.stop)
+    # The old one, or one like it.
+    assert lamp(kept).number == (1 if beside else 2)
+    assert make.made == lamp(kept).number
+
+
+def test_one_that_dies_while_another_is_made_is_not_made_anew(kept: Kept[Lamp], make: Maker) -> None:
+    first = lamp(kept)
+
+    def other() -> Lamp:
+        first.ended = "it fell"
+        kept.lost(first)
+        return Lamp(100)
+
+    kept.exchange(other, beside=True, retire=Lamp.stop)
+    assert lamp(kept).number == 100
+    kept.close()
+    assert make.made == 1

@@ -192,6 +192,16 @@ def test_what_is_too_large_comes_up_smaller_and_says_so(tiny_model: Path, caplog
     assert "main memory is too small for" in caplog.text
 
 
+def test_a_prompt_for_a_longer_context_loses_its_beginning(tiny_model: Path) -> None:
+    """As when the engine died later, for want of memory, and came up smaller than what prompts are made for."""
+    with closing(LlamaCpp(tiny_model, context_tokens=512, threads=1)) as backend:
+        backend.context_tokens = 4096
+        *chunks, last = backend.generate(asked("naps and cake " * 500 + "eats the quick"), Deadline(30))
+        assert last.usage is not None
+        assert last.usage.prompt <= 512
+        assert "".join(chunk.text for chunk in chunks).startswith(" fox eats cake")
+
+
 # -- adapters
 
 
