@@ -366,6 +366,9 @@ class _Soak:
             self._discord.say(self._channel, self._robot, f"{me} {self._text()}")
         elif roll < 0.17:
             self._discord.say(self._channel, member, f"{me} {self._text()}", webhook_id=7)
+        elif roll < 0.18 and self._last_reply is not None:
+            # With the ping off it is no word to the bot.
+            self._discord.say(self._channel, member, self._text(), reply_to=self._last_reply, ping=False)
         elif roll < 0.20:
             self._ask(member, "")
         elif roll < 0.22:
@@ -373,11 +376,14 @@ class _Soak:
         elif roll < 0.25 and self._last_reply is not None:
             self._ask(member, self._text(), reply_to=self._last_reply)
         elif roll < 0.28:
-            asked = self._ask(member, self._text())
-            self._soon(lambda: self._discord.edit(asked, f"{asked.content} (edited)"), asked)
+            one = self._ask(member, self._text())
+            self._soon(lambda: self._discord.edit(one, f"{one.content} (edited)"), one)
         elif roll < 0.31:
-            asked = self._ask(member, self._text())
-            self._soon(lambda: self._discord.delete(asked), asked)
+            one = self._ask(member, self._text())
+            self._soon(lambda: self._discord.delete(one), one)
+        elif roll < 0.315:
+            asked = [self._ask(member, self._text()) for _ in range(2)]
+            self._soon(lambda: self._discord.delete_bulk(asked), *asked)
         elif roll < 0.35:
             for _ in range(self._chance.randint(2, 3)):
                 self._ask(member, self._text())
@@ -400,11 +406,11 @@ class _Soak:
         self._account.ask(message.id, member.id, word, at=time.monotonic())
         return message
 
-    def _soon(self, work: Callable[[], None], message: Message) -> None:
-        """Within moments, if the message still stands then."""
+    def _soon(self, work: Callable[[], None], *messages: Message) -> None:
+        """Within moments, if the messages still stand then."""
 
         def attempt() -> None:
-            if self._channel.history.get(message.id) is not None:
+            if all(self._channel.history.get(message.id) is not None for message in messages):
                 work()
 
         asyncio.get_running_loop().call_later(self._chance.uniform(0.0, 0.3), attempt)
@@ -424,8 +430,9 @@ class _Soak:
         elif change.name == "MESSAGE_REACTION_ADD" and message is not None and change.data is not None:
             if int(change.data["user_id"]) == me:
                 self._account.sign(message.id, change.data["emoji"], at=at)
-        elif change.name == "MESSAGE_DELETE" and change.data is not None:
-            self._account.delete(int(change.data["id"]), at=at)
+        elif change.name in ("MESSAGE_DELETE", "MESSAGE_DELETE_BULK") and change.data is not None:
+            for id_ in change.data.get("ids") or [change.data["id"]]:
+                self._account.delete(int(id_), at=at)
         self._room.set()
 
     async def _settle(self) -> None:

@@ -5,8 +5,11 @@ machine have been seen to do is here, pressed together in time as the mentions a
 """
 
 import asyncio
+import os
 import random
+import signal
 import sys
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -100,13 +103,20 @@ class Disasters:
             "op 9 false": self._now(lambda: discord.invalidate(resumable=False)),
             **{f"close {code}": self._now(lambda code=code: discord.close_sessions(code)) for code in _CLOSES},  # type: ignore[misc]
             "unparsable event": self._now(discord.dispatch_unparsable),
+            "connection ended without a word": self._now(discord.end_connections),
+            "silence": self._now(discord.fall_silent),
+            "unknown op": self._now(discord.send_unknown_op),
             "unknown event": self._now(lambda: discord.dispatch("SOMETHING_NEW", {"id": "1"})),
             "heartbeat asked for": self._now(discord.gateway.ask_for_heartbeat),
             "old replay": self._armed(GatewayFault.DUPLICATE_REPLAY, 1),
+            "shuffled replay": self._armed(GatewayFault.SHUFFLED_REPLAY, 1),
+            "op 7 before hello": self._armed(GatewayFault.RECONNECT_FIRST, 1),
             "connects refused": self._armed(GatewayFault.REFUSE_CONNECT, 3),
             "connects reset": self._armed(GatewayFault.RESET_CONNECT, 3),
             "resume refused": self._armed(GatewayFault.CLOSE_AT_RESUME, 1),
             "session refused": self._armed(GatewayFault.INVALID_SESSION, 2),
+            "unparsable at the start": self._anew(GatewayFault.UNPARSABLE),
+            "closed at the start": self._anew(GatewayFault.CLOSE_AT_IDENTIFY),
             "no hello": self._armed(GatewayFault.NO_HELLO, 1),
             "no guild": self._without_guild(GatewayFault.NO_GUILD),
             "guild away at the start": self._without_guild(GatewayFault.GUILD_UNAVAILABLE),
@@ -114,6 +124,7 @@ class Disasters:
             "no acknowledgement": self._deaf,
             "archive locked": self._locked,
             "disk full": self._full,
+            "process stopped": self._stopped,
         }
 
     @property
@@ -141,6 +152,15 @@ class Disasters:
         async def happen() -> None:
             self._place.discord.faults.arm(fault, times)
             self._place.discord.drop_connections()
+
+        return happen
+
+    def _anew(self, fault: GatewayFault) -> Callable[[], Awaitable[None]]:
+        """The session is lost, and beginning another goes wrong."""
+
+        async def happen() -> None:
+            self._place.discord.faults.arm(fault, 1)
+            self._place.discord.invalidate(resumable=False)
 
         return happen
 
@@ -177,9 +197,6 @@ class Disasters:
             database = Database(self._place.database)
             try:
                 with database.transaction():
-                    # A thread of its own: nobody else waits for it.
-                    import time
-
                     time.sleep(seconds)
             finally:
                 database.close()
@@ -196,6 +213,17 @@ class Disasters:
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (4096, before[1]))
             await self._wait(30.0)
             resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+
+    async def _stopped(self) -> None:
+        """The machine is put to sleep for a while."""
+        pid = self._place.process()
+        if pid is None or sys.platform == "win32":
+            return
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+        await self._wait(60.0)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
     async def _wait(self, seconds: float) -> None:
         await asyncio.sleep(self._seconds(seconds))
