@@ -91,6 +91,8 @@ def test_a_prompt_goes_on_from_the_one_before_up_to_its_new_memories(archive: Ar
     pairs = [(earlier, later) for earlier, later in pairwise(built) if begin(earlier) == begin(later)]
     assert len(pairs) > 20
     assert min(alike(earlier.prompt, later.prompt) for earlier, later in pairs) > 0.6
+    # The budget is kept, whichever side of the talk they stand on.
+    assert max(estimate_tokens(context.prompt) for context in built) <= 2000
     for _, later in pairs:
         # Nothing is told twice.
         assert len(quoted(later)) == len(set(quoted(later)))
