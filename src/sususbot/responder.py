@@ -5,8 +5,9 @@ back with a trace of all of it: what the reply was made of, what was left out, w
 Not here: when to speak and how it looks on a surface.
 """
 
+import logging
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -21,6 +22,8 @@ from sususbot.model.backend import Request, Sampling
 from sususbot.model.inference import Cleaned, Generation, Inference, OnText
 from sususbot.safety.pings import mention_safe
 from sususbot.wording.echo import loops, repeats
+
+logger = logging.getLogger(__name__)
 
 # Turns whose words a reply may not be, word for word.
 _OVERHEARD: Final = 6
@@ -131,6 +134,8 @@ class Responder:
         self._own_name = own_name
         self._memories = memories
         self._output = output
+        self.on_filtered: Callable[[str, str], None] = _nobody
+        """Told category and rule of whatever is held back, whether or not a reply comes of it; in any thread."""
 
     def change(self, *, sampling: Sampling, context: ContextBuilder, memories: int, output: Filter | None) -> None:
         """Settings that were read anew; replies at work end as they began."""
@@ -159,7 +164,7 @@ class Responder:
         def prepare() -> Request:
             turns = recent if recent is not None else self._recent(asked, channel_id, also)
             talked_of = self._summary(asked, channel_id) if recent is None else None
-            context, seconds = self._gather(asked, turns, audience, talked_of)
+            context, seconds = self._gather(asked, turns, audience, talked_of, also)
             gathered.append((context, seconds))
             speakers.update(context.speakers)
             return Request(context.prompt, context.turns, chat_format.STOP, self._sampling, audience, channel_id)
@@ -170,8 +175,10 @@ class Responder:
             if self._output is not None:
                 verdict = self._output.check(text, said=(raw,) if quoted else _said(context))
                 if verdict.hit is not None:
-                    hits.append(verdict.hit)
+                    self._hold_back(verdict.hit, hits)
                     return Cleaned("", "filtered")
+                if verdict.text != text:
+                    logger.info("links were taken out of what was said")
                 text = verdict.text
             if not text:
                 return Cleaned("", "empty")
@@ -184,6 +191,11 @@ class Responder:
         seconds = {**seconds, **generation.seconds, "total": time.monotonic() - begun}
         trace = Trace(asked.text, context, generation, seconds, self._long_term.by_meaning, tuple(hits))
         return Reply(generation.text, trace)
+
+    def _hold_back(self, hit: Hit, hits: list[Hit]) -> None:
+        hits.append(hit)
+        logger.info("what was said is held back by %s", hit.rule)
+        self.on_filtered(hit.category, hit.rule)
 
     def _told(self, on_text: OnText) -> OnText:
         """The listener to a reply that is still being made, who hears nothing any more once something forbidden stands
@@ -211,16 +223,25 @@ class Responder:
         return None if channel_id is None else self._short_term.summary(channel_id, before=asked.message_id)
 
     def _gather(
-        self, asked: Turn, recent: Sequence[Turn], audience: Audience, summary: Summary | None
+        self,
+        asked: Turn,
+        recent: Sequence[Turn],
+        audience: Audience,
+        summary: Summary | None,
+        also: Collection[int],
     ) -> tuple[Context, dict[str, float]]:
         # A bare mention asks about what was said just before it.
         question = asked.text.strip() or (recent[-1].text if recent else "")
-        shown = {turn.message_id for turn in (*recent, asked) if turn.message_id is not None}
+        shown = {turn.message_id for turn in (*recent, asked) if turn.message_id is not None} | set(also)
         found = self._long_term.search(question, limit=self._memories, audience=audience, exclude=shown)
         begun = time.monotonic()
         names = {channel.id: channel.name for channel in self._archive.channels()}
         context = self._context.build(asked, recent, found.hits, names, self._short_term.own_account, summary, audience)
         return context, {**found.seconds, "assemble": time.monotonic() - begun}
+
+
+def _nobody(_category: str, _rule: str) -> None:
+    """Is told and does nothing."""
 
 
 def _said(context: Context) -> list[str]:

@@ -184,7 +184,10 @@ class Settings(BaseSettings):
     )
     queue_size: int = Field(16, ge=1, description="Questions that may wait; beyond it the bot signs that it is busy.")
     burst_seconds: float = Field(
-        1.5, ge=0, le=30, description="Seconds for which a bare mention waits for its question; nothing else waits."
+        1.5,
+        ge=0,
+        le=30,
+        description="Seconds that a bare mention waits for its question; who is seen typing is waited for twice as long.",
     )
 
     # Limits

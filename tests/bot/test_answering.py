@@ -1,13 +1,16 @@
 """Replies people want: quick lines answered once, nothing missed, names and emoji as members see them."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from sususbot.bot.limits import Limits
 from sususbot.model.backend import Request
 from sususbot.model.scripted import Scripted
+from sususbot.safety.filter import OutputFilter
 from sususbot.standin.objects import Message
 from sususbot.standin.server import StandIn
 from tests.bot.running import bot
@@ -78,6 +81,66 @@ async def test_a_bare_mention_waits_a_moment_for_its_question(server: StandIn, p
         server.say(place.general, place.ada, "who broke the printer?")
         await answers(server, place.general, 1)
     assert [request.turns[-1].text for request in script.requests] == ["who broke the printer?"]
+
+
+async def test_a_member_who_types_is_waited_for(server: StandIn, place: Place, tmp_path: Path) -> None:
+    go_on = threading.Event()
+
+    def line(request: Request) -> str:
+        go_on.wait(10)
+        return "about " + request.turns[-1].text.replace("\n", " and ")
+
+    script = Scripted(line)
+    async with bot(server, place.general, tmp_path, [script], burst=15.0) as running:
+        await listening(server)
+        server.say(place.general, place.ada, f"{server.world.bot.mention} who broke it?")
+        await happened(lambda: len(script.requests) == 1)
+        server.types(place.general, place.ada)
+        (question,) = running.answering._questions.values()
+        await happened(lambda: question.typed_at is not None)
+        go_on.set()
+        await happened(lambda: not running.responder._inference.waiting)
+        assert server.sent(place.general) == []
+        server.say(place.general, place.ada, "the printer, I mean")
+        (reply,) = await answers(server, place.general, 1)
+    assert reply.content == "about who broke it? and the printer, I mean"
+
+
+async def test_a_member_who_types_and_says_nothing_is_answered_all_the_same(
+    server: StandIn, place: Place, tmp_path: Path
+) -> None:
+    slow = Scripted(["one two three"], seconds_per_token=0.05)
+    async with bot(server, place.general, tmp_path, [slow], burst=0.2):
+        await listening(server)
+        server.say(place.general, place.ada, f"{server.world.bot.mention} who broke it?")
+        await happened(lambda: len(slow.requests) == 1)
+        server.types(place.general, place.ada)
+        await answers(server, place.general, 1)
+    assert len(slow.requests) == 1
+
+
+async def test_a_blocked_member_sees_no_sign_of_any_kind(server: StandIn, place: Place, tmp_path: Path) -> None:
+    async with bot(server, place.general, tmp_path, [Scripted(["ok"])]) as running:
+        await listening(server)
+        running.answering.limits = Limits(blocked=[place.ada.id])
+        running.answering.paused = True
+        asked = server.say(place.general, place.ada, f"{server.world.bot.mention} hello?")
+        await happened(lambda: running.archive.mentions.ends() == {"sign": 1})
+        assert not asked.reactions
+        assert running.metrics.day().signs == {"blocked": 1}
+
+
+async def test_what_is_held_back_is_counted_though_no_reply_comes_of_it(
+    server: StandIn, place: Place, tmp_path: Path
+) -> None:
+    script = Scripted(["rude words " * 30, "kind words"], seconds_per_token=0.0)
+    async with bot(server, place.general, tmp_path, [script]) as running:
+        running.responder._output = OutputFilter((), ["rude words"])
+        await listening(server)
+        server.say(place.general, place.ada, f"{server.world.bot.mention} hello?")
+        (reply,) = await answers(server, place.general, 1)
+        assert reply.content == "kind words"
+        assert running.metrics.day().filtered == {"blocked": 1}
 
 
 async def test_a_deleted_line_leaves_the_rest_of_a_question(server: StandIn, place: Place, tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ async def test_metrics_tell_what_happened() -> None:
     metrics = Metrics()
     metrics.watch_engine(lambda: {"state": "running", "gpu_layers": 32, "model": "a.gguf"})
     metrics.answered(trace())
+    metrics.filtered("slurs", "slurs/17")
     metrics.signed("busy")
     metrics.identified()
     metrics.connection_lost("zombie")
@@ -124,7 +125,9 @@ def test_a_day_ends_and_percentiles_are_of_the_last_replies() -> None:
     assert metrics.day().replies == 100
     assert metrics.day().p50 == pytest.approx(0.495)
     assert metrics.day().fallbacks == {"llamacpp late": 100}
-    now = 86_401.0
+    now = 3600.0 * 23
+    assert metrics.day().replies == 100
+    now = 3600.0 * 24
     assert metrics.day().replies == 0
     assert metrics.uptime == now
 

@@ -109,6 +109,28 @@ async def test_where_reactions_are_forbidden_a_word_says_it(server: StandIn, pla
     assert (words.pinged_users, words.pinged_everyone) == ((), False)
 
 
+async def test_words_instead_of_reactions_are_few(server: StandIn, place: Place, tmp_path: Path) -> None:
+    server.faults.add("PUT", "/channels/*/messages/*/reactions/*/@me", failing(403, code=50013), times=None)
+    async with bot(server, place.general, tmp_path, [Scripted(["ok"])]) as running:
+        await listening(server)
+        running.answering.paused = True
+        for _ in range(5):
+            await asked(server, place)
+        server.say(place.general, place.bob, f"{server.world.bot.mention} and me?")
+        await happened(lambda: running.archive.mentions.ends() == {"sign": 6})
+    assert len(server.sent(place.general)) == 2
+
+
+async def test_a_message_that_is_gone_gets_no_sign_and_no_words(server: StandIn, place: Place, tmp_path: Path) -> None:
+    server.faults.add("PUT", "/channels/*/messages/*/reactions/*/@me", failing(404, code=10008))
+    async with bot(server, place.general, tmp_path, [Scripted(["ok"])]) as running:
+        await listening(server)
+        running.answering.paused = True
+        await asked(server, place)
+        await happened(lambda: running.archive.mentions.ends() == {"deleted": 1})
+    assert server.sent(place.general) == []
+
+
 async def test_a_typing_sign_that_fails_costs_no_reply(server: StandIn, place: Place, tmp_path: Path) -> None:
     server.faults.add("POST", "/channels/*/typing", failing(403, code=50013), times=None)
     async with bot(server, place.general, tmp_path, [Scripted(["ok"])]):

@@ -61,7 +61,7 @@ class Answered:
 class Answering:
     """Answers mentions, each in a task of its own, through all connections of a bot.
 
-    `burst` is how long (s) a bare mention waits for its question.
+    `burst` is how long (s) a bare mention waits for its question; a member who types is waited for twice as long.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class Answering:
         self._responder = responder
         self._settle = settle
         self._metrics = metrics or Metrics()
+        responder.on_filtered = self._metrics.filtered
         self.limits = limits or Limits()
         self._sender = sender or Sender()
         self._burst = burst
@@ -92,6 +93,11 @@ class Answering:
     def waiting(self) -> int:
         """Questions and signs in hand."""
         return len(self._tasks)
+
+    @property
+    def asking(self) -> int:
+        """Questions in hand."""
+        return sum(isinstance(about, Question) for about in self._tasks.values())
 
     def last(self, channel_id: int) -> Answered | None:
         """The newest reply of a channel, of the last two hundred in all."""
@@ -117,7 +123,9 @@ class Answering:
             self._settle([message.id], "deleted")
             return
         key = (channel.id, message.author.id)
-        if self.paused:
+        if self.limits.blocks(message.author.id):
+            self._begin(self._sign(message, "blocked"), message.id)
+        elif self.paused:
             self._begin(self._sign(message, "paused"), message.id)
         elif (question := self._questions.get(key)) is not None and question.add(message):
             self._settle(question.mentions[:-1], "merged")
@@ -135,18 +143,23 @@ class Answering:
         if question := self._questions.get((message.channel.id, message.author.id)):
             question.add(message)
 
+    def typing(self, channel_id: int, member_id: int) -> None:
+        """A member is typing: perhaps more of what they are asking."""
+        if question := self._questions.get((channel_id, member_id)):
+            question.typed_at = time.monotonic()
+
     def cancel(self, message_id: int) -> None:
         """A message was deleted: what it asked is not answered. It may not even have been looked at yet."""
         self._gone.append(message_id)
-        for question in self._questions.values():
-            if message_id in question.ids:
+        for question in self._tasks.values():
+            if isinstance(question, Question) and message_id in question.ids:
                 if message_id in question.mentions:
                     self._settle([message_id], "deleted")
                 question.remove(message_id)
 
     async def sign(self, message: discord.Message, cause: str) -> None:
         """A sign instead of an answer: that the mention was found when it was too late, say."""
-        await self._sign(message, cause)
+        await self._sign(message, "blocked" if self.limits.blocks(message.author.id) else cause)
 
     async def close(self, seconds: float = 0.0) -> None:
         """Take nothing more, finish what is in hand within `seconds`, and drop the rest: the next start finds it."""
@@ -169,9 +182,12 @@ class Answering:
             logger.error("answering broke", exc_info=error)
 
     async def _answer(self, question: Question, key: tuple[int, int]) -> None:
-        reply, cause = None, None
+        reply, parts, cause = None, [], None
         try:
             reply = await self._reply(question)
+            if reply is not None:
+                places = rendering.Places.of(question.channel.guild, reply.trace.context.turns)
+                parts = rendering.parts(reply.text, places)
         except Busy:
             cause = "busy"
         except Exception:
@@ -184,15 +200,16 @@ class Answering:
                 del self._questions[key]
         if question.gone:
             return
-        if reply is not None:
-            await self._send(question, reply)
-        elif cause is not None:
+        if cause is not None:
             await self._sign(question.message, cause)
+        elif reply is not None:
+            await self._send(question.message, question.channel, reply, parts)
 
     async def _reply(self, question: Question) -> Reply | None:
         """The reply to a question as it stands at last; None when it was taken back."""
         async with self._sender.typing(question.channel):
             if question.bare:
+                question.changed.clear()
                 await _changed(question, self._burst)
             for look in range(_LOOKS + 1):
                 if question.gone:
@@ -203,14 +220,25 @@ class Answering:
                 try:
                     # A second look before sending: what came meanwhile belongs to the question.
                     await _done_or_changed(work, question)
-                    if work.done() and not question.changed.is_set():
-                        return work.result()
-                    if not question.open and not question.gone:
-                        return await work
+                    await self._typed(question)
+                    if not question.changed.is_set() or not (question.open or question.gone):
+                        reply = await work
+                        # Nothing more is added from here on: it would be answered by words that know nothing of it.
+                        question.open = False
+                        return reply
                 finally:
                     work.cancel()
                     await asyncio.gather(work, return_exceptions=True)
         return None
+
+    async def _typed(self, question: Question) -> None:
+        """Wait for a member who is typing, as one does: what comes next may change what is asked."""
+        patience = 2 * self._burst
+        while question.open and not question.changed.is_set() and question.typed_at is not None:
+            left = question.typed_at + patience - time.monotonic()
+            if left <= 0:
+                return
+            await _changed(question, left)
 
     async def _made(self, question: Question) -> Reply:
         return await self._responder.reply(
@@ -220,10 +248,9 @@ class Answering:
             also=question.ids,
         )
 
-    async def _send(self, question: Question, reply: Reply) -> None:
-        message, channel, trace = question.message, question.channel, reply.trace
+    async def _send(self, message: discord.Message, channel: Talk, reply: Reply, parts: Sequence[str]) -> None:
+        trace = reply.trace
         begun = time.perf_counter()
-        parts = rendering.parts(reply.text, rendering.Places.of(channel.guild, trace.context.turns))
         outcome, sent = await self._sender.send(message, channel, parts)
         if not sent:
             if outcome == "refused":
@@ -243,13 +270,15 @@ class Answering:
         self._metrics.signed(cause)
         own, words = _SIGNS.get(cause, (reaction, f"{reaction} {_LIMITED}"))
         logger.info("message %s got a sign instead of an answer: %s", message.id, cause)
-        if own is None or await self._sender.sign(message, own, words):
+        seen = "seen" if own is None else await self._sender.sign(message, own, words)
+        if seen == "seen":
             self._settle([message.id], "old" if cause == "old" else "sign")
+        elif seen == "gone":
+            self._settle([message.id], "deleted")
 
 
 async def _changed(question: Question, seconds: float) -> None:
-    """Wait so long for the question to change."""
-    question.changed.clear()
+    """Wait so long for the question to change, unless it has."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await question.changed.wait()

@@ -42,8 +42,8 @@ def intents() -> discord.Intents:
     """What the bot listens to, and no more: guilds, their messages, and what is in them."""
     wanted = discord.Intents.none()
     wanted.guilds = wanted.guild_messages = wanted.message_content = True
-    # The server's own emoji, so that a model that writes `:tea:` shows one.
-    wanted.expressions = True
+    # The server's own emoji, so that a model that writes `:tea:` shows one; who types, so that nobody is interrupted.
+    wanted.expressions = wanted.guild_typing = True
     return wanted
 
 
@@ -343,6 +343,9 @@ class Client(discord.Client):
             self._answering.begin(message, message.channel, self.user.id)
         elif policy.by_a_person(message):
             self._answering.follow(message)
+
+    async def on_raw_typing(self, payload: discord.RawTypingEvent) -> None:
+        self._answering.typing(payload.channel_id, payload.user_id)
 
     async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
         message = payload.message

@@ -26,7 +26,7 @@ _SHARES: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 _SPEEDS: Final = (1, 2, 5, 10, 15, 25, 40, 60, 80, 100, 150, 250, 500, 1000, 2500)
 # Replies whose times are kept for the percentiles that people are shown.
 _KEPT: Final = 1000
-_DAY: Final = 86_400.0
+_HOURS: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Metrics:
         self._last_received: float | None = None
         self._last_reply: float | None = None
         self._totals: deque[float] = deque(maxlen=_KEPT)
-        self._events: deque[tuple[float, str, str]] = deque()
+        self._hours: deque[tuple[int, Tally[tuple[str, str]]]] = deque(maxlen=_HOURS)
         self.watch("sususbot_uptime_seconds", "Since the bot was started.", lambda: self.uptime)
 
     # -- what happened
@@ -96,8 +96,6 @@ class Metrics:
         for fallback in generation.fallbacks:
             self._fallbacks.labels(fallback.backend, fallback.cause).inc()
             self._note("fallback", f"{fallback.backend} {fallback.cause}")
-        for hit in trace.filtered:
-            self.filtered(hit.category, hit.rule)
         for stage, seconds in trace.seconds.items():
             self._stages.labels(stage).observe(seconds)
         self._totals.append(trace.seconds.get("total", 0.0))
@@ -174,11 +172,12 @@ class Metrics:
         return None if self._last_reply is None else self._clock() - self._last_reply
 
     def day(self) -> Day:
-        """The last 24 hours."""
-        self._forget_old()
+        """The last 24 hours, by full hours. May be called from any thread."""
         kinds: dict[str, Tally[str]] = {}
-        for _, kind, what in self._events:
-            kinds.setdefault(kind, Tally())[what] += 1
+        oldest = self._hour() - _HOURS
+        for hour, counted in tuple(self._hours):
+            for (kind, what), count in dict(counted).items() if hour > oldest else ():
+                kinds.setdefault(kind, Tally())[what] += count
         replies = kinds.get("reply", Tally())
         return Day(
             replies.total(),
@@ -203,22 +202,19 @@ class Metrics:
         return found
 
     def _note(self, kind: str, what: str) -> None:
-        self._events.append((self._clock(), kind, what))
-        self._forget_old()
+        hour = self._hour()
+        if not self._hours or self._hours[-1][0] != hour:
+            self._hours.append((hour, Tally()))
+        self._hours[-1][1][kind, what] += 1
 
-    def _forget_old(self) -> None:
-        oldest = self._clock() - _DAY
-        while self._events and (self._events[0][0] < oldest or len(self._events) > _MOST):
-            self._events.popleft()
+    def _hour(self) -> int:
+        return int(self._clock() // 3600)
 
     def _percentile(self, percent: int) -> float | None:
-        if len(self._totals) < 2:
-            return self._totals[0] if self._totals else None
-        return quantiles(self._totals, n=100, method="inclusive")[percent - 1]
-
-
-# Events of a day that are kept; a bot that says more in a day counts the newest.
-_MOST: Final = 100_000
+        totals = tuple(self._totals)
+        if len(totals) < 2:
+            return totals[0] if totals else None
+        return quantiles(totals, n=100, method="inclusive")[percent - 1]
 
 
 class _Now(Collector):

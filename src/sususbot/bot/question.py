@@ -25,6 +25,8 @@ class Question:
         self.open = True
         self.changed = asyncio.Event()
         """Set when lines come or go."""
+        self.typed_at: float | None = None
+        """When (monotonic) the member was seen typing since the last line; None while they were not."""
         self._own_id = own_id
         self._lines: dict[int, discord.Message] = {}
         self._mentions: list[int] = []
@@ -40,6 +42,7 @@ class Question:
             # Said to somebody else meanwhile.
             return False
         self._lines[message.id] = message
+        self.typed_at = None
         self.changed.set()
         return True
 

@@ -26,20 +26,25 @@ _LONGEST_PAUSE: Final = 15.0
 # JSON error codes: no right to read history, so no reply that points at a message; the message or what it points at is
 # gone or wrong; the thread is archived or locked; a filter of the server's owner took offence.
 _NO_HISTORY: Final = 160002
-_REFERENCE_FAULTS: Final = (10008, 50035)
+_UNKNOWN_MESSAGE: Final = 10008
+_REFERENCE_FAULTS: Final = (_UNKNOWN_MESSAGE, 50035)
 _CLOSED: Final = (50083, 160005)
 _MODERATED: Final = (200000, 240000)
 _SLOW_DOWN: Final = (20016, 20028, 20029)
 
-Outcome = Literal["sent", "refused", "unreachable"]
+Outcome = Literal["sent", "refused", "gone", "unreachable"]
+Seen = Literal["seen", "gone", "unseen"]
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds. `lasting` is how long one thing is tried; `muted` how long a channel is left alone that forbids it."""
+    """Seconds. `lasting` is how long a reply is tried, `sign` how long a reaction; `muted` how long a channel is left
+    alone that forbids talking; `worded` between two signs in words to the same member."""
 
-    lasting: float = 120.0
+    lasting: float = 600.0
+    sign: float = 120.0
     muted: float = 300.0
+    worded: float = 60.0
 
 
 class Sender:
@@ -48,6 +53,7 @@ class Sender:
     def __init__(self, patience: Patience = Patience()) -> None:
         self._patience = patience
         self._muted: dict[int, float] = {}
+        self._worded: dict[int, float] = {}
         self._typing: dict[int, tuple[int, asyncio.Task[None]]] = {}
 
     def muted(self, channel_id: int) -> bool:
@@ -64,8 +70,8 @@ class Sender:
             sent.append(id_)
         return "sent", sent
 
-    async def sign(self, message: discord.Message, reaction: str, words: str) -> bool:
-        """A reaction on a message; where reactions are forbidden, words. Whether either is to be seen."""
+    async def sign(self, message: discord.Message, reaction: str, words: str) -> Seen:
+        """A reaction on a message; where reactions are forbidden, words, though not many. Whether it is to be seen."""
 
         async def react() -> None:
             # Not `message.add_reaction`: it takes any page with status 200 for success, where Discord says nothing.
@@ -73,13 +79,21 @@ class Sender:
             if await put:
                 raise ValueError("a page came where Discord says nothing")
 
-        outcome = await self._lasting(f"sign on message {message.id}", react)
-        if outcome == "sent":
-            return True
+        outcome = await self._lasting(f"sign on message {message.id}", react, self._patience.sign)
+        if outcome in ("sent", "gone"):
+            return "seen" if outcome == "sent" else "gone"
         if outcome == "refused" and isinstance(message.channel, Talk) and not self.muted(message.channel.id):
+            if self._was_told(message.author.id):
+                return "seen"
             said, _ = await self.send(message, message.channel, [words])
-            return said == "sent"
-        return False
+            return "seen" if said == "sent" else "unseen"
+        return "unseen"
+
+    def _was_told(self, member_id: int) -> bool:
+        """Whether a member got words instead of a reaction a moment ago; counts them as told from now on."""
+        now = time.monotonic()
+        self._worded = {who: at for who, at in self._worded.items() if now - at < self._patience.worded}
+        return self._worded.setdefault(member_id, now) != now
 
     async def _send_part(
         self, message: discord.Message, channel: Talk, part: str, number: int
@@ -107,12 +121,15 @@ class Sender:
                 reference = None
                 await post()
 
-        outcome = await self._lasting(f"reply to message {message.id}", post_somehow, channel.id)
+        what = f"reply to message {message.id}"
+        outcome = await self._lasting(what, post_somehow, self._patience.lasting, channel.id)
         return outcome, sent[-1] if sent else None
 
-    async def _lasting(self, what: str, attempt: Callable[[], Awaitable[object]], channel_id: int = 0) -> Outcome:
+    async def _lasting(
+        self, what: str, attempt: Callable[[], Awaitable[object]], seconds: float, channel_id: int = 0
+    ) -> Outcome:
         """Try until it is done, refused, or out of time."""
-        until = time.monotonic() + self._patience.lasting
+        until = time.monotonic() + seconds
         pause = _FIRST_PAUSE
         while True:
             try:
@@ -121,6 +138,9 @@ class Sender:
                     await attempt()
             except discord.HTTPException as error:
                 if error.status < 500 and error.status != 429 and error.code not in _SLOW_DOWN:
+                    if error.code == _UNKNOWN_MESSAGE:
+                        logger.info("%s: the message is gone", what)
+                        return "gone"
                     self._refused(what, error, channel_id)
                     return "refused"
                 logger.warning("%s: Discord failed with %s, trying again", what, error.status)

@@ -51,6 +51,8 @@ class Serving:
             # A file of the same name may hold another adapter by now.
             changed.add("adapter_path")
         effective = new.model_copy(update={name: getattr(self._settings, name) for name in changed - AT_ONCE})
+        if effective.backend not in build.ADAPTED:
+            changed.discard("adapter_path")
         made = _Made(effective, self._parts)
         if "adapter_path" in changed:
             self._use_adapter(effective)
@@ -67,10 +69,10 @@ class Serving:
         complaint = build.complaint_of(path, self._place, self._archive)
         if complaint is None:
             return None
-        use_adapter = getattr(self._parts.backends[0], "use_adapter", None)
-        if use_adapter is None:
-            return f"{complaint}. It is in use until the bot is restarted without it."
-        use_adapter(None)
+        try:
+            self._parts.backends[0].use_adapter(None)  # type: ignore[attr-defined]  # those of ADAPTED have it
+        except ModelError as error:
+            return f"{complaint}. It could not be let go of ({error}): restart the bot without it."
         self._settings = self._settings.model_copy(update={"adapter_path": None})
         self._adapter_stamp = None
         return f"{complaint}. The bot speaks without it from now on."
@@ -80,14 +82,9 @@ class Serving:
         return self._parts.archive
 
     def _use_adapter(self, new: Settings) -> None:
-        if new.backend not in build.ADAPTED:
-            return
         if new.adapter_path is not None:
             build.check_learned(new.adapter_path, self._place, self._archive)
-        use_adapter = getattr(self._parts.backends[0], "use_adapter", None)
-        if use_adapter is None:
-            raise ModelError("this backend cannot change its adapter while it runs: restart the bot")
-        use_adapter(new.adapter_path)
+        self._parts.backends[0].use_adapter(new.adapter_path)  # type: ignore[attr-defined]
 
 
 class _Made:

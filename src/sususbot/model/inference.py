@@ -222,7 +222,8 @@ class Inference:
                 if attempt.failure is not None:
                     fall_back(backend.name, *attempt.failure)
                     break
-                cleaned = clean(attempt.text, attempt.source is not None)
+                # In a thread: reading a long text through its disguises takes as long as a frame.
+                cleaned = await asyncio.to_thread(clean, attempt.text, attempt.source is not None)
                 if cleaned.complaint is None:
                     usage, source = attempt.usage, attempt.source
                     return Generation(cleaned.text, backend.name, usage, tuple(fallbacks), source, seconds)

@@ -142,6 +142,11 @@ class StandIn:
     def delete_bulk(self, messages: Sequence[Message]) -> None:
         self.world.delete_bulk(messages)
 
+    def types(self, channel: Channel, user: User) -> None:
+        """Somebody is seen typing."""
+        data = {"channel_id": str(channel.id), "guild_id": str(self.world.guild_id), "user_id": str(user.id)}
+        self.dispatch("TYPING_START", data | {"timestamp": int(self.world.clock())})
+
     def react(self, message: Message, user: User, emoji: str) -> None:
         self.world.react(message, user, emoji)
 
