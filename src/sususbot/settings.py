@@ -187,7 +187,7 @@ class Settings(BaseSettings):
         1.5,
         ge=0,
         le=30,
-        description="Seconds that a bare mention waits for its question; who is seen typing is waited for twice as long.",
+        description="Seconds that a bare mention waits for its question; who is typing is waited for twice as long.",
     )
 
     # Limits
