@@ -9,7 +9,6 @@ Bare minimum: none; a mention that is answered twice or lost is a fault.
 
 import asyncio
 import random
-import signal
 import sys
 import tempfile
 import time
@@ -39,6 +38,8 @@ _WORDS: Final = "tea kettle garden printer who broke it again nobody knows the r
 
 # Mentions of a busy day: one in ten seconds.
 _A_DAY: Final = 8640
+# For which an answer holds up those who would ask next (s).
+_PATIENCE: Final = 15.0
 # A bot that ends by itself so soon (s), so many times in a row, is not soaked any longer.
 _SHORT_LIFE: Final = 5.0
 _SHORT_LIVES: Final = 3
@@ -212,13 +213,13 @@ class _Soak:
         self._outcome = Outcome(self._account)
         self._room = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
+        self._killed: asyncio.subprocess.Process | None = None
         self._kills = sorted(
             self._chance.sample(range(plan.mentions // (4 * plan.restarts + 4), plan.mentions // 2), plan.restarts),
             reverse=True,
         )
         self._over = False
         self._last_reply: Message | None = None
-        self._later: set[asyncio.TimerHandle] = set()
         self._climate = Climate(plan.share, seed=plan.seed)
         self._disasters = Disasters(
             Place(discord, folder / "data" / FILE_NAME, lambda: self._process.pid if self._process else None),
@@ -280,7 +281,7 @@ class _Soak:
                     stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
                 )  # fmt: skip
                 code = await self._process.wait()
-            if code != -signal.SIGKILL and not self._over:
+            if self._process is not self._killed and not self._over:
                 self._outcome.ended.append(f"life {life} ended with {code}")
                 self._say(self._outcome.ended[-1])
                 short = short + 1 if time.monotonic() - begun < _SHORT_LIFE else 0
@@ -290,6 +291,7 @@ class _Soak:
 
     def _kill(self) -> None:
         if self._process is not None and self._process.returncode is None:
+            self._killed = self._process
             self._process.kill()
             self._outcome.killed += 1
 
@@ -341,19 +343,19 @@ class _Soak:
             due = self._account.asked + self._plan.disaster_every
 
     async def _wait_for_room(self) -> None:
-        """Few wait at once while the bot is there; while it is not, some more ask, and then nobody."""
-        give_up = time.monotonic() + 10.0
+        """Few wait at once while the bot is there; while it is not, some more ask, and then few."""
+        give_up = time.monotonic() + _PATIENCE
         while self._recent() >= (self._plan.open if self._discord.connected else 4 * self._plan.open):
             self._room.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(0.25):
                     await self._room.wait()
-            if time.monotonic() > give_up and self._recent() == len(self._account):
+            if time.monotonic() > give_up:
                 return
 
     def _recent(self) -> int:
         """Mentions that wait, without those that waited for so long that nothing may come any more."""
-        oldest = time.monotonic() - 15.0
+        oldest = time.monotonic() - _PATIENCE
         return sum(mention.asked > oldest for mention in self._account.waiting)
 
     def _somebody_speaks(self) -> None:
