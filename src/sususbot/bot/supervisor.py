@@ -233,7 +233,8 @@ class Supervisor:
 
     async def _finish(self, grace: float) -> None:
         """What is in hand, while the connection still stands."""
-        self._tell("stopping", f"stopping; {self._answering.waiting} replies are finished first")
+        waiting = self._answering.waiting
+        self._tell("stopping", f"stopping; what is in hand ({waiting}) is finished first" if waiting else "")
         self._service.stopping()
         close = asyncio.create_task(self._answering.close(grace))
         hurry = asyncio.create_task(self._ending.wait())

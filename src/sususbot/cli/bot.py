@@ -43,8 +43,12 @@ def bot(place: Place, allow_stale: bool) -> None:
 def _run(place: Place, settings: "Settings", token: str, channel_id: int, *, allow_stale: bool) -> None:
     import asyncio
 
+    from sususbot.bot.service import alone
     from sususbot.cli.build import build, open_archive
 
+    # That another bot runs is told now, not after models were loaded.
+    with alone(place.data):
+        pass
     with open_archive(place) as archive:
         with working("waking up"):
             parts = build(settings, place, archive, live=True, allow_stale=allow_stale)
