@@ -1,5 +1,7 @@
 """What may die is made anew: at once, then with pauses; who needs it waits, or is told."""
 
+import errno
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -31,6 +33,7 @@ class Maker:
     def __init__(self) -> None:
         self.made = 0
         self.failures = 0
+        self.error: Exception = ModelLoadFailed("no glass")
         self.may = threading.Event()
         self.may.set()
 
@@ -38,7 +41,7 @@ class Maker:
         assert self.may.wait(PATIENCE)
         if self.failures:
             self.failures -= 1
-            raise ModelLoadFailed("no glass")
+            raise self.error
         self.made += 1
         return Lamp(self.made)
 
@@ -108,6 +111,51 @@ def test_one_that_cannot_be_made_is_tried_again_after_a_pause(kept: Kept[Lamp], 
     assert until(kept, lambda state: state.startswith("down")) == "down: no glass"
     with pytest.raises(BackendFailed, match="The lamp stopped working and is tried again soon: no glass"):
         kept.get(Deadline(0.1))
+    assert lamp(kept).number == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), f"OSError: [Errno {errno.ENOMEM}] Cannot allocate memory"),
+        (MemoryError(), "MemoryError"),
+    ],
+)
+def test_what_nobody_expected_is_a_failure_like_any_other(
+    kept: Kept[Lamp], make: Maker, caplog: pytest.LogCaptureFixture, error: Exception, reason: str
+) -> None:
+    make.failures, make.error = 1, error
+    broken(kept)
+    why = f"The lamp cannot be started ({reason}): the log says more."
+    assert until(kept, lambda state: state.startswith("down")) == f"down: {why}"
+    with pytest.raises(BackendFailed, match=re.escape(why)):
+        kept.get(Deadline(0.1))
+    assert [record.exc_info[1] for record in caplog.records if record.exc_info] == [error]
+    assert lamp(kept).number == 2
+
+
+def test_what_nobody_expected_is_told_to_who_makes_the_first(make: Maker) -> None:
+    make.failures, make.error = 1, OSError("no hands")
+    with pytest.raises(ModelLoadFailed, match=r"The lamp cannot be started .OSError: no hands."):
+        Kept("The lamp", make)
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_an_exchange_that_breaks_leaves_one_that_serves(kept: Kept[Lamp], make: Maker, beside: bool) -> None:
+    first = lamp(kept)
+    make.failures, make.error = 1, OSError("no hands")
+    with pytest.raises(ModelLoadFailed, match="no hands"):
+        kept.exchange(make, beside=beside, retire=Lamp.stop)
+    assert lamp(kept).number == (1 if beside else 2)
+    assert first.stopped is not beside
+
+
+def test_it_is_made_anew_where_no_thread_can_be_started(kept: Kept[Lamp], monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", full)
+    broken(kept)
     assert lamp(kept).number == 2
 
 

@@ -2,6 +2,8 @@
 
 Made anew at once; when that fails, or the new one dies young, after a pause that doubles each time. Whoever needs it
 meanwhile waits while it is being made, and is told at once when it rests for longer than they can wait.
+Whatever goes wrong in making counts as a failure, also what nobody expected: where memory is short, even starting a
+process or a thread fails. So the thread that makes it anew is there from the beginning.
 """
 
 import logging
@@ -10,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Final, Generic, Protocol, TypeVar
 
-from sususbot.errors import BackendFailed, ModelError
+from sususbot.errors import BackendFailed, ModelError, ModelLoadFailed
 from sususbot.model.backend import Deadline
 
 _log = logging.getLogger(__name__)
@@ -37,9 +39,9 @@ T = TypeVar("T", bound=Mortal)
 
 
 class Kept(Generic[T]):
-    """`what` names it in sentences; `make` blocks until it is ready or raises ModelError.
+    """`what` names it in sentences; `make` blocks until it is ready or raises.
 
-    The first is made by the constructor, which raises what `make` raises.
+    The first is made by the constructor. It raises ModelError, whatever `make` raises.
     """
 
     def __init__(self, what: str, make: Callable[[], T]) -> None:
@@ -49,15 +51,18 @@ class Kept(Generic[T]):
         # One is made at a time.
         self._making = threading.Lock()
         self._closed = False
+        # Whether it is to be made anew.
+        self._missing = False
         self._failures = 0
         self._why = ""
         self._resting = False
         self._rested_at = 0.0
-        self._maker: threading.Thread | None = None
         self._thing: T | None = None
-        first = make()
+        first = self._made(make)
         self._thing = first
         self._since = time.monotonic()
+        self._maker = threading.Thread(target=self._revive, name="revive", daemon=True)
+        self._maker.start()
         if first.ended is not None:
             self.lost(first)
 
@@ -97,31 +102,31 @@ class Kept(Generic[T]):
             if time.monotonic() - self._since > _GROWN_SECONDS:
                 self._failures = 0
             self._failed(thing.ended or "it ended")
-            self._start_reviving()
+            self._miss()
 
     def exchange(self, make: Callable[[], T], *, beside: bool, retire: Callable[[T], None]) -> None:
-        """Put one made by `make` in its place. Raises what `make` raises, and keeps the old one then.
+        """Put one made by `make` in its place. Raises ModelError, whatever `make` raises, and keeps the old one then.
 
         `beside`: the old one serves until the new one does; else it is retired first, and made anew if need be.
         """
         with self._making:
             old = self._leave() if not beside else None
-            if old is not None:
-                retire(old)
             try:
-                new = make()
-            except ModelError:
+                if old is not None:
+                    retire(old)
+                new = self._made(make)
+            except BaseException:
                 with self._changed:
                     if self._thing is None and not self._closed:
                         self._failures = 0
-                        self._start_reviving()
+                        self._miss()
                 raise
             with self._changed:
                 closed = self._closed
                 if not closed:
-                    old, self._thing = self._thing, new
-                    self._since, self._failures = time.monotonic(), 0
-                    self._changed.notify_all()
+                    old = self._thing
+                    self._failures = 0
+                    self._put(new)
         if closed:
             new.stop()
             raise BackendFailed(f"{self._what} was closed and answers no more: start the program again.")
@@ -138,17 +143,31 @@ class Kept(Generic[T]):
             self._changed.notify_all()
         if thing is not None:
             thing.stop()
-        if self._maker is not None:
-            self._maker.join()
+        self._maker.join()
 
     def _leave(self) -> T | None:
         with self._changed:
             thing, self._thing = self._thing, None
         return thing
 
-    def _start_reviving(self) -> None:
-        self._maker = threading.Thread(target=self._revive, name="revive", daemon=True)
-        self._maker.start()
+    def _miss(self) -> None:
+        self._missing = True
+        self._changed.notify_all()
+
+    def _put(self, thing: T) -> None:
+        self._thing, self._missing = thing, False
+        self._since = time.monotonic()
+        self._changed.notify_all()
+
+    def _made(self, make: Callable[[], T]) -> T:
+        try:
+            return make()
+        except ModelError:
+            raise
+        except Exception as error:
+            _log.exception("%s cannot be started", self._what)
+            reason = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+            raise ModelLoadFailed(f"{self._what} cannot be started ({reason}): the log says more.") from error
 
     def _failed(self, why: str) -> None:
         if self._closed:
@@ -158,31 +177,34 @@ class Kept(Generic[T]):
         _log.warning("%s stopped working (%s): it is started again", self._what, why)
 
     def _revive(self) -> None:
-        while True:
-            with self._changed:
-                # At once after the first death.
-                pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (self._failures - 2)) if self._failures > 1 else 0.0
-                self._resting = pause > 0
-                self._rested_at = time.monotonic() + pause
-                self._changed.notify_all()
-                self._changed.wait_for(lambda: self._closed, pause)
-                self._resting = False
-                if self._closed:
-                    return
+        while self._wanted():
             with self._making:
                 with self._changed:
-                    if self._thing is not None:
+                    if not self._missing:
                         # Another was put in its place meanwhile.
-                        return
+                        continue
                 try:
-                    thing = self._make()
+                    thing = self._made(self._make)
                 except ModelError as error:
                     with self._changed:
                         self._failed(str(error))
                     continue
                 if self._taken(thing):
-                    return
+                    continue
             thing.stop()
+
+    def _wanted(self) -> bool:
+        """Wait until one is to be made; False once it is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._missing)
+            # At once after the first death.
+            pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (self._failures - 2)) if self._failures > 1 else 0.0
+            self._resting = pause > 0
+            self._rested_at = time.monotonic() + pause
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._closed or not self._missing, pause)
+            self._resting = False
+            return not self._closed
 
     def _taken(self, thing: T) -> bool:
         with self._changed:
@@ -191,8 +213,6 @@ class Kept(Generic[T]):
             if thing.ended is not None:
                 self._failed(thing.ended)
                 return False
-            self._thing = thing
-            self._since = time.monotonic()
-            self._changed.notify_all()
+            self._put(thing)
         _log.info("%s works again", self._what)
         return True
