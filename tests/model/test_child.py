@@ -5,10 +5,13 @@ import queue
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from sususbot.model.backend import Deadline
@@ -111,6 +114,58 @@ def test_it_is_told_how_it_died(child: Child, heard: "queue.SimpleQueue[Any]", m
     child.say(message)
     assert heard.get(timeout=PATIENCE) is child
     assert child.ended == how
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot stop a process for a while")
+def test_who_talks_to_one_that_hangs_is_not_kept_waiting(child: Child, heard: "queue.SimpleQueue[Any]") -> None:
+    """A pipe holds 64 KB. What was said is heard once it wakes, in its order."""
+    said(child, heard, {"do": "echo", "text": "it runs"})
+    os.kill(child.pid, signal.SIGSTOP)
+    texts = [f"{number}{'x' * 100_000}" for number in range(5)]
+    begun = time.monotonic()
+    for text in texts:
+        child.say({"do": "echo", "text": text})
+    assert time.monotonic() - begun < 1
+    os.kill(child.pid, signal.SIGCONT)
+    assert [heard.get(timeout=PATIENCE)["said"] for _ in texts] == texts
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot stop a process for a while")
+def test_one_that_hangs_is_ended_all_the_same(
+    child: Child, heard: "queue.SimpleQueue[Any]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sususbot.model.child._STOP_SECONDS", 0.2)
+    said(child, heard, {"do": "echo", "text": "it runs"})
+    os.kill(child.pid, signal.SIGSTOP)
+    child.say({"do": "echo", "text": "x" * 300_000})
+    begun = time.monotonic()
+    child.stop()
+    assert time.monotonic() - begun < 5
+    assert child.ended == "it was killed, by somebody or for want of memory"
+
+
+@pytest.mark.parametrize("which", ["log", "write", "read"])
+def test_one_that_nobody_could_hear_is_not_left_behind(
+    talker: None,  # noqa: ARG001 - written before anything starts it
+    monkeypatch: pytest.MonkeyPatch,
+    which: str,
+) -> None:
+    start = threading.Thread.start
+
+    def full(thread: threading.Thread) -> None:
+        if thread.name.endswith(which):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", full)
+    before = children()
+    with pytest.raises(RuntimeError, match="can't start"):
+        Child("talker", hear=lambda _message: None, died=lambda _child: None)
+    assert children() == before
+
+
+def children() -> set[int]:
+    return {child.pid for child in psutil.Process().children()}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")

@@ -4,11 +4,13 @@
 JSON objects, one a line, over the child's stdin and stdout; what libraries print goes to stderr, and from there into
 the log (DEBUG). The child ends when its stdin does, so that it never outlives its parent, whatever ends that; till then
 it minds neither Ctrl-C nor SIGTERM: a parent that is told to stop first finishes the reply in hand.
+A child that hangs reads nothing, and a pipe holds 64 KB: what is said to it waits in a queue, not in who says it.
 """
 
 import json
 import logging
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -53,13 +55,22 @@ class Child:
         self.ended: str | None = None
         self._hear = hear
         self._died = died
-        self._lock = threading.Lock()
+        # None: there will be no more.
+        self._unsaid: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._words: deque[str] = deque(maxlen=_LAST_WORDS)
         name = module.rpartition(".")[2]
         self._errors = threading.Thread(target=self._read_errors, args=(name,), name=f"{name}-log", daemon=True)
         self._reader = threading.Thread(target=self._read, name=f"{name}-read", daemon=True)
-        self._errors.start()
-        self._reader.start()
+        writer = threading.Thread(target=self._write, name=f"{name}-write", daemon=True)
+        try:
+            for thread in (self._errors, writer, self._reader):
+                thread.start()
+        except RuntimeError:
+            # Want of memory stops threads, too. A process that nobody hears is not left behind.
+            self._unsaid.put(None)
+            with self._process:
+                self._process.kill()
+            raise
 
     @property
     def words(self) -> list[str]:
@@ -67,23 +78,15 @@ class Child:
         return list(self._words)
 
     def say(self, message: Message) -> None:
-        """Thread-safe. To a child that is dead nothing is said: `died` tells."""
-        assert self._process.stdin is not None
-        with self._lock:
-            try:
-                self._process.stdin.write(_packed(message))
-                self._process.stdin.flush()
-            except (OSError, ValueError):
-                _log.debug("process %d listens no more", self.pid)
+        """Thread-safe; returns at once. To a child that is dead nothing is said: `died` tells."""
+        self._unsaid.put(_packed(message))
 
     def stop(self) -> None:
-        """End it and wait for its end; may be called twice, but not from `hear` or `died`."""
-        assert self._process.stdin is not None
-        with self._lock:
-            try:
-                self._process.stdin.close()
-            except OSError:
-                _log.debug("process %d listens no more", self.pid)
+        """End it once it heard what was said, or after a few seconds, and wait for its end.
+
+        May be called twice, but not from `hear` or `died`.
+        """
+        self._unsaid.put(None)
         try:
             self._process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -108,13 +111,18 @@ class Child:
         code = self._process.wait()
         self._errors.join()
         self.ended = _how(code, self._words)
-        with self._lock:
-            assert self._process.stdin is not None
-            try:
-                self._process.stdin.close()
-            except OSError:
-                _log.debug("process %d left something unread", self.pid)
+        self._unsaid.put(None)
         self._died(self)
+
+    def _write(self) -> None:
+        assert self._process.stdin is not None
+        try:
+            with self._process.stdin as lines:
+                while (line := self._unsaid.get()) is not None:
+                    lines.write(line)
+                    lines.flush()
+        except (OSError, ValueError):
+            _log.debug("process %d listens no more", self.pid)
 
     def _read_errors(self, name: str) -> None:
         assert self._process.stderr is not None
