@@ -219,7 +219,7 @@ class LlamaCpp:
 
     # -- loading
 
-    def _load(self, adapter: Path | None, *, beside: bool = False) -> "Engine":
+    def _load(self, adapter: Path | None, *, beside: bool = False) -> Engine:
         """An engine that answers, as large as planned or as memory allows. Raises _NoRoom instead of a smaller one
         where it is loaded beside another."""
         placement: Placement | None = None
@@ -294,7 +294,7 @@ class LlamaCpp:
             "verbosity": _TALKATIVE if _log.isEnabledFor(logging.DEBUG) else _QUIET,
         }
 
-    def _died(self, engine: "Engine") -> None:
+    def _died(self, engine: Engine) -> None:
         """In the thread that found out, of each engine that was loaded and not stopped."""
         self._deaths += 1
         if (where := short_of(engine.last_words)) is not None:
@@ -306,14 +306,14 @@ class LlamaCpp:
 
     # -- talking to it
 
-    def _running(self) -> "Engine":
+    def _running(self) -> Engine:
         """For what does not wait: counting. Raises BackendFailed while there is none."""
         engine = self._kept.get(Deadline(0))
         if engine is None or self._suspected.is_set():
             raise BackendFailed("llama.cpp does not answer just now: it is started again.")
         return engine
 
-    def _entered(self, deadline: Deadline) -> "Engine | None":
+    def _entered(self, deadline: Deadline) -> Engine | None:
         """The engine, which will not be retired before this reply is made; None when the time was over before."""
         while True:
             engine = self._kept.get(deadline)
@@ -322,7 +322,7 @@ class LlamaCpp:
             # It is being replaced, this very moment.
             deadline.wait(_GLANCE_SECONDS)
 
-    def _fitting(self, engine: "Engine", request: Request, deadline: Deadline) -> list[int]:
+    def _fitting(self, engine: Engine, request: Request, deadline: Deadline) -> list[int]:
         """The prompt. One made for a longer context than the engine has come up with since loses its beginning."""
         tokens = self._tokens(engine, request.prompt, begin=True, deadline=deadline)
         room = engine.context_tokens - request.sampling.max_new_tokens
@@ -331,7 +331,7 @@ class LlamaCpp:
         return tokens
 
     def _tokens(
-        self, engine: "Engine", text: str | list[str | int], *, begin: bool, deadline: Deadline | None = None
+        self, engine: Engine, text: str | list[str | int], *, begin: bool, deadline: Deadline | None = None
     ) -> list[int]:
         """Token ids; of a list, those of its texts, with its ids between them. Empty when the deadline was over."""
         body = {"content": text, "add_special": begin, "parse_special": False}
@@ -345,14 +345,14 @@ class LlamaCpp:
         tokens: list[int] = answer["tokens"]
         return tokens
 
-    def _suspect(self, engine: "Engine") -> None:
+    def _suspect(self, engine: Engine) -> None:
         """See whether it still reacts; end it if not. Returns at once."""
         if self._suspected.is_set():
             return
         self._suspected.set()
         threading.Thread(target=self._look_after, args=(engine,), name="llamacpp-look", daemon=True).start()
 
-    def _look_after(self, engine: "Engine") -> None:
+    def _look_after(self, engine: Engine) -> None:
         try:
             # Answered by the loop that computes, between two batches.
             if engine.reacts(self._hung_seconds) or self._closing.is_set():
@@ -381,7 +381,7 @@ class LlamaCpp:
             raise _Gone("llama.cpp stopped halfway: it is started again.") from error
 
 
-def _nobody(_: "Engine") -> None:
+def _nobody(_: Engine) -> None:
     """Is told of an engine's death before there is anybody to mind."""
 
 
