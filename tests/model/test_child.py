@@ -24,6 +24,7 @@ from sususbot.model.child import Parent
 
 parent = Parent()
 done = threading.Event()
+kept = []
 
 def hear(message):
     match message["do"]:
@@ -35,6 +36,9 @@ def hear(message):
             parent.say({"said": "printed"})
         case "raise":
             done.set()
+        case "grow":
+            kept.append(bytearray(os.urandom(1 << 20) * 64))
+            parent.say({"said": "grown"})
         case "leave":
             os._exit(3)
 
@@ -142,6 +146,16 @@ def test_one_that_hangs_is_ended_all_the_same(
     child.stop()
     assert time.monotonic() - begun < 5
     assert child.ended == "it was killed, by somebody or for want of memory"
+
+
+def test_its_memory_is_told_as_it_is_now(child: Child, heard: "queue.SimpleQueue[Any]") -> None:
+    said(child, heard, {"do": "echo", "text": "it runs"})
+    before = child.memory
+    assert before > 0
+    said(child, heard, {"do": "grow"})
+    assert child.memory > before + 60_000_000
+    child.stop()
+    assert child.memory == 0
 
 
 @pytest.mark.parametrize("which", ["log", "write", "read"])

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,8 +15,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+import psutil  # type: ignore[import-untyped]
 import pytest
 
+from sususbot.bot.metrics import Metrics
 from sususbot.errors import BackendFailed, ModelLoadFailed, ModelNotFound
 from sususbot.model.backend import Backend, Deadline, Request, Sampling
 from sususbot.model.inference import Inference
@@ -58,6 +61,25 @@ def test_it_runs_in_a_process_of_its_own(backend: LlamaCpp) -> None:
     assert facts["model"] == "tiny.gguf"
     assert (facts["adapter"], facts["gpu_layers"], facts["vram_mb"], facts["restarts"]) == ("none", 0, 0, 0)
     assert facts["context_tokens"] == CONTEXT
+
+
+def test_its_memory_is_told_as_it_is_now(backend: LlamaCpp) -> None:
+    """Also in Prometheus' figures, where a leak is seen."""
+    metrics = Metrics()
+    metrics.watch_engine(backend.facts)
+
+    def figure() -> float:
+        found = re.search(r"^sususbot_engine_memory_mb (.+)$", metrics.exposition().decode(), re.MULTILINE)
+        assert found is not None
+        return float(found[1])
+
+    before = figure()
+    # Prompts are kept in main memory for channels that come back.
+    for channel in range(4):
+        text(backend, asked(f"{channel} fox " * 1000, channel=channel))
+    now = psutil.Process(pid(backend)).memory_info().rss / 1e6
+    assert now > before + 5
+    assert figure() == pytest.approx(now, abs=2)
 
 
 def test_a_death_halfway_ends_the_reply_at_once_and_the_next_is_made_by_a_new_process(backend: LlamaCpp) -> None:

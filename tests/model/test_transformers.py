@@ -2,12 +2,14 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import util
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]
 import pytest
 import torch
 
@@ -99,6 +101,7 @@ def test_an_adapter_is_exchanged_while_it_runs(backend: Transformers, tiny_peft:
 
 def test_it_tells_what_runs(backend: Transformers, tiny_base: Path) -> None:
     text(backend, "hello")
+    process = psutil.Process(int(backend.facts()["pid"]))
     assert backend.facts() == {
         "state": "running",
         "model": str(tiny_base),
@@ -106,7 +109,8 @@ def test_it_tells_what_runs(backend: Transformers, tiny_base: Path) -> None:
         "quantization": "float32",
         "device": "cpu",
         "context_tokens": tiny_gguf.CONTEXT,
-        "pid": backend.facts()["pid"],
+        "pid": process.pid,
+        "memory_mb": pytest.approx(process.memory_info().rss / 1e6, rel=0.1),
         "restarts": backend.facts()["restarts"],
     }
 
@@ -154,17 +158,26 @@ def test_a_process_that_dies_costs_one_reply(backend: Transformers, tiny_peft: P
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot stop a process for a while")
-def test_a_process_that_hangs_is_replaced(
+def test_a_process_that_hangs_keeps_nobody_waiting_and_is_replaced(
     backend: Transformers, tiny_peft: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backend, "_stuck_seconds", 0.2)
+    """Not even where it reads nothing any more: a pipe holds 64 KB, which a few prompts fill."""
+    monkeypatch.setattr(backend, "_stuck_seconds", 1.0)
+    monkeypatch.setattr("sususbot.model.transformers._COUNT_SECONDS", 0.2)
     plain = text(backend, "eats the quick")
     backend.use_adapter(tiny_peft)
     first = int(backend.facts()["pid"])
     os.kill(first, signal.SIGSTOP)
-    (last,) = backend.generate(asked("hello"), Deadline(0.05))
-    assert last.finish == "deadline"
-    Deadline(PATIENCE).wait(0.3)
+    begun = time.monotonic()
+    for _ in range(4):
+        (last,) = backend.generate(asked("я" * 6000), Deadline(0.05))
+        assert last.finish == "deadline"
+    with pytest.raises(BackendFailed, match="does not answer"):
+        backend.count_tokens("never counted before")
+    # From then on tokens are estimated at once.
+    assert all(backend.count_tokens(f"never counted before: {number}") for number in range(50))
+    assert time.monotonic() - begun < 3
+    Deadline(PATIENCE).wait(1.0)
     # Taken off whatever the process is doing: it may have learned from who does not agree any more.
     backend.use_adapter(None)
     assert text(backend, "eats the quick") == plain

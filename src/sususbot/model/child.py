@@ -19,6 +19,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+import psutil  # type: ignore[import-untyped]
+
 _log = logging.getLogger(__name__)
 
 _LAST_WORDS: Final = 20
@@ -76,6 +78,16 @@ class Child:
     def words(self) -> list[str]:
         """The last lines of its stderr, oldest first; complete once it ended."""
         return list(self._words)
+
+    @property
+    def memory(self) -> int:
+        """Bytes of main memory that it holds now, what it maps of files among them; 0 once it ended. Takes no time."""
+        if self.ended is not None:
+            return 0
+        try:
+            return int(psutil.Process(self.pid).memory_info().rss)
+        except psutil.Error:
+            return 0
 
     def say(self, message: Message) -> None:
         """Thread-safe; returns at once. To a child that is dead nothing is said: `died` tells."""

@@ -56,7 +56,6 @@ class _Loaded:
     context_tokens: int
     separator: int | None
     vram: int
-    memory: int
 
 
 class Engine:
@@ -116,7 +115,6 @@ class Engine:
             # What begins a prompt is a control token: no text becomes it, so that it can stand between texts.
             next(iter(begin["tokens"]), None),
             answer["vram"],
-            answer["memory"],
         )
 
     def _answer(self, number: int, closing: threading.Event) -> Message:
@@ -222,13 +220,14 @@ class Engine:
         return self._here.separator
 
     def facts(self) -> Facts:
+        """`memory_mb` is what it holds now, `vram_mb` what loading took: on a card it asks for all it needs then."""
         here = self._here
         return {
             "pid": self._child.pid,
             "context_tokens": here.context_tokens,
             "gpu_layers": here.placement.gpu_layers,
             "vram_mb": here.vram // _MEGABYTE,
-            "memory_mb": here.memory // _MEGABYTE,
+            "memory_mb": self._child.memory // _MEGABYTE,
         }
 
     def told(self) -> str:

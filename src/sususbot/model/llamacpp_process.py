@@ -8,7 +8,6 @@ The key that closes the port comes from the parent, over stdin: other users of t
 import os
 import sys
 import threading
-from pathlib import Path
 from typing import Any, Final
 
 from sususbot.model.child import Message, Parent
@@ -50,7 +49,7 @@ def main() -> None:
         sys.stderr.flush()
         # Not sys.exit: what was half made need not be taken apart.
         os._exit(_FAILED)
-    parent.say({"address": server.listening_address, "vram": max(0, before - _free(xllamacpp)), "memory": _resident()})
+    parent.say({"address": server.listening_address, "vram": max(0, before - _free(xllamacpp))})
     # Only the end of its parent ends it. Its destructor, which waits for threads, never runs.
     threading.Event().wait()
 
@@ -68,15 +67,6 @@ def _devices(engine: Any) -> list[Message]:
 def _free(engine: Any) -> int:
     """Bytes, on all cards."""
     return sum(card["free"] for card in _devices(engine))
-
-
-def _resident() -> int:
-    """Bytes of main memory that this process holds now; 0 where the system does not tell that easily."""
-    try:
-        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
-        return int(pages) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 0
 
 
 def _params(engine: Any, order: Message) -> Any:

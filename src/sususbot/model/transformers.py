@@ -30,7 +30,8 @@ _log = logging.getLogger(__name__)
 _PROCESS: Final = "sususbot.model.transformers_process"
 _NEEDED: Final = ("torch", "transformers", "accelerate", "peft", "bitsandbytes", "sentencepiece")
 _GLANCE_SECONDS: Final = 0.05
-_COUNT_SECONDS: Final = 10.0
+_COUNT_SECONDS: Final = 2.0
+_MEGABYTE: Final = 1_000_000
 _LOAD_SECONDS: Final = 600.0
 # A process that was told to stop and does not is stuck after so long: a step on a slow processor takes seconds.
 _STUCK_SECONDS: Final = 60.0
@@ -82,7 +83,7 @@ class Transformers:
 
     def facts(self) -> Facts:
         process = self._kept.now
-        running: Facts = {"pid": process.pid, **process.facts} if process is not None else {}
+        running: Facts = process.told() if process is not None else {}
         facts: Facts = {"state": self._kept.state, "model": self._base, "restarts": self._starts - 1}
         return facts | running
 
@@ -179,7 +180,7 @@ class Transformers:
         if not fresh:
             return known
         process = self._kept.now
-        if process is None:
+        if process is None or process.quiet:
             return known | {text: estimate_tokens(text) for text in fresh}
         answer = process.call({"do": "count", "texts": [_whole(text) for text in fresh]}, _COUNT_SECONDS)
         counted = dict(zip(fresh, answer["counts"], strict=True))
@@ -194,7 +195,10 @@ class _Process:
     """A process that runs, and what it still has to answer."""
 
     def __init__(self, lost: "Callable[[_Process], None]") -> None:
-        self.facts: Facts = {}
+        # What it told last: with each reply, and when it changed what it is.
+        self._facts: Facts = {}
+        # Whether it said nothing since a question was left unanswered.
+        self.quiet = False
         self._ids = itertools.count()
         self._lock = threading.Lock()
         self._open: dict[int, _Answers] = {}
@@ -217,6 +221,10 @@ class _Process:
     def pid(self) -> int:
         return self._child.pid
 
+    def told(self) -> Facts:
+        """`memory_mb` as it is now, `vram_mb` as it was after the last reply."""
+        return {"pid": self.pid, "memory_mb": self._child.memory // _MEGABYTE, **self._facts}
+
     def ask(self, question: Message) -> "_Answers":
         """To be used as a context: leaving it cancels what is not answered by then."""
         answers = _Answers(self, next(self._ids))
@@ -232,6 +240,7 @@ class _Process:
         with self.ask(question) as answers:
             answer = answers.next(seconds)
         if answer is None:
+            self.quiet = True
             raise BackendFailed("The model's process does not answer: restart the program if it happens again.")
         return answer
 
@@ -254,7 +263,8 @@ class _Process:
         self._child.stop()
 
     def _hear(self, message: Message) -> None:
-        self.facts = message.get("facts", self.facts)
+        self.quiet = False
+        self._facts = message.get("facts", self._facts)
         with self._lock:
             answers = self._open.get(message["id"])
             if message.get("done"):
