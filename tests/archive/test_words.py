@@ -182,3 +182,15 @@ def test_a_deleted_text_is_in_no_file_while_the_archive_is_open(tmp_path: Path) 
         files = b"".join(path.read_bytes() for path in tmp_path.iterdir())
         assert b"parrot" in files
         assert b"quixotry" not in files
+
+
+def test_any_number_of_deletions_one_by_one_leaves_the_archive_whole(tmp_path: Path) -> None:
+    many = 2100
+    with Archive(tmp_path) as archive:
+        filled(archive, *(message(number + 1, f"kettle {number}") for number in range(many + 1)))
+        # In one transaction, which takes a third of the time.
+        with archive.together():
+            for number in range(many):
+                archive.delete([number + 1], at=NOON)
+        assert archive.check() == []
+        assert found(archive, "kettle") == [many + 1]

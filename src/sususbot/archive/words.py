@@ -21,6 +21,8 @@ STOP_WORDS: Final = frozenset(
 _WORD: Final = re.compile(r"\w+")
 # Ranking costs some 3 µs a posting (FTS5 looks up every row's length): this many bound a search to about 6 ms.
 _POSTINGS: Final = 2000
+# Levels of the index after which it is made anew; that takes longer than merging it.
+_LEVELS: Final = 1000
 # A word in fewer messages than this is counted anew each time; that is cheap, and a new word must be found at once.
 _SETTLED: Final = 100
 
@@ -58,8 +60,20 @@ class Words:
         """
         removed, self._removed = self._removed or always, False
         if removed:
-            self._database.execute("INSERT INTO words (words) VALUES ('optimize')")
+            # Each merging of all adds a level, and of more than 2,000 SQLite says that they are corrupt.
+            how = "optimize" if self._levels() < _LEVELS else "rebuild"
+            self._database.execute("INSERT INTO words (words) VALUES (?)", [how])
         return removed
+
+    def _levels(self) -> int:
+        """How many levels the index has: in its structure record a varint behind four bytes of cookie."""
+        rows = self._database.rows("SELECT block FROM words_data WHERE id = 10")
+        levels = 0
+        for byte in rows[0][0][4:8] if rows else b"":
+            levels = levels << 7 | byte & 0x7F
+            if byte < 0x80:
+                break
+        return levels
 
     def search(self, words: Sequence[str], *, limit: int, audience: Audience = None) -> Hits:
         """The best (message id, BM25), best first; higher is better. Only what may be remembered."""
