@@ -1,11 +1,16 @@
 """An archive in trouble: the bot answers on, says it once, holds what it cannot write, and mends by itself."""
 
+import asyncio
 import logging
+import threading
 from pathlib import Path
 
 import pytest
 
 from sususbot.archive.archive import Archive
+from sususbot.bot.keeper import Keeper
+from sususbot.memory.long_term import LongTerm
+from sususbot.messages import Author, Channel, Guild, Message
 from sususbot.standin.server import StandIn
 from tests.bot.running import PRESSED, answered, bot, echo, replies, until
 from tests.standin.conftest import Place
@@ -81,3 +86,19 @@ async def test_a_locked_archive_holds_up_no_reply(
         await until(lambda: not made.keeper.backlog)
         await until(lambda: made.archive.mentions.ends() == {"reply": 6})
     assert [len(replies(server, one)) for one in asked] == [1] * 6
+
+
+async def test_what_was_taken_by_a_catch_up_that_was_broken_off_is_open_to_the_next(tmp_path: Path) -> None:
+    guild, channel = Guild(1, "x"), Channel(2, 1, "general")
+    message = Message(10, 2, Author(3, "mia", "mia"), 0, "one", "one")
+    slow_disk = threading.Event()
+    with Archive(tmp_path) as archive:
+        keeper = Keeper(archive, LongTerm(archive, None, None))
+        keeper._writer.submit(slow_disk.wait, 10)
+        keeping = asyncio.create_task(keeper.keep(message, guild, channel, mention=True))
+        await asyncio.sleep(0)
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        slow_disk.set()
+        assert await keeper.open(2) == [10]
+        keeper.close()

@@ -23,6 +23,8 @@ from sususbot.bot.question import Talk
 from sususbot.errors import SususError
 
 _PAGE: Final = 100
+# Lines of one question are not further apart.
+_BURST_MS: Final = 60_000
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -41,7 +43,12 @@ class _Gap:
     """Messages that a message of the bot answers."""
     served: Mapping[int, int]
     """Member -> the last message of theirs that was answered without a record of it: the archive could not be written,
-    and the process was killed. It took in what they had asked before, and of that there is no record either."""
+    and the process was killed. It took in what they had asked just before, and of that there is no record either."""
+
+    def took_in(self, message: discord.Message) -> bool:
+        """Whether a reply that stands there was made of this message, too, by all that can be known."""
+        served = self.served.get(message.author.id, 0)
+        return message.id < served and (served >> 22) - (message.id >> 22) <= _BURST_MS
 
 
 class CatchingUp:
@@ -61,13 +68,16 @@ class CatchingUp:
         self._mentions = 0
         self._late: list[discord.Message] = []
 
-    async def run(self) -> None:
-        """Keep and answer, however often Discord or the archive fails meanwhile. Then `excuse` is left to be done."""
+    async def run(self) -> bool:
+        """Keep and answer, however often Discord or the archive fails meanwhile. Then `excuse` is left to be done.
+
+        False where the history may not be read: what was missed stays missed until it may.
+        """
         try:
             gap = await self._again_and_again("reading what was missed", self._read)
         except discord.Forbidden:
             logger.error("the channel's history cannot be read: give the bot the right to read message history")
-            return
+            return False
         if not gap.messages and self._channel.last_message_id is not None:
             logger.warning("the channel shows no messages: does the bot have the right to read message history?")
         for message in await self._lost(gap):
@@ -79,6 +89,7 @@ class CatchingUp:
         await self._keeper.caught_up(self._channel.id, max((message.id for message in gap.messages), default=0))
         self._metrics.caught_up(self._messages, self._mentions)
         logger.info("caught up: %s messages were new, %s mentions were open", self._messages, self._mentions)
+        return True
 
     async def excuse(self) -> None:
         """Tell whose mentions were found too late. It may take long, and nobody waits for it any more."""
@@ -187,10 +198,10 @@ class CatchingUp:
             self._keeper.settle([message.id], "reply")
         elif any(reaction.me for reaction in message.reactions):
             self._keeper.settle([message.id], "sign")
-        elif message.id < gap.served.get(message.author.id, 0) and not self._in_hand(message.id):
+        elif gap.took_in(message) and not self._in_hand(message.id):
             self._keeper.settle([message.id], "merged")
         elif time.time() - message.created_at.timestamp() <= self._pace.answered_late:
-            while self._answering.waiting >= self._pace.at_once:  # noqa: ASYNC110  (each ends in its own time)
+            while self._answering.asking >= self._pace.at_once:  # noqa: ASYNC110  (each ends in its own time)
                 await asyncio.sleep(self._pace.breath)
             if not self._in_hand(message.id):
                 self._mentions += 1

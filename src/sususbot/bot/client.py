@@ -264,8 +264,8 @@ class Client(discord.Client):
             metrics=self._metrics,
             pace=self._pace,
         )
-        await catching_up.run()
-        self._tune(caught_up=True)
+        if await catching_up.run():
+            self._tune(caught_up=True)
         await catching_up.excuse()
 
     async def _find(self) -> Talk | None:

@@ -220,6 +220,7 @@ class Commands:
         if self._introducing is not None:
             self._introducing.cancel()
         self._introducing = asyncio.create_task(tree.introduce(self._controls.channel_id))
+        self._introducing.add_done_callback(_reported)
 
     async def close(self) -> None:
         """On the event loop, when the bot ends."""
@@ -238,3 +239,8 @@ class Commands:
 
 def _note(fingerprint: str, ids: list[int]) -> str:
     return f"{fingerprint} {','.join(map(str, ids))}"
+
+
+def _reported(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("the commands could not be told to Discord", exc_info=error)

@@ -101,9 +101,12 @@ class Keeper:
         _remember(self._seen, message.id, held)
         if held:
             self._arriving.add(message.id)
-            await self._written()
-            # Not before the caller had its turn: until then nobody else has the mention in hand.
-            asyncio.get_running_loop().call_soon(self._arriving.discard, message.id)
+            try:
+                await self._written()
+            finally:
+                # Not before the caller had its turn: until then nobody else has the mention in hand. One that was
+                # cancelled meanwhile takes it in hand no more.
+                asyncio.get_running_loop().call_soon(self._arriving.discard, message.id)
             self._learn(message.id)
         return not (seen or known)
 
