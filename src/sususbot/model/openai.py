@@ -8,13 +8,15 @@ Who refuses for a moment (busy, loading, not there) is asked again before the fi
 the time that a reply has at most: the other half is for who answers instead. A server that was not there the last time
 is asked once. How it fares is asked in the background (`ServerHealth`).
 Tokens are counted by the server where it has `/tokenize` (llama.cpp, vLLM), else estimated (`estimate`).
+What a server says of an error may repeat the prompt, and errors are logged and kept in traces: they give its status,
+the name it has for the error, and what it means in our own words. Its own are logged at DEBUG.
 """
 
 import logging
 import math
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import chain, islice
@@ -49,6 +51,20 @@ _FOR_A_MOMENT: Final = (429, 502, 503, 504)
 _UNREACHABLE: Final = (httpx.ConnectError, httpx.ConnectTimeout)
 _FIRST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 2.0
+# What servers call their errors (`insufficient_quota`, `BadRequestError`): one word, as no message is.
+_NAME: Final = re.compile(r"[a-z]+(?:_[a-z0-9]+)+|(?:[A-Z][a-z0-9]+){2,}")
+_LONGEST_NAME: Final = 40
+# What they mean by what they say.
+_MEANINGS: Final = (
+    (
+        re.compile(
+            r"context[ _](?:length|size|window)|too many tokens|prompt is too long|max_model_len", re.IGNORECASE
+        ),
+        "the prompt is longer than its context, lower CONTEXT_TOKENS",
+    ),
+    (re.compile(r"out ?of ?memory|insufficient memory", re.IGNORECASE), "it is out of memory"),
+    (re.compile(r"is loading|loading (?:the )?model", re.IGNORECASE), "it is still loading"),
+)
 # Of a reply's time, what may go into asking again.
 _SHARE: Final = 0.5
 # The deadline of a reply is what bounds the first token; this is for what has all the time in the world.
@@ -317,11 +333,14 @@ class OpenAI:
                 f"No model server answers at {self._host}: start it, or correct OPENAI_BASE_URL."
             ) from error
         except (httpx.TransportError, httpx.DecodingError) as error:
-            reason = str(error) or type(error).__name__
+            # Bytes that came instead of HTTP stand behind: after a wrong length, those of a reply.
+            reason = str(error).partition(": bytearray(")[0] or type(error).__name__
             raise BackendFailed(f"{self._host} broke off its reply ({reason}): look at the server's log.") from error
 
     def _refusal(self, refused: Refused) -> ModelError:
-        said = f"{refused.status}: {refused}"
+        _log.debug("%s says: %s", self._host, refused)
+        meaning = next((words for pattern, words in _MEANINGS if pattern.search(str(refused))), None)
+        said = ", ".join(filter(None, (str(refused.status), _name(refused.error))))
         if refused.status == httpx.codes.TOO_MANY_REQUESTS:
             left = self._not_before - time.monotonic()
             until = f" for {left:.0f} s" if left > 1 else ""
@@ -334,10 +353,14 @@ class OpenAI:
                 f"{self._host} does not have {model} ({said}): correct OPENAI_MODEL or OPENAI_BASE_URL."
             )
         if refused.status >= httpx.codes.INTERNAL_SERVER_ERROR:
+            said = f"{said}, {meaning}" if meaning else said
             return BackendFailed(f"{self._host} failed ({said}): look at the server's log.")
         if refused.status >= httpx.codes.BAD_REQUEST:
-            return BackendFailed(f"{self._host} refuses the request ({said}).")
-        return BackendFailed(f"{self._host} does not answer as a model server ({refused}): correct OPENAI_BASE_URL.")
+            return BackendFailed(
+                f"{self._host} refuses the request ({said}): {meaning or 'LOG_LEVEL=DEBUG shows why'}."
+            )
+        reason = meaning or "what it says is no JSON object"
+        return BackendFailed(f"{self._host} does not answer as a model server ({reason}): correct OPENAI_BASE_URL.")
 
 
 def _host(root: str) -> str:
@@ -354,6 +377,14 @@ def _host(root: str) -> str:
 
 def _named(model: str | None) -> Event:
     return {} if model is None else {"model": model}
+
+
+def _name(error: Mapping[str, Any]) -> str | None:
+    """What a server calls its error; None where that could be anything."""
+    for name in (error.get("code"), error.get("type")):
+        if isinstance(name, str) and len(name) <= _LONGEST_NAME and _NAME.fullmatch(name):
+            return name
+    return None
 
 
 def _choice(event: Event) -> tuple[str, Finish | None]:

@@ -32,6 +32,8 @@ _LINGER_SECONDS: Final = 1.0
 _CONNECTIONS: Final = 4
 _KEPT_SECONDS: Final = 3.0
 _LONGEST_REASON: Final = 300
+_REFUSED: Final = 400
+_BROKE: Final = 500
 _BROKEN: Final = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
 Event = dict[str, Any]
@@ -41,6 +43,7 @@ _Inbox = queue.SimpleQueue[Event | Exception | None]
 class Refused(Exception):
     """The server said no (`status` of 400 and up) or something that is not JSON; `error` is its own explanation.
 
+    Its message and `error` may repeat what was sent.
     `retry_after` is for how many seconds it wants to be left alone, where it says so.
     """
 
@@ -82,6 +85,8 @@ class Wire:
         self._thread = threading.Thread(target=self._loop.run_forever, name="model-wire", daemon=True)
         self._lock = threading.Lock()
         self._closed = False
+        # On the loop's thread alone.
+        self._calls: set[asyncio.Task[object]] = set()
         self._thread.start()
         # A server in this process cannot end while a connection to it is open, and this thread is frozen by then.
         atexit.register(self.close)
@@ -136,7 +141,8 @@ class Wire:
         self._loop.close()
 
     async def _shut(self) -> None:
-        calls = asyncio.all_tasks() - {asyncio.current_task()}
+        # Not all tasks: a call ends those within it itself, and one that is cancelled before it began is never awaited.
+        calls = tuple(self._calls)
         for call in calls:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
@@ -144,12 +150,16 @@ class Wire:
 
     async def _pump(self, path: str, body: Event | None, inbox: _Inbox) -> None:
         """Carry what the server says into the inbox; None marks the end, whatever it was."""
+        call = asyncio.current_task()
+        assert call is not None
+        self._calls.add(call)
         try:
             if not await self._carry(path, body, inbox, may_repeat=True):
                 await self._carry(path, body, inbox, may_repeat=False)
         except Exception as error:  # noqa: BLE001 - raised again in the thread that called
             inbox.put(error)
         finally:
+            self._calls.discard(call)
             inbox.put(None)
 
     async def _carry(self, path: str, body: Event | None, inbox: _Inbox, *, may_repeat: bool) -> bool:
@@ -157,7 +167,7 @@ class Wire:
         method = "GET" if body is None else "POST"
         try:
             async with asyncio.timeout(None) as limit, self._client.stream(method, path, json=body) as response:
-                if response.status_code >= 400:
+                if response.status_code >= _REFUSED:
                     refused = _refusal(response.status_code, await response.aread())
                     refused.retry_after = _seconds(response.headers.get("retry-after"))
                     raise refused
@@ -212,11 +222,13 @@ def _refusal(status: int, data: bytes) -> Refused:
     except orjson.JSONDecodeError:
         body = data[:_LONGEST_REASON].decode(errors="replace")
     error = body.get("error") or body if isinstance(body, dict) else body
+    code = error.get("code") if isinstance(error, dict) else None
+    if status < _REFUSED:
+        # Said halfway through a stream that began well.
+        status = code if isinstance(code, int) and code >= _REFUSED else _BROKE
     if not isinstance(error, dict):
         return Refused(status, str(error))
-    message = error.get("message") or error.get("detail") or error
-    code = error.get("code")
-    return Refused(code if status < 400 and isinstance(code, int) else status, str(message), error)
+    return Refused(status, str(error.get("message") or error.get("detail") or error), error)
 
 
 def _seconds(retry_after: str | None) -> float | None:
