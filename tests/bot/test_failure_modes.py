@@ -246,6 +246,23 @@ async def test_15_a_sign_that_only_a_proxy_took_is_given_again(server: StandIn, 
         await server.wait_for(lambda: asked.reactions)
 
 
+async def test_15_a_sign_on_a_line_that_is_deleted_goes_to_the_line_before(
+    server: StandIn, place: Place, tmp_path: Path
+) -> None:
+    others = [server.world.add_user(f"member{number}") for number in range(3)]
+    slow_model = Scripted(lambda request: f"you said {request.turns[-1].text}", seconds_per_token=1.0)
+    async with bot(server, place.general, tmp_path, [slow_model], queue_size=1, pace=PRESSED) as made:
+        await until(lambda: made.keeper.hearing)
+        for one in others:
+            server.say(place.general, one, f"{server.world.bot.mention} one two three four")
+        await server.wait_for(lambda: sum(bool(one.reactions) for one in place.general.history) == 2)
+        server.faults.add("PUT", "*", slow(0.3))
+        first, last = ask(server, place, "hello"), ask(server, place, "are you there?")
+        await until(lambda: not server.faults.pending)
+        server.delete(last)
+        await server.wait_for(lambda: first.reactions)
+
+
 async def test_16_a_bare_id_is_shown_to_nobody(server: StandIn, place: Place, tmp_path: Path) -> None:
     script = Scripted([f"ask <@{place.bob.id}> or <@99> about it"])
     async with bot(server, place.general, tmp_path, [script], pace=PRESSED):

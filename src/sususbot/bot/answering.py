@@ -23,7 +23,7 @@ from sususbot.bot import logs, policy, rendering
 from sususbot.bot.limits import Limits
 from sususbot.bot.metrics import Metrics
 from sususbot.bot.question import Question, Talk
-from sususbot.bot.sending import Sender
+from sususbot.bot.sending import Seen, Sender
 from sususbot.errors import Busy
 from sususbot.responder import Reply, Responder
 
@@ -83,7 +83,7 @@ class Answering:
         self._burst = burst
         self._questions: dict[tuple[int, int], Question] = {}
         # What each is about: a question, or the mention that gets a sign.
-        self._tasks: dict[asyncio.Task[None], Question | int] = {}
+        self._tasks: dict[asyncio.Task[object], Question | int] = {}
         self._gone: deque[int] = deque(maxlen=_GONE)
         self._answered: OrderedDict[int, Answered] = OrderedDict()
         self._closing = False
@@ -171,12 +171,12 @@ class Answering:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _begin(self, work: Coroutine[Any, Any, None], about: Question | int) -> None:
-        task = asyncio.create_task(work)
+    def _begin(self, work: Coroutine[Any, Any, object], about: Question | int) -> None:
+        task: asyncio.Task[object] = asyncio.create_task(work)
         self._tasks[task] = about
         task.add_done_callback(self._ended)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Task[object]) -> None:
         self._tasks.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("answering broke", exc_info=error)
@@ -201,7 +201,10 @@ class Answering:
         if question.gone:
             return
         if cause is not None:
-            await self._sign(question.message, cause)
+            # Where the last line is deleted just now, its sign would tell nobody: then the one before.
+            for message in question.asking:
+                if await self._sign(message, cause) != "gone":
+                    break
         elif reply is not None:
             await self._send(question.message, question.channel, reply, parts)
 
@@ -265,16 +268,17 @@ class Answering:
         if len(self._answered) > _ANSWERED:
             self._answered.popitem(last=False)
 
-    async def _sign(self, message: discord.Message, cause: str, reaction: str | None = None) -> None:
+    async def _sign(self, message: discord.Message, cause: str, reaction: str | None = None) -> Seen:
         """On record as a sign, too, where it says nothing to anybody: a blocked member's mention is not open."""
         self._metrics.signed(cause)
         own, words = _SIGNS.get(cause, (reaction, f"{reaction} {_LIMITED}"))
         logger.info("message %s got a sign instead of an answer: %s", message.id, cause)
-        seen = "seen" if own is None else await self._sender.sign(message, own, words)
+        seen: Seen = "seen" if own is None else await self._sender.sign(message, own, words)
         if seen == "seen":
             self._settle([message.id], "old" if cause == "old" else "sign")
         elif seen == "gone":
             self._settle([message.id], "deleted")
+        return seen
 
 
 async def _changed(question: Question, seconds: float) -> None:

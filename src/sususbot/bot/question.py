@@ -68,6 +68,11 @@ class Question:
         return self._lines[self._mentions[-1]]
 
     @property
+    def asking(self) -> list[discord.Message]:
+        """The lines that mention the bot, the last first."""
+        return [self._lines[id_] for id_ in reversed(self._mentions)]
+
+    @property
     def mentions(self) -> tuple[int, ...]:
         """Ids of the lines that mention the bot; the last is the one that is answered, the others with it."""
         return tuple(self._mentions)
