@@ -39,6 +39,7 @@ _TYPES: Final = {
 }
 # A type that no one knows is kept as system text, never as something a member wrote.
 _UNKNOWN_TYPE: Final = 255
+_WHOLE: Final = re.compile(r"-?\d+", re.ASCII)
 _RAW_MENTION: Final = re.compile(r"<@!?(\d+)>")
 
 
@@ -91,6 +92,9 @@ def int64(value: object) -> int:
     """A whole number that SQLite can hold. A float is none: as an id it was rounded. Raises one of MALFORMED."""
     if isinstance(value, float):
         raise TypeError(f"{value} was rounded")
+    if isinstance(value, str) and not _WHOLE.fullmatch(value):
+        # `int` would pass over spaces and line breaks: two rows that damage made one.
+        raise ValueError(f"{value!r} is no number")
     number = int(value)  # type: ignore[call-overload]  # what is no number raises, as the caller expects
     if not -(1 << 63) <= number < 1 << 63:
         raise ValueError(f"{number} is no id")
