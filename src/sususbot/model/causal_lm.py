@@ -37,6 +37,8 @@ _CHANNELS: Final = 4
 _STEP: Final = {"cuda": 512, "cpu": 64}
 _BF16_FROM: Final = (8, 0)
 _MIB: Final = 1 << 20
+# As all figures of engines are told.
+_MEGABYTE: Final = 1_000_000
 _WARM_SECONDS: Final = 60.0
 # A member who writes </s> says four letters and signs, not that a reply is over.
 _AS_TEXT: Final[dict[str, Any]] = {"split_special_tokens": True, "verbose": False}
@@ -91,7 +93,7 @@ class CausalLM:
         }
         if self._device.type == "cuda":
             facts["device"] = torch.cuda.get_device_name(self._device)
-            facts["vram_mb"] = torch.cuda.memory_reserved(self._device) // _MIB
+            facts["vram_mb"] = torch.cuda.memory_reserved(self._device) // _MEGABYTE
         return facts
 
     def tokens(self, text: str, *, begin: bool = False) -> list[int]:

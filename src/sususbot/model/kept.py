@@ -174,7 +174,7 @@ class Kept(Generic[T]):
             return
         self._failures += 1
         self._why = why
-        _log.warning("%s stopped working (%s): it is started again", self._what, why)
+        _log.warning("%s stopped working (%s): it is started again", self._what, why.removesuffix("."))
 
     def _revive(self) -> None:
         while self._wanted():
