@@ -154,6 +154,8 @@ class ExactIndex:
 
     def rows(self, ids: Ids) -> Matrix:
         rows = self._places.of(ids)
+        if (rows >= 0).all():
+            return self._codes.read(rows)
         matrix: Matrix = np.zeros((len(ids), self._dimensions), np.float32)
         matrix[rows >= 0] = self._codes.read(rows[rows >= 0])
         return matrix
