@@ -26,7 +26,7 @@ from sususbot.archive.database import Database
 from sususbot.benchmarks.report import Result
 from sususbot.benchmarks.soak_account import Account, tag
 from sususbot.benchmarks.soak_bot import FORBIDDEN, Orders
-from sususbot.benchmarks.soak_faults import Climate, Disasters, Place
+from sususbot.benchmarks.soak_faults import Climate, Disasters, Place, engines, is_engine
 from sususbot.bot.pace import Pace
 from sususbot.standin.ledger import Ledger
 from sususbot.standin.objects import Message, User
@@ -67,6 +67,8 @@ class Plan:
     member_rate: int = 40
     warm_up: int = 10_000
     """Mentions of the last life until its memory is looked at for the first time."""
+    engine: Path | None = None
+    """A GGUF file; some lives answer by it, and its process is killed, too."""
     settle: float = 60.0
     """Seconds that everything may take to come to its end when nobody asks any more."""
 
@@ -105,6 +107,8 @@ class Outcome:
     disasters: Counter[str] = field(default_factory=Counter)
     forbidden: int = 0
     pinged: int = 0
+    orphans: int = 0
+    """Processes of the model that outlived the bot that had started them."""
     invalid: int = 0
 
 
@@ -113,10 +117,13 @@ def bench_soak(
     restarts: int = 20,
     seed: int = 0,
     *,
+    engine: Path | None = None,
     say: Callable[[str], None] = lambda _: None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Result:
+    """Some 40 minutes for all of it. With `engine`, a GGUF file, a third of the lives before the last answer by it."""
     plan = Plan(mentions, restarts, seed) if mentions > 10_000 else quick(mentions, restarts, seed)
+    plan = replace(plan, engine=engine)
     with tempfile.TemporaryDirectory() as folder:
         return as_result(plan, asyncio.run(soak(plan, Path(folder), say=say, progress=progress)))
 
@@ -143,6 +150,7 @@ def as_result(plan: Plan, found: Outcome) -> Result:
             "unasked": len(account.unasked),
             "forbidden": found.forbidden,
             "pinged": found.pinged,
+            "orphans": found.orphans,
             "unexplained": account.unexplained,
             "restarts": found.killed,
             "ended_by_itself": len(found.ended),
@@ -214,6 +222,7 @@ class _Soak:
         self._room = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
         self._killed: asyncio.subprocess.Process | None = None
+        self._left_behind: list[int] = []
         self._kills = sorted(
             self._chance.sample(range(plan.mentions // (4 * plan.restarts + 4), plan.mentions // 2), plan.restarts),
             reverse=True,
@@ -271,7 +280,7 @@ class _Soak:
                 channel_id=self._channel.id, folder=str(self._folder), life=life,
                 seed=self._chance.getrandbits(32), mood=self._plan.mood, deadline=self._plan.deadline,
                 queue_size=self._plan.queue_size, pressed=self._plan.pressed,
-                member_rate=self._plan.member_rate, identifies=self._plan.identifies,
+                member_rate=self._plan.member_rate, identifies=self._plan.identifies, engine=self._engine(life),
             )  # fmt: skip
             path = self._folder / f"orders-{life}.json"
             orders.write(path)
@@ -289,8 +298,13 @@ class _Soak:
                     written = (self._folder / f"bot-{life}.log").read_text(encoding="utf-8", errors="replace")
                     raise RuntimeError(f"the bot does not stay alive; its log ends with:\n{written[-3000:]}")
 
+    def _engine(self, life: int) -> str:
+        """Some lives have one; the long last one has none, for its script is what tells who was answered."""
+        return str(self._plan.engine) if self._plan.engine is not None and life % 3 == 0 and self._kills else ""
+
     def _kill(self) -> None:
         if self._process is not None and self._process.returncode is None:
+            self._left_behind += engines(self._process.pid)
             self._killed = self._process
             self._process.kill()
             self._outcome.killed += 1
@@ -456,6 +470,7 @@ class _Soak:
             self._account.settle(_merged_on_record(self._folder / "data" / FILE_NAME), at=time.monotonic())
         found.lost = self._account.lost()
         found.identifies, found.resumes = self._discord.gateway.identifies, self._discord.gateway.resumes
+        found.orphans = sum(map(is_engine, self._left_behind))
         found.invalid = self._discord.ledger.invalid
         found.http, found.disasters = self._climate.struck, self._disasters.struck
         lags = [np.fromfile(path, dtype=np.float32) for path in sorted(self._folder.glob("lags-*.f4"))]

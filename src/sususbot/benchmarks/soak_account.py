@@ -3,9 +3,9 @@
 A mention has an end when there is a reply to it, a sign of the bot on it, an answer to the same member that took it in,
 or when its member deleted it. What has none is lost.
 A reply took a mention in when it says its word: each mention holds one of its own (`tag`) that a soaked model says
-again. Where the answer to a member's later line does not show that (a sign, a line of last resort, a bare mention, a
-question that was taken up again after a kill), what the same member had asked moments before is excused, but only if it
-stands as taken in on the bot's own record, too.
+again. Where the answer to another line of a member does not show that (a sign, a line of last resort, a bare mention, a
+question that was taken up again after a kill), what the same member asked moments before or after is excused, but only
+if it stands as taken in on the bot's own record, too.
 """
 
 from collections import Counter
@@ -137,9 +137,9 @@ class Account:
         return [*self._waiting]
 
     def _excuse(self, mention: Waiting) -> None:
-        """What the same member asked moments before this one."""
+        """What the same member asked moments before this one, or after: after a gap they may come in another order."""
         for other in self._by_member[mention.member].values():
-            if other.id < mention.id and mention.asked - other.asked < _QUICK:
+            if other.id != mention.id and abs(mention.asked - other.asked) < _QUICK:
                 self.excused.add(other.id)
 
     def _end(self, id_: int, end: End, at: float) -> None:

@@ -32,7 +32,7 @@ from sususbot.errors import BackendFailed
 from sususbot.memory.context import ContextBuilder
 from sususbot.memory.long_term import LongTerm
 from sususbot.memory.short_term import ShortTerm
-from sususbot.model.backend import Request, Sampling
+from sususbot.model.backend import Backend, Request, Sampling
 from sususbot.model.inference import Inference
 from sususbot.model.scripted import Scripted
 from sususbot.responder import Responder
@@ -41,6 +41,11 @@ from sususbot.safety.filter import OutputFilter
 # Between two looks at the clock of the event loop, and how many of them are written down at once.
 _LOOK_SECONDS: Final = 0.02
 _LOOKS: Final = 50
+# Of a reply. Long ones are a mood of the script.
+_SCRIPT_WORDS: Final = 1000
+_ENGINE_WORDS: Final = 16
+# A tiny vocabulary cuts words into bytes.
+_ENGINE_TOKENS: Final = 16_384
 # Of what the bot waits for (s).
 _LONGEST_PAUSE: Final = 2.0
 _WORDS: Final = "tea kettle garden printer who broke it again nobody knows the release is late as ever maybe".split()
@@ -69,6 +74,8 @@ class Orders:
     """Answers a minute that a member may have."""
     identifies: int
     """The budget for the whole soak."""
+    engine: str
+    """A GGUF file that answers before the script does; empty: none."""
 
     @property
     def data(self) -> Path:
@@ -91,11 +98,16 @@ def main(path: Path) -> None:
 
 def _live(orders: Orders) -> None:
     model = moody(random.Random(orders.seed), orders)
+    backends: list[Backend] = [model]
+    if orders.engine:
+        from sususbot.model.llamacpp import LlamaCpp
+
+        backends.insert(0, LlamaCpp(Path(orders.engine), context_tokens=_ENGINE_TOKENS, threads=1))
     with Archive(orders.data) as archive:
         long_term = LongTerm(archive, None, None)
         short_term = ShortTerm(archive, window=20)
         inference = Inference(
-            [model], canned=["hm.", "no idea"], queue_size=orders.queue_size, deadline_seconds=orders.deadline
+            backends, canned=["hm.", "no idea"], queue_size=orders.queue_size, deadline_seconds=orders.deadline
         )
         responder = Responder(
             archive=archive,
@@ -103,7 +115,7 @@ def _live(orders: Orders) -> None:
             long_term=long_term,
             context=ContextBuilder(persona="A chat.", own_name="sususbot", tokens=700, count_tokens=model.count_tokens),
             inference=inference,
-            sampling=Sampling(),
+            sampling=Sampling(max_new_tokens=_ENGINE_WORDS if orders.engine else _SCRIPT_WORDS),
             own_name="sususbot",
             memories=5,
             output=OutputFilter(blocked_words=[FORBIDDEN]),

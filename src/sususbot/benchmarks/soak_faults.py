@@ -125,6 +125,7 @@ class Disasters:
             "archive locked": self._locked,
             "disk full": self._full,
             "process stopped": self._stopped,
+            "engine killed": self._engine_killed,
         }
 
     @property
@@ -202,9 +203,12 @@ class Disasters:
                 database.close()
 
     async def _full(self) -> None:
-        """No file of the bot's process may grow; what is there stays."""
+        """No file of the bot's process may grow; what is there stays.
+
+        Not while it starts: on a full disk it does not, and says so.
+        """
         pid = self._place.process()
-        if pid is None or sys.platform != "linux":
+        if pid is None or sys.platform != "linux" or not self._place.discord.connected:
             return
         import resource
 
@@ -213,6 +217,12 @@ class Disasters:
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (4096, before[1]))
             await self._wait(30.0)
             resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+
+    async def _engine_killed(self) -> None:
+        pid = self._place.process()
+        for engine in engines(pid) if pid is not None else ():
+            with suppress(ProcessLookupError):
+                os.kill(engine, signal.SIGKILL)
 
     async def _stopped(self) -> None:
         """The machine is put to sleep for a while."""
@@ -230,3 +240,20 @@ class Disasters:
 
     def _seconds(self, seconds: float) -> float:
         return self._pressed * seconds * self._chance.uniform(0.3, 1.7)
+
+
+def engines(pid: int) -> list[int]:
+    """The processes of the model that a bot's process has started; none where the system does not tell."""
+    try:
+        children = [path.read_text(encoding="ascii") for path in Path(f"/proc/{pid}/task").glob("*/children")]
+        return [child for child in map(int, " ".join(children).split()) if is_engine(child)]
+    except OSError:
+        return []
+
+
+def is_engine(pid: int) -> bool:
+    """Whether this is a process of the model, and alive."""
+    try:
+        return b"sususbot.model" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
