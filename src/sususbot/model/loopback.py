@@ -1,10 +1,10 @@
 """HTTP to an engine of ours on this machine: one blocking connection a call, in the thread that calls.
 
 As lean as it gets, since it stands in the way of every token: no thread, no event loop and no pool between the engine's
-socket and the reply (0.3 ms until the first token beyond an in-process call, nothing measurable for each that follows;
-httpx over an event loop takes 2 ms more, and 0.07 ms for each token). A call ends the moment its deadline does, or within a twentieth of a
-second when another thread cancels it: the wait for the socket is cut into glances. Closing the connection tells the
-engine to stop working.
+socket and the reply. It takes 0.3 ms until the first token beyond an in-process call, and nothing measurable for each
+that follows; httpx over an event loop takes 2 ms more, and 0.07 ms for each token. A call ends the moment its deadline
+does, or within a twentieth of a second when another thread cancels it: the wait for the socket is cut into glances.
+Closing the connection tells the engine to stop working.
 
 Raises `Refused` where the engine says no, and OSError where it is gone.
 """
