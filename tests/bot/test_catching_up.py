@@ -76,6 +76,19 @@ async def test_quick_lines_answered_without_a_record_are_not_answered_by_themsel
     assert [len(replies(server, one)) for one in (quick, last, other)] == [0, 1, 1]
 
 
+async def test_the_very_first_catch_up_may_be_broken_off_too(server: StandIn, place: Place, tmp_path: Path) -> None:
+    first = ask(server, place, "first")
+    # It gets no further than the first mention.
+    async with bot(server, place.general, tmp_path, [echo()], pace=replace(PRESSED, at_once=0)) as made:
+        await until(lambda: made.archive.mentions.in_hand(place.general.id))
+    second = server.say(place.general, place.bob, f"{server.world.bot.mention} second")
+    for number in range(120):
+        server.say(place.general, server.world.owner, f"line {number}")
+    async with bot(server, place.general, tmp_path, [echo()], pace=PRESSED):
+        for asked in (first, second):
+            await answered(server, asked)
+
+
 async def test_what_is_found_too_late_is_told_so_once(server: StandIn, place: Place, tmp_path: Path) -> None:
     await run_once(server, place, tmp_path)
     asked = ask(server, place, "anybody?")

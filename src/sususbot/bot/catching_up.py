@@ -80,6 +80,9 @@ class CatchingUp:
             return False
         if not gap.messages and self._channel.last_message_id is not None:
             logger.warning("the channel shows no messages: does the bot have the right to read message history?")
+        if gap.heard is None and gap.messages:
+            # The very first time: if this is broken off, the next session is to begin where this one did.
+            await self._keeper.caught_up(self._channel.id, gap.messages[0].id - 1)
         for message in await self._lost(gap):
             await self._end(message, gap)
         for message in gap.messages:
@@ -198,7 +201,10 @@ class CatchingUp:
             self._keeper.settle([message.id], "reply")
         elif any(reaction.me for reaction in message.reactions):
             self._keeper.settle([message.id], "sign")
-        elif gap.took_in(message) and not self._in_hand(message.id):
+        elif self._in_hand(message.id):
+            # No reason to wait for room: it has its own.
+            return
+        elif gap.took_in(message):
             self._keeper.settle([message.id], "merged")
         elif time.time() - message.created_at.timestamp() <= self._pace.answered_late:
             while self._answering.asking >= self._pace.at_once:  # noqa: ASYNC110  (each ends in its own time)
@@ -209,7 +215,7 @@ class CatchingUp:
         elif gap.heard is None:
             # The bot was not there yet.
             self._keeper.settle([message.id], "old")
-        elif not self._in_hand(message.id):
+        else:
             self._late.append(message)
 
     def _in_hand(self, message_id: int) -> bool:
