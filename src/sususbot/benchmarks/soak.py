@@ -452,8 +452,14 @@ class _Soak:
         self._room.set()
 
     async def _settle(self) -> None:
-        with suppress(TimeoutError):
-            await self._discord.wait_for(lambda: not len(self._account), self._plan.settle)
+        """Until every mention has its end, or may be excused and is, on the bot's record."""
+        until = time.monotonic() + self._plan.settle
+        while time.monotonic() < until:
+            if not len(self._account):
+                record = await asyncio.to_thread(_merged_on_record, self._folder / "data" / FILE_NAME)
+                if self._account.excused <= record:
+                    break
+            await asyncio.sleep(0.5)
         self._look(must=True)
 
     def _look(self, *, must: bool = False) -> None:
