@@ -4,6 +4,7 @@ For each term the rows that hold it, ascending, and how often. Sorted arrays hol
 (five bytes an entry), a dict what came since. A removed message's entries stay; its row says that it is gone.
 """
 
+from array import array
 from typing import Final
 
 import numpy as np
@@ -18,6 +19,7 @@ Counts = npt.NDArray[np.uint8]
 _NEW: Final = 100_000
 _SHARE: Final = 8
 _ROW_BITS: Final = np.uint64(32)
+_COUNT_BITS: Final = 8
 _NO_ROWS: Final = np.empty(0, np.int32)
 _NO_COUNTS: Final = np.empty(0, np.uint8)
 
@@ -32,7 +34,8 @@ class Postings:
         self._starts: npt.NDArray[np.int64] = np.zeros(1, np.int64)
         self._rows: Rows = _NO_ROWS
         self._counts: Counts = _NO_COUNTS
-        self._new: dict[int, list[tuple[int, int]]] = {}
+        # Row and count of each entry in one number: eight bytes instead of ninety.
+        self._new: dict[int, array[int]] = {}
         self._waiting = 0
 
     def fill(self, keys: list[npt.NDArray[np.uint64]]) -> None:
@@ -52,7 +55,9 @@ class Postings:
         for row, length, end in zip(rows.tolist(), lengths.tolist(), ends, strict=True):
             theirs = terms[end - length : end]
             for term, count in zip(*(part.tolist() for part in np.unique(theirs, return_counts=True)), strict=True):
-                self._new.setdefault(term, []).append((row, min(count, 255)))
+                if (held := self._new.get(term)) is None:
+                    held = self._new[term] = array("Q")
+                held.append(row << _COUNT_BITS | min(count, 255))
                 self._waiting += 1
         if self._waiting > self._most + len(self._rows) // _SHARE:
             self._merge()
@@ -65,8 +70,9 @@ class Postings:
             start, end = self._starts[place], self._starts[place + 1]
             rows, counts = self._rows[start:end], self._counts[start:end]
         if new := self._new.get(term):
-            rows = np.concatenate([rows, np.array([row for row, _ in new], np.int32)])
-            counts = np.concatenate([counts, np.array([count for _, count in new], np.uint8)])
+            packed = np.array(new, np.uint64)
+            rows = np.concatenate([rows, (packed >> np.uint64(_COUNT_BITS)).astype(np.int32)])
+            counts = np.concatenate([counts, packed.astype(np.uint8)])
         return rows, counts
 
     def frequency(self, term: int) -> int:
@@ -87,10 +93,11 @@ class Postings:
     def _merge(self) -> None:
         lengths = np.diff(self._starts)
         keys = [np.repeat(self._terms, lengths).astype(np.uint64) << _ROW_BITS | self._rows.astype(np.uint64)]
-        new = [(term, row, count) for term, entries in self._new.items() for row, count in entries]
-        columns = np.array(new, np.uint64)
-        keys.append(columns[:, 0] << _ROW_BITS | columns[:, 1])
-        joined, counts = np.concatenate(keys), np.concatenate([self._counts, columns[:, 2].astype(np.uint8)])
+        packed = np.concatenate([np.array(entries, np.uint64) for entries in self._new.values()])
+        lengths = np.array([len(entries) for entries in self._new.values()])
+        terms = np.repeat(np.array(list(self._new), np.uint64), lengths)
+        keys.append(terms << _ROW_BITS | packed >> np.uint64(_COUNT_BITS))
+        joined, counts = np.concatenate(keys), np.concatenate([self._counts, packed.astype(np.uint8)])
         order = np.argsort(joined, kind="stable")
         self._new, self._waiting = {}, 0
         self._keep(joined[order], counts[order])
