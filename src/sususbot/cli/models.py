@@ -128,9 +128,7 @@ def _list(place: Place, *, as_json: bool) -> None:
     if as_json:
         print_json(
             {
-                "card": {"name": card.name, "gb": round(card.gigabytes, 1), "usable": card.usable}
-                if card
-                else None,
+                "card": {"name": card.name, "gb": round(card.gigabytes, 1), "usable": card.usable} if card else None,
                 "default": default.name,
                 "on_disk": [_entry(place, settings, base) for base in there],
                 "known": [
