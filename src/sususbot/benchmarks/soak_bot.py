@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -139,7 +139,14 @@ async def _run(
         settle=keeper.settle,
         metrics=metrics,
         limits=Limits(member_rate=orders.member_rate, cooldown=orders.pressed),
-        sender=Sender(Patience(lasting=120 * orders.pressed, muted=10 * orders.pressed)),
+        sender=Sender(
+            Patience(
+                lasting=120 * orders.pressed,
+                sign=120 * orders.pressed,
+                muted=10 * orders.pressed,
+                worded=60 * orders.pressed,
+            )
+        ),
         burst=1.5 * orders.pressed,
     )
     watch = asyncio.create_task(_watch_loop(orders.lags))
@@ -167,12 +174,12 @@ def pressed(orders: Orders) -> Pace:
     seconds = {
         name: min(value * orders.pressed, _LONGEST_PAUSE) for name, value in times.items() if isinstance(value, float)
     }
-    kept = {
+    kept: dict[str, Any] = {
         "deaf_heartbeats": usual.deaf_heartbeats, "guilds": 0.2, "patience": 0.2, "breath": 0.05, "tidy": 10.0,
         "good_life": 1.0, "linger": 240 * orders.pressed, "answered_late": 600 * orders.pressed,
         "identifies_a_day": orders.identifies, "discords_reserve": 0,
     }  # fmt: skip
-    return replace(usual, **(seconds | kept))
+    return replace(usual, **{**seconds, **kept})
 
 
 def moody(chance: random.Random, orders: Orders) -> Scripted:
