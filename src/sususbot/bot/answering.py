@@ -1,8 +1,8 @@
 """From a mention to what the member sees: typing and a reply, or a sign that says why there is none.
 
 A member has one question in hand at a time: what they write until it is answered belongs to it, and the reply is
-begun anew when it grows, a few times at most. So quick lines are answered once, and nothing that was said meanwhile is
-missed.
+begun anew when it grows, a few times at most; its deadline counts from the last line. So quick lines are answered once,
+and nothing that was said meanwhile is missed.
 Every mention ends in a reply, a sign, or together with a later one, and that is on record (`keeper`); a mention that
 could not be ended, since Discord was not to be reached, is found by the next catch-up.
 """

@@ -140,6 +140,8 @@ def build(
 
     Raises AdapterStale where the adapter learned from somebody it may not know any more, unless that is allowed.
     """
+    # What is wrong in it is told now, not after models were loaded.
+    output = output_filter(settings)
     for path in _weights_used(settings, place.data):
         check_learned(path, place, archive, allow_stale=allow_stale)
     embedder = _embedder(settings, place, archive, live=live)
@@ -171,7 +173,7 @@ def build(
         sampling=sampling(settings),
         own_name=settings.bot_name,
         memories=settings.memories,
-        output=output_filter(settings),
+        output=output,
     )
     return Assembly(archive, short_term, long_term, inference, responder, backends, network)
 
