@@ -1,8 +1,6 @@
 """Replies people want: quick lines answered once, nothing missed, names and emoji as members see them."""
 
-import asyncio
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,7 @@ from sususbot.model.scripted import Scripted
 from sususbot.safety.filter import OutputFilter
 from sususbot.standin.objects import Message
 from sususbot.standin.server import StandIn
-from tests.bot.running import bot
+from tests.bot.running import bot, until
 from tests.bot.test_bot import answers, listening
 from tests.standin.conftest import Place
 
@@ -44,9 +42,9 @@ async def test_quick_lines_of_a_member_are_answered_once(server: StandIn, place:
         await listening(server)
         server.say(place.general, place.ada, f"{me.mention} who broke the printer?")
         await server.wait_for(lambda: server.world.typing[place.general.id])
-        await happened(lambda: len(held.asked) == 1)
+        await until(lambda: len(held.asked) == 1)
         server.say(place.general, place.ada, "the one in the hall")
-        await happened(lambda: len(held.asked) == 2)
+        await until(lambda: len(held.asked) == 2)
         last = server.say(place.general, place.ada, f"{me.mention} and when?")
         (reply,) = await answers(server, place.general, 1)
     assert reply.content == "answer to who broke the printer? and the one in the hall and and when?"
@@ -94,12 +92,12 @@ async def test_a_member_who_types_is_waited_for(server: StandIn, place: Place, t
     async with bot(server, place.general, tmp_path, [script], burst=15.0) as running:
         await listening(server)
         server.say(place.general, place.ada, f"{server.world.bot.mention} who broke it?")
-        await happened(lambda: len(script.requests) == 1)
+        await until(lambda: len(script.requests) == 1)
         server.types(place.general, place.ada)
         (question,) = running.answering._questions.values()
-        await happened(lambda: question.typed_at is not None)
+        await until(lambda: question.typed_at is not None)
         go_on.set()
-        await happened(lambda: not running.responder._inference.waiting)
+        await until(lambda: not running.responder._inference.waiting)
         assert server.sent(place.general) == []
         server.say(place.general, place.ada, "the printer, I mean")
         (reply,) = await answers(server, place.general, 1)
@@ -113,7 +111,7 @@ async def test_a_member_who_types_and_says_nothing_is_answered_all_the_same(
     async with bot(server, place.general, tmp_path, [slow], burst=0.2):
         await listening(server)
         server.say(place.general, place.ada, f"{server.world.bot.mention} who broke it?")
-        await happened(lambda: len(slow.requests) == 1)
+        await until(lambda: len(slow.requests) == 1)
         server.types(place.general, place.ada)
         await answers(server, place.general, 1)
     assert len(slow.requests) == 1
@@ -125,7 +123,7 @@ async def test_a_blocked_member_sees_no_sign_of_any_kind(server: StandIn, place:
         running.answering.limits = Limits(blocked=[place.ada.id])
         running.answering.paused = True
         asked = server.say(place.general, place.ada, f"{server.world.bot.mention} hello?")
-        await happened(lambda: running.archive.mentions.ends() == {"sign": 1})
+        await until(lambda: running.archive.mentions.ends() == {"sign": 1})
         assert not asked.reactions
         assert running.metrics.day().signs == {"blocked": 1}
 
@@ -149,9 +147,9 @@ async def test_a_deleted_line_leaves_the_rest_of_a_question(server: StandIn, pla
     async with bot(server, place.general, tmp_path, [held]):
         await listening(server)
         first = server.say(place.general, place.ada, f"{me.mention} who broke the printer?")
-        await happened(lambda: len(held.asked) == 1)
+        await until(lambda: len(held.asked) == 1)
         second = server.say(place.general, place.ada, f"{me.mention} never mind")
-        await happened(lambda: len(held.asked) == 2)
+        await until(lambda: len(held.asked) == 2)
         server.delete(second)
         (reply,) = await answers(server, place.general, 1)
     assert reply.content == "answer to who broke the printer?"
@@ -167,9 +165,9 @@ async def test_a_flood_during_a_reply_does_not_put_it_off_for_ever(
         await listening(server)
         server.say(place.general, place.ada, f"{me.mention} line 0")
         for number in range(1, 4):
-            await happened(lambda number=number: len(held.asked) == number)  # type: ignore[misc]
+            await until(lambda number=number: len(held.asked) == number)  # type: ignore[misc]
             server.say(place.general, place.ada, f"line {number}")
-        await happened(lambda: len(held.asked) == 4)
+        await until(lambda: len(held.asked) == 4)
         server.say(place.general, place.ada, "line 4")
         (reply,) = await answers(server, place.general, 1)
     assert reply.content == "answer to line 0 and line 1 and line 2 and line 3"
@@ -231,7 +229,7 @@ async def test_a_paused_bot_says_so(server: StandIn, place: Place, tmp_path: Pat
         running.answering.paused = False
         server.say(place.general, place.ada, f"{server.world.bot.mention} now?")
         await answers(server, place.general, 1)
-        await happened(lambda: running.archive.mentions.ends() == {"sign": 1, "reply": 1})
+        await until(lambda: running.archive.mentions.ends() == {"sign": 1, "reply": 1})
 
 
 async def test_the_last_reply_can_be_asked_for(server: StandIn, place: Place, tmp_path: Path) -> None:
@@ -239,7 +237,7 @@ async def test_the_last_reply_can_be_asked_for(server: StandIn, place: Place, tm
         await listening(server)
         asked = server.say(place.general, place.ada, f"{server.world.bot.mention} hello?")
         found: list[Message] = await answers(server, place.general, 2)
-        await happened(lambda: running.answering.last(place.general.id) is not None)
+        await until(lambda: running.answering.last(place.general.id) is not None)
         last = running.answering.last(place.general.id)
         assert last is not None
         assert (last.asked, last.sent) == (asked.id, tuple(one.id for one in found))
@@ -255,10 +253,3 @@ async def test_ending_finishes_the_reply_in_hand(server: StandIn, place: Place, 
         await server.wait_for(lambda: server.world.typing[place.general.id])
         await running.answering.close(10)
         assert [one.content for one in server.sent(place.general)] == ["a b c d e f"]
-
-
-async def happened(predicate: Callable[[], bool]) -> None:
-    """Wait for something that the stand-in knows nothing of."""
-    async with asyncio.timeout(10):
-        while not predicate():  # noqa: ASYNC110  (it happens in another thread)
-            await asyncio.sleep(0.005)

@@ -8,8 +8,7 @@ from sususbot.model.scripted import Scripted
 from sususbot.standin.faults import Fault, cloudflare, failing, html, rate_limited, reset, truncated
 from sususbot.standin.objects import Message
 from sususbot.standin.server import StandIn
-from tests.bot.running import bot
-from tests.bot.test_answering import happened
+from tests.bot.running import bot, until
 from tests.bot.test_bot import answers, listening
 from tests.standin.conftest import Place
 
@@ -47,7 +46,7 @@ async def test_a_fault_that_passes_neither_loses_nor_doubles_a_reply(
         await listening(server)
         server.faults.add("POST", POST, fault)
         first = await asked(server, place)
-        await happened(lambda: running.answering.answered(first.id) is not None)
+        await until(lambda: running.answering.answered(first.id) is not None)
         await asked(server, place, "again?")
         await answers(server, place.general, 2)
         assert [one.content for one in server.sent(place.general)] == ["once", "twice"]
@@ -117,7 +116,7 @@ async def test_words_instead_of_reactions_are_few(server: StandIn, place: Place,
         for _ in range(5):
             await asked(server, place)
         server.say(place.general, place.bob, f"{server.world.bot.mention} and me?")
-        await happened(lambda: running.archive.mentions.ends() == {"sign": 6})
+        await until(lambda: running.archive.mentions.ends() == {"sign": 6})
     assert len(server.sent(place.general)) == 2
 
 
@@ -127,7 +126,7 @@ async def test_a_message_that_is_gone_gets_no_sign_and_no_words(server: StandIn,
         await listening(server)
         running.answering.paused = True
         await asked(server, place)
-        await happened(lambda: running.archive.mentions.ends() == {"deleted": 1})
+        await until(lambda: running.archive.mentions.ends() == {"deleted": 1})
     assert server.sent(place.general) == []
 
 

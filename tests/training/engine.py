@@ -10,7 +10,8 @@ import numpy as np
 import xllamacpp
 from numpy.typing import NDArray
 
-from sususbot.model.backend import DRY_BREAKERS, DRY_TOKENS, Sampling
+from sususbot.model.backend import Sampling
+from sususbot.model.llamacpp import knobs
 
 KEY: Final = "the key of the tests"
 CONTEXT: Final = 512
@@ -57,16 +58,7 @@ class Engine:
             "n_probs": vocabulary,
             "post_sampling_probs": True,
             "cache_prompt": False,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "top_k": sampling.top_k,
-            "min_p": sampling.min_p,
-            "repeat_penalty": sampling.repetition_penalty,
-            "dry_multiplier": sampling.dry_multiplier,
-            "dry_base": sampling.dry_base,
-            "dry_allowed_length": sampling.dry_allowed_length,
-            "dry_penalty_last_n": DRY_TOKENS,
-            "dry_sequence_breakers": DRY_BREAKERS,
+            **knobs(sampling),
         }
         # A token that is half a character is not told of, so that another is drawn.
         for seed in range(60):

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from sususbot.errors import BackendFailed, ModelError, ModelLoadFailed, ModelNotFound
-from sususbot.model.backend import DRY_BREAKERS, DRY_TOKENS, Chunk, Deadline, Facts, Finish, Request, Usage
+from sususbot.model.backend import DRY_BREAKERS, DRY_TOKENS, Chunk, Deadline, Facts, Finish, Request, Sampling, Usage
 from sususbot.model.child import Message
 from sususbot.model.gguf_header import model_size
 from sususbot.model.kept import Kept
@@ -423,12 +423,9 @@ def _refusal(model: Path, adapter: Path | None, how: str) -> str:
     )
 
 
-def _body(request: Request, prompt: list[int], slot: int) -> Event:
-    sampling = request.sampling
+def knobs(sampling: Sampling) -> Event:
+    """How the next token is drawn, as llama.cpp's server wants to be told."""
     return {
-        "prompt": prompt,
-        "id_slot": slot,
-        "n_predict": sampling.max_new_tokens,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "top_k": sampling.top_k,
@@ -439,6 +436,16 @@ def _body(request: Request, prompt: list[int], slot: int) -> Event:
         "dry_allowed_length": sampling.dry_allowed_length,
         "dry_penalty_last_n": DRY_TOKENS,
         "dry_sequence_breakers": DRY_BREAKERS,
+    }
+
+
+def _body(request: Request, prompt: list[int], slot: int) -> Event:
+    sampling = request.sampling
+    return {
+        "prompt": prompt,
+        "id_slot": slot,
+        "n_predict": sampling.max_new_tokens,
+        **knobs(sampling),
         "seed": -1 if sampling.seed is None else sampling.seed,
         "stop": [stop for stop in request.stop if stop],
         "cache_prompt": True,

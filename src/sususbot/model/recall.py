@@ -14,6 +14,7 @@ from sususbot.errors import BackendFailed, SususError
 from sususbot.messages import Audience, Turn
 from sususbot.model.backend import Chunk, Deadline, Facts, Request, Source, Usage
 from sususbot.model.estimate import estimate_tokens
+from sususbot.wording.echo import plain
 
 # Channels whose last line is remembered.
 _CHANNELS: Final = 1024
@@ -83,7 +84,7 @@ class Recall:
 
     def _choose(self, request: Request) -> tuple[str, Source]:
         asker = request.turns[-1].author_id if request.turns else None
-        said = {_key(_before_stop(turn.text, request.stop)) for turn in request.turns}
+        said = {plain(_before_stop(turn.text, request.stop)) for turn in request.turns}
         if (last := self._last.get(request.channel_id)) is not None:
             said.add(last)
         try:
@@ -92,23 +93,18 @@ class Recall:
             raise BackendFailed(str(error)) from error
         for line in lines:
             text = _before_stop(line.text, request.stop)
-            if line.text.strip() and _key(text) not in said and (asker is None or line.author_id != asker):
+            if line.text.strip() and plain(text) not in said and (asker is None or line.author_id != asker):
                 return text, line.source
         raise BackendFailed("nothing in the archive answers this: import more history, or set up a model")
 
     def _remember(self, channel_id: int | None, text: str) -> str | None:
         """Note the last line of a channel; gives the one before."""
         before = self._last.get(channel_id)
-        self._last[channel_id] = _key(text)
+        self._last[channel_id] = plain(text)
         self._last.move_to_end(channel_id)
         if len(self._last) > _CHANNELS:
             self._last.popitem(last=False)
         return before
-
-
-def _key(text: str) -> str:
-    """A text without what does not tell two lines apart: case, spacing, punctuation at the ends."""
-    return " ".join(text.lower().split()).strip(".,!?…:; ")
 
 
 def _before_stop(text: str, stops: Sequence[str]) -> str:

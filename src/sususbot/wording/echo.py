@@ -33,13 +33,13 @@ def repeats(text: str, own: Iterable[str], others: Iterable[str] = ()) -> bool:
 
     A line of less than three words is one only when it is the speaker's last line, too.
     """
-    said = _plain(text)
-    before = [_plain(one) for one in own]
+    said = plain(text)
+    before = [plain(one) for one in own]
     if len(said.split()) < _SHORT:
         return bool(before) and said == before[-1]
-    return said in before or any(said == _plain(one) for one in others)
+    return said in before or any(said == plain(one) for one in others)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """A text without what does not tell two lines apart: case, spacing, punctuation at the ends."""
-    return " ".join(text.casefold().split()).strip(".,!?…:; ")
+    return " ".join(text.lower().split()).strip(".,!?…:; ")
