@@ -163,6 +163,7 @@ PLACES = Places(
         ("@mia look", "<@7> look"),
         ("@Mia B, and @MIA", "<@8>, and <@7>"),
         ("@zoë @Zoë!", "<@9> <@9>!"),
+        ("@mıa and #general", "@mıa and <#70>"),
         ("@miami @mia2 mail@mia x@mia", "@miami @mia2 mail@mia x@mia"),
         ("in #general or #off-topic, not #generally", "in <#70> or <#71>, not #generally"),
         (":tea: and :Yes_1::tea:", "<:tea:77> and <a:Yes_1:5><:tea:77>"),

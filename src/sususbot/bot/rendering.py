@@ -79,10 +79,11 @@ def _finder(places: Places) -> Callable[[str], str]:
         groups = match.groupdict()
         if name := groups.get("emoji"):
             return places.emoji.get(name, match[0])
-        if name := groups.get("member"):
-            return f"<@{places.members[name.casefold()]}>"
-        if name := groups.get("channel"):
-            return f"<#{places.channels[name.casefold()]}>"
+        # Patterns take a few letters for one that no folding makes one: `ı` for `i`.
+        if (name := groups.get("member")) and (id_ := places.members.get(name.casefold())):
+            return f"<@{id_}>"
+        if (name := groups.get("channel")) and (id_ := places.channels.get(name.casefold())):
+            return f"<#{id_}>"
         return match[0]
 
     return lambda text: pattern.sub(found, text)
