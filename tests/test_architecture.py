@@ -22,7 +22,8 @@ LAYERS: Final = (
     ("sources", "corpus", "memory", "safety"),
     ("analysis", "forgetting", "training", "responder"),
     ("explaining",),
-    ("bot",),
+    ("evaluation", "doctor"),
+    ("bot", "web"),
     ("benchmarks",),
     ("cli",),
 )

@@ -42,8 +42,16 @@
     │   ├── DownloadFailed      a download is not whole, or not what the hub says it is; what came is kept
     │   ├── ModelInUse          a model that is needed still is not removed unasked
     │   ├── AdapterStale        it learned from members who may not be learned from any more
+    │   ├── CannotScore         this engine or server does not tell how likely a text is
     │   ├── BackendFailed       the engine broke while it answered
     │   └── BackendUnreachable  a model server does not answer
+    ├── EvaluationError
+    │   ├── NothingHeldOut      no reply was kept apart that a bot could be measured on
+    │   ├── ReportMissing       there is no evaluation of that name
+    │   └── BelowThreshold      the bot is worse than the settings allow
+    ├── WebError
+    │   ├── PortTaken           another program listens there already
+    │   └── PasswordMissing     the page is to be seen by other machines, and no password is set
     ├── Busy                    the queue is full: say so to the member and drop the request
     ├── BotRunning              another bot runs on the same data folder
     └── DiscordError
@@ -232,12 +240,44 @@ class AdapterStale(ModelError):
     """An adapter learned from members who may not be learned from any more."""
 
 
+class CannotScore(ModelError):
+    """This engine or server does not tell how likely a text is."""
+
+
 class BackendFailed(ModelError):
     """The engine broke while it answered."""
 
 
 class BackendUnreachable(ModelError):
     """A model server does not answer."""
+
+
+class EvaluationError(SususError):
+    """Something about measuring how good a bot is."""
+
+
+class NothingHeldOut(EvaluationError):
+    """No reply was kept apart that a bot could be measured on."""
+
+
+class ReportMissing(EvaluationError):
+    """There is no evaluation of that name."""
+
+
+class BelowThreshold(EvaluationError):
+    """The bot is worse than the settings allow; every threshold it misses is listed."""
+
+
+class WebError(SususError):
+    """Something about the local web page."""
+
+
+class PortTaken(WebError):
+    """Another program listens there already."""
+
+
+class PasswordMissing(WebError):
+    """The page is to be seen by other machines, and no password is set."""
 
 
 class Busy(SususError):

@@ -261,6 +261,33 @@ class Settings(BaseSettings):
         9465, ge=0, le=65_535, description="Port of /health and /metrics, on this machine alone; 0: none."
     )
 
+    # Evaluation
+    eval_replies: int = Field(
+        200, ge=10, description="eval: replies of members, kept apart, that each system is measured on; more is surer."
+    )
+    eval_min_relevance: float | None = Field(
+        None, ge=0, le=1, description="eval fails below: how often the true reply is found among ten; chance is 0.1."
+    )
+    eval_min_voice: float | None = Field(
+        None, ge=0, le=1, description="eval fails below: share of replies that are taken for the persona's own."
+    )
+    eval_max_copies: float | None = Field(
+        0.05, ge=0, le=1, description="eval fails above: share of replies that are lines it learned, word for word."
+    )
+    eval_max_leaks: int = Field(
+        0, ge=0, description="eval fails above: replies with names or contacts of who is forgotten or said no."
+    )
+    eval_beats_base: bool = Field(
+        True, description="eval fails when the adapter's bits per byte on what was kept apart are not below its base's."
+    )
+
+    # Web page
+    web_host: str = Field("127.0.0.1", description="Where  web  listens; another than 127.0.0.1 needs WEB_PASSWORD.")
+    web_port: int = Field(8466, ge=0, le=65_535, description="Its port; 0: any that is free.")
+    web_password: str | None = Field(
+        None, min_length=8, description="Asked for by the page; needed where other machines may see it."
+    )
+
     # Log
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
     log_file: Path | None = Field(
@@ -274,7 +301,7 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must stand in no log."""
-        return tuple(filter(None, (self.discord_token, self.openai_api_key, self.hf_token)))
+        return tuple(filter(None, (self.discord_token, self.openai_api_key, self.hf_token, self.web_password)))
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -347,6 +374,8 @@ _HEADINGS: Final = {
     "filter": "Safety",
     "bot_description": "Memory",
     "metrics_port": "Health",
+    "eval_replies": "Evaluation",
+    "web_host": "Web page",
     "log_level": "Log",
 }
 

@@ -1,0 +1,86 @@
+"""Figures as a report shows them: a value, its interval, of how many; and where the intervals come from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import numpy as np
+
+Better = Literal["higher", "lower", "near"] | None
+"""Which way is good; "near": the closer to the persona's own the better; None: it is only told."""
+
+CONFIDENCE: Final = 0.95
+# 97.5 % of a normal distribution lie below so many standard deviations.
+_Z: Final = 1.959964
+_RESAMPLES: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """`low` and `high` bound the 95 % interval; None where there is none. `of` is how many items it was measured on."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    of: int = 0
+    better: Better = None
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What one measure says of one system.
+
+    `figures` by name, the unit in the name where it has one (`first_token_ms`), shares from 0 to 1. `items` are the
+    values behind a figure of the same name, one for each exchange in their order, so that two systems can be compared
+    pair by pair. `notes` are sentences for the reader: what was not measured and why, what to keep in mind.
+    """
+
+    name: str
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+    items: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def mean(values: Sequence[float], better: Better, *, seed: int = 0) -> Figure:
+    """The mean, with its bootstrap interval (percentile, 2,000 resamples)."""
+    taken = np.asarray(values, np.float64)
+    if not len(taken):
+        return Figure(float("nan"), of=0, better=better)
+    low, high = _resampled(taken, seed)
+    return Figure(float(taken.mean()), low, high, len(taken), better)
+
+
+def share(hits: int, of: int, better: Better) -> Figure:
+    """A share, with Wilson's interval, which stays within 0 and 1 and means something at 0 hits, too."""
+    if not of:
+        return Figure(float("nan"), of=0, better=better)
+    part, z2 = hits / of, _Z * _Z
+    middle = (part + z2 / (2 * of)) / (1 + z2 / of)
+    half = _Z / (1 + z2 / of) * float(np.sqrt(part * (1 - part) / of + z2 / (4 * of * of)))
+    return Figure(part, max(0.0, middle - half), min(1.0, middle + half), of, better)
+
+
+def ratio(tops: Sequence[float], bottoms: Sequence[float], better: Better, *, seed: int = 0) -> Figure:
+    """A sum over a sum (bits over bytes), with the interval of resampled pairs."""
+    top, bottom = np.asarray(tops, np.float64), np.asarray(bottoms, np.float64)
+    if not len(top) or not bottom.sum():
+        return Figure(float("nan"), of=0, better=better)
+    places = np.random.default_rng(seed).integers(0, len(top), (_RESAMPLES, len(top)))
+    low, high = _bounds(top[places].sum(axis=1) / np.maximum(bottom[places].sum(axis=1), 1e-12))
+    return Figure(float(top.sum() / bottom.sum()), low, high, len(top), better)
+
+
+def difference(ours: Sequence[float], theirs: Sequence[float], better: Better, *, seed: int = 0) -> Figure:
+    """The mean difference of pairs, with its interval: above or below 0 as a whole, it is no accident."""
+    return mean(np.subtract(ours, theirs).tolist(), better, seed=seed)
+
+
+def _resampled(values: np.ndarray, seed: int) -> tuple[float, float]:
+    places = np.random.default_rng(seed).integers(0, len(values), (_RESAMPLES, len(values)))
+    return _bounds(values[places].mean(axis=1))
+
+
+def _bounds(means: np.ndarray) -> tuple[float, float]:
+    edge = (1 - CONFIDENCE) / 2 * 100
+    low, high = np.percentile(means, [edge, 100 - edge])
+    return float(low), float(high)

@@ -1,0 +1,70 @@
+"""What an evaluation stands on: replies that were held out by time, and everything that was known before them.
+
+Nothing that was said at or after the split is in memory, in the archive that systems are built over, or in what voice
+and leakage learn from: a system sees what it would have seen the day before.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from sususbot.archive.archive import Archive
+from sususbot.corpus.manifest import Corpus
+from sususbot.memory.context import ContextBuilder
+from sususbot.memory.embedding import Embedder
+from sususbot.memory.long_term import LongTerm
+from sususbot.messages import Author, Turn
+from sususbot.model.backend import Backend, Sampling
+from sususbot.responder import Responder
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A reply that a member gave after the split, in the place of the bot, and what stood before it.
+
+    `said` is the conversation before it as the corpus has it, oldest first, names given, the replier's own lines `own`
+    and under the bot's name; the last is somebody else's. `recent` are the last turns of the channel before the reply
+    as a running bot reads them, the replier's `own`; its last is the message that is answered. `reply` is what they
+    said, as the corpus has it.
+    """
+
+    id: int
+    channel_id: int
+    author: Author
+    at: int
+    said: tuple[Turn, ...]
+    recent: tuple[Turn, ...]
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """`archive`, `long_term` end at the split; `seed` decides every choice by chance."""
+
+    corpus: Corpus
+    archive: Archive
+    long_term: LongTerm
+    embedder: Embedder | None
+    exchanges: Sequence[Exchange]
+    persona: str
+    own_name: str
+    memories: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """Something that answers, ready to. `context` counts by its tokens; `responder` is the whole bot around it."""
+
+    name: str
+    backend: Backend
+    context: ContextBuilder
+    responder: Responder
+    sampling: Sampling
+
+
+Opening = Callable[[Ground], AbstractContextManager[System]]
+"""Loads a system over a ground, and unloads it at the end: one at a time is in memory."""
+
+Told = Callable[[str], None]
+"""Hears in a sentence what is done now."""

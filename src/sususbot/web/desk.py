@@ -1,0 +1,38 @@
+"""What the pages work with: one bot of this machine, its data folder and its settings."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sususbot.archive.archive import Archive
+from sususbot.memory.long_term import LongTerm
+from sususbot.memory.short_term import ShortTerm
+from sususbot.messages import Author
+from sususbot.model.backend import Backend, Sampling
+from sususbot.responder import Responder
+from sususbot.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """The bot as it answers: loaded when the first page needs it, since a model takes seconds and memory."""
+
+    responder: Responder
+    long_term: LongTerm
+    short_term: ShortTerm
+    backend: Backend
+    sampling: Sampling
+    close: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """`env` is the settings file, where it may not exist yet. `wake` loads the bot, blocking: call it in a thread."""
+
+    settings: Settings
+    data: Path
+    env: Path
+    archive: Archive
+    wake: Callable[[], Talk]
+    forget: Callable[[Author], tuple[str, ...]]
+    """Takes a member's words away everywhere; says in sentences what it did. Blocks."""
