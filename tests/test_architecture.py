@@ -18,7 +18,7 @@ PACKAGE: Final = Path(__file__).parents[1] / "src" / "sususbot"
 LAYERS: Final = (
     ("messages", "errors", "wording"),
     ("settings", "chat_format", "artifacts", "notice", "linking"),
-    ("archive", "model", "standin"),
+    ("archive", "model", "standin", "env_file"),
     ("sources", "corpus", "memory", "safety"),
     ("analysis", "forgetting", "training", "responder"),
     ("explaining",),
@@ -63,7 +63,8 @@ FENCES: Final = {
     "chromadb": ("memory.chroma_index",),
     "xllamacpp": ("benchmarks.engine", "model.cards", "model.llamacpp_process"),
     "httpx": ("model",),
-    "pydantic": ("settings",),
+    "pydantic": ("settings", "env_file"),
+    "dotenv": ("env_file",),
     "pydantic_settings": ("settings",),
     "click": ("cli",),
     "rich": ("cli",),

@@ -1,11 +1,12 @@
 """Settings: `.env.example` is what the code says, all faults come together in one sentence, and nothing is ignored."""
 
+import os
 from datetime import time
 from pathlib import Path
 
 import pytest
 
-from sususbot import settings
+from sususbot import env_file
 from sususbot.errors import SettingsError
 from sususbot.settings import Settings
 
@@ -27,18 +28,18 @@ def env(folder: Path, text: str) -> Path:
 
 
 def test_the_example_is_made_from_the_settings() -> None:
-    assert (ROOT / ".env.example").read_text(encoding="utf-8") == settings.example()
+    assert (ROOT / ".env.example").read_text(encoding="utf-8") == env_file.example()
 
 
 def test_the_example_uncommented_changes_nothing(tmp_path: Path) -> None:
-    lines = [line.removeprefix("#") for line in settings.example().splitlines() if line.startswith("#") and "=" in line]
+    lines = [line.removeprefix("#") for line in env_file.example().splitlines() if line.startswith("#") and "=" in line]
     values = "\n".join(line for line in lines if line[0].isupper())
-    assert settings.load(env(tmp_path, values)) == Settings()
+    assert env_file.load(env(tmp_path, values)) == Settings()
 
 
 def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BOT_NAME", "gerald")
-    assert settings.load(env(tmp_path, "BOT_NAME=kettle\nTOP_K=7")).bot_name == "gerald"
+    assert env_file.load(env(tmp_path, "BOT_NAME=kettle\nTOP_K=7")).bot_name == "gerald"
 
 
 @pytest.mark.parametrize(
@@ -50,17 +51,17 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.
     ],
 )
 def test_files_as_people_make_them_are_read(tmp_path: Path, text: str) -> None:
-    loaded = settings.load(env(tmp_path, text))
+    loaded = env_file.load(env(tmp_path, text))
     assert (loaded.discord_token, loaded.channel_id) == ("abc", 12)
 
 
 def test_ids_are_a_list(tmp_path: Path) -> None:
-    assert settings.load(env(tmp_path, "CHANNELS=1, 2 3")).channels == (1, 2, 3)
+    assert env_file.load(env(tmp_path, "CHANNELS=1, 2 3")).channels == (1, 2, 3)
 
 
 def test_all_faults_are_told_together_with_the_nearest_name(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
-        settings.load(env(tmp_path, "DISCORD_TOKN=secret\nTOP_P=7\nCHANNEL_ID=general\nBACKEND=gpt"))
+        env_file.load(env(tmp_path, "DISCORD_TOKN=secret\nTOP_P=7\nCHANNEL_ID=general\nBACKEND=gpt"))
     sentence = str(caught.value)
     for part in ("DISCORD_TOKN is no setting (did you mean DISCORD_TOKEN?)", "TOP_P", "CHANNEL_ID", "BACKEND"):
         assert part in sentence
@@ -70,43 +71,43 @@ def test_all_faults_are_told_together_with_the_nearest_name(tmp_path: Path) -> N
 
 def test_a_missing_or_unreadable_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="--env"):
-        settings.load(tmp_path / "none.env")
+        env_file.load(tmp_path / "none.env")
     (tmp_path / "latin.env").write_bytes("BOT_NAME=Jörg".encode("latin-1"))
     with pytest.raises(SettingsError, match="UTF-8"):
-        settings.load(tmp_path / "latin.env")
+        env_file.load(tmp_path / "latin.env")
 
 
 def test_no_default_env_file_is_no_fault() -> None:
-    assert settings.load(None) == Settings()
+    assert env_file.load(None) == Settings()
 
 
 def test_a_line_that_is_no_setting_is_not_passed_over(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"line 2 of .* NAME=value"):
-        settings.load(env(tmp_path, "TOP_K=7\nOPTED_OUT 77 = \n"))
+        env_file.load(env(tmp_path, "TOP_K=7\nOPTED_OUT 77 = \n"))
 
 
 def test_quiet_hours_are_read_as_people_write_them(tmp_path: Path) -> None:
     night = (time(23), time(7))
     for text in ("23:00-07:00", "23-7", " 23:00 – 7:00 "):
-        assert settings.load(env(tmp_path, f"QUIET_HOURS='{text}'")).quiet_hours == (night,)
-    several = settings.load(env(tmp_path, "QUIET_HOURS=23:00-07:00,12:30-13:00,20-24:00"))
+        assert env_file.load(env(tmp_path, f"QUIET_HOURS='{text}'")).quiet_hours == (night,)
+    several = env_file.load(env(tmp_path, "QUIET_HOURS=23:00-07:00,12:30-13:00,20-24:00"))
     assert several.quiet_hours == (night, (time(12, 30), time(13)), (time(20), time(0)))
 
 
 @pytest.mark.parametrize("text", ["23:00", "23:00-25:00", "23:60-07:00", "late", "7-7", "00:00-24:00", "23-7,,"])
 def test_quiet_hours_that_are_none_are_told_with_an_example(text: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"QUIET_HOURS: .*23:00-07:00"):
-        settings.load(env(tmp_path, f"QUIET_HOURS={text}"))
+        env_file.load(env(tmp_path, f"QUIET_HOURS={text}"))
 
 
 @pytest.mark.parametrize("text", ["Europe", "Berlin", "../etc/passwd", "UTC+1", "/etc/localtime", "CET "])
 def test_a_time_zone_that_is_none_is_told(text: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="TIMEZONE: there is no time zone"):
-        settings.load(env(tmp_path, f"TIMEZONE='{text}'"))
+        env_file.load(env(tmp_path, f"TIMEZONE='{text}'"))
 
 
 def test_a_time_zone_and_who_is_blocked_are_read(tmp_path: Path) -> None:
-    loaded = settings.load(env(tmp_path, "TIMEZONE=Europe/Berlin\nBLOCKED_MEMBERS=1, 2 3"))
+    loaded = env_file.load(env(tmp_path, "TIMEZONE=Europe/Berlin\nBLOCKED_MEMBERS=1, 2 3"))
     assert (loaded.timezone, loaded.blocked_members) == ("Europe/Berlin", (1, 2, 3))
 
 
@@ -128,10 +129,50 @@ def test_a_time_zone_and_who_is_blocked_are_read(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_is_told_in_words_for_people(line: str, told: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
-        settings.load(env(tmp_path, line))
+        env_file.load(env(tmp_path, line))
     assert str(caught.value).startswith(told)
     assert str(caught.value).count(":") == told.count(":") + 1 + str(tmp_path).count(":")
 
 
 def test_a_level_may_be_written_small(tmp_path: Path) -> None:
-    assert settings.load(env(tmp_path, "LOG_LEVEL=debug")).log_level == "DEBUG"
+    assert env_file.load(env(tmp_path, "LOG_LEVEL=debug")).log_level == "DEBUG"
+
+
+FILE = "# mine\n\nDISCORD_TOKEN='a b'\n# rules\n#CLEAN_OFF=\nTOP_K=7\n"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_setting_is_changed_and_every_other_line_kept(tmp_path: Path, end: str) -> None:
+    path = env(tmp_path, FILE.replace("\n", end))
+    env_file.set_values(path, {"clean_off": "floods, urls", "top_k": "9", "bot_name": "o'malley"})
+    changed = FILE.replace("#CLEAN_OFF=", "CLEAN_OFF='floods, urls'").replace("TOP_K=7", "TOP_K=9")
+    changed = f"{changed}BOT_NAME='o\\'malley'\n"
+    assert path.read_bytes().decode() == changed.replace("\n", end)
+    loaded = env_file.load(path)
+    assert (loaded.clean_off, loaded.top_k, loaded.bot_name) == (("floods", "urls"), 9, "o'malley")
+    assert loaded.discord_token == "a b"
+
+
+def test_the_last_of_two_lines_counts_and_is_changed(tmp_path: Path) -> None:
+    path = env(tmp_path, "TOP_K=1\n\nTOP_K=2")
+    env_file.set_values(path, {"top_k": "3"})
+    assert path.read_text() == "TOP_K=1\n\nTOP_K=3\n"
+
+
+def test_a_file_that_is_not_there_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    env_file.set_values(path, {"top_k": "3"})
+    assert path.read_text() == "TOP_K=3\n"
+    if os.name == "posix":
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_nothing_is_changed_to_what_is_wrong_or_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = env(tmp_path, FILE)
+    with pytest.raises(SettingsError, match="TOP_K: write 0 or more"):
+        env_file.set_values(path, {"top_k": "-3"})
+    monkeypatch.setenv("TOP_K", "5")
+    with pytest.raises(SettingsError, match="TOP_K is set in the environment"):
+        env_file.set_values(path, {"top_k": "3"})
+    assert path.read_text() == FILE
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,25 +1,16 @@
 """Every setting, declared once: its type, default and meaning. `.env.example` is made from this file.
 
-Read from the environment and from `.env` (the environment wins), by the command line alone, never at import. All that
-is wrong is reported together; a name in `.env` that nobody knows is an error, since it would silently do nothing.
+Not here: reading and writing `.env`, and what is wrong in it in words (`env_file`).
 """
 
-import difflib
 import re
-from collections.abc import Mapping
 from datetime import time
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from dotenv.parser import parse_stream
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-
-from sususbot.errors import SettingsError
-
-# A value that needs no quotes in `.env`.
-_PLAIN: Final = re.compile(r"[\w.:/@,|+-]*")
 
 # As large as Discord's, and as SQLite's.
 Id = Annotated[int, Field(ge=1, lt=1 << 63)]
@@ -362,91 +353,6 @@ class Settings(BaseSettings):
         return value.strip().strip("\"'") or None if value else value
 
 
-# Fields before which `.env.example` has a heading.
-_HEADINGS: Final = {
-    "discord_token": "Discord",
-    "guild_id": "History",
-    "consent": "Privacy",
-    "persona": "Corpus",
-    "base_model": "Training",
-    "backend": "Model",
-    "member_rate": "Limits",
-    "filter": "Safety",
-    "bot_description": "Memory",
-    "metrics_port": "Health",
-    "eval_replies": "Evaluation",
-    "web_host": "Web page",
-    "log_level": "Log",
-}
-
-
-def load(env_file: Path | None) -> Settings:
-    """The settings. Raises SettingsError with everything that is wrong, in one sentence."""
-    if env_file is not None and not env_file.is_file():
-        raise SettingsError(f"there is no file {env_file}: check the path after --env")
-    path = env_file or Path(".env")
-    try:
-        _check_lines(path)
-        return Settings(_env_file=path)
-    except ValidationError as error:
-        raise SettingsError(f"{_faults(error)}: mend this in {path} or in the environment") from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path} is not UTF-8 text: save it as UTF-8") from error
-
-
-def _check_lines(path: Path) -> None:
-    """A line that is no setting would be passed over: the reader only prints a warning."""
-    if not path.is_file():
-        return
-    with path.open(encoding="utf-8") as file:
-        broken = [line.original.line for line in parse_stream(file) if line.error]
-    if broken:
-        raise SettingsError(f"line {broken[0]} of {path} is no setting: write it as  NAME=value")
-
-
-def checked(values: Mapping[str, str]) -> Settings:
-    """Settings of these values (by field), the rest as it stands. Raises SettingsError with all that is wrong."""
-    try:
-        return Settings(_env_file=None, **values)  # type: ignore[arg-type]
-    except ValidationError as error:
-        raise SettingsError(f"{_faults(error)}: give it again") from error
-
-
-def filled(values: Mapping[str, str]) -> str:
-    """A complete `.env`: every setting with its meaning, these values (by field) set."""
-    head = ["# Settings of sususbot. What is commented out keeps the value shown. Keep this file to yourself: it holds"]
-    return _listed([*head, "# the token. Written by  sususbot init"], values)
-
-
-def example() -> str:
-    """The text of `.env.example`."""
-    head = [
-        "# Settings of sususbot. Copy this file to .env and change what you need; what stays commented out keeps",
-        "# the value shown. Made from src/sususbot/settings.py by  python -m sususbot.settings > .env.example",
-    ]
-    return _listed(head, {})
-
-
-def _listed(head: list[str], values: Mapping[str, str]) -> str:
-    lines = list(head)
-    for name, field in Settings.model_fields.items():
-        if name in _HEADINGS:
-            lines += ["", f"# ---- {_HEADINGS[name]}"]
-        default = "" if field.default is None else field.default
-        default = ", ".join(default) if isinstance(default, tuple) else default
-        setting = f"{name.upper()}={_quoted(values[name])}" if name in values else f"#{name.upper()}={default}"
-        lines += ["", f"# {field.description}", setting]
-    return "\n".join(lines) + "\n"
-
-
-def _quoted(value: str) -> str:
-    """A value so that reading `.env` gives it back."""
-    if _PLAIN.fullmatch(value):
-        return value
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
-
-
 def _span(text: str) -> tuple[time, time]:
     """`23:00-07:00` or `23-7`; 24:00 is the midnight that ends a day."""
     match = re.fullmatch(r"\s*(\d{1,2})(?::(\d\d))?\s*[-–]\s*(\d{1,2})(?::(\d\d))?\s*", text, re.ASCII)
@@ -461,38 +367,3 @@ def _span(text: str) -> tuple[time, time]:
     if begin == end:
         raise ValueError(f"{text.strip()} ends when it begins: write hours like 23:00-07:00")
     return begin, end
-
-
-# What pydantic finds, in words for people; in braces what it knows of the limit.
-_IN_WORDS: Final = {
-    "int_parsing": "write a whole number",
-    "float_parsing": "write a number",
-    "bool_parsing": "write true or false",
-    "literal_error": "choose {expected}",
-    "greater_than_equal": "write {ge} or more",
-    "greater_than": "write more than {gt}",
-    "less_than_equal": "write {le} or less",
-    "less_than": "write less than {lt}",
-}
-_OF_IDS: Final = frozenset({"channel_id", "guild_id", "channels", "owner_ids", "blocked_members"})
-
-
-def _faults(error: ValidationError) -> str:
-    """All that is wrong, each once, without any value: it may be a secret in the wrong place."""
-    return "; ".join(dict.fromkeys(_sentence(fault) for fault in error.errors(include_input=False)))
-
-
-def _sentence(fault: Any) -> str:
-    name, kind = str(fault["loc"][0]) if fault["loc"] else "?", fault["type"]
-    if kind == "extra_forbidden":
-        near = difflib.get_close_matches(name, Settings.model_fields, n=1)
-        return f"{name.upper()} is no setting" + (f" (did you mean {near[0].upper()}?)" if near else "")
-    if name in _OF_IDS:
-        return f"{name.upper()}: write the number that Copy ID in Discord gives (Settings, Advanced, Developer Mode)"
-    message = _IN_WORDS.get(kind, "").format(**fault.get("ctx", {})).replace("'", "")
-    message = message or fault["msg"].removeprefix("Value error, ")
-    return f"{name.upper()}: {message[0].lower()}{message[1:]}"
-
-
-if __name__ == "__main__":
-    print(example(), end="")

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from sususbot import settings as settings_file
+from sususbot import env_file
 from sususbot.notice import Facts, notice, policy
+from sususbot.settings import Settings
 from tests.cli.terminal import typed_at
 from tests.support.commands import refusal
 from tests.support.commands import run_here as run
@@ -38,8 +39,8 @@ def test_a_complete_env_is_written_that_loads_as_it_was_given(tmp_path: Path) ->
     done = run("init", "--yes", "--token", TOKEN, *FLAGS, "--bot-name", "Su'su #1", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     path = tmp_path / ".env"
-    loaded = settings_file.load(path)
-    assert loaded == settings_file.Settings(
+    loaded = env_file.load(path)
+    assert loaded == Settings(
         _env_file=None,
         discord_token=TOKEN,
         channel_id=123,
@@ -54,7 +55,7 @@ def test_a_complete_env_is_written_that_loads_as_it_was_given(tmp_path: Path) ->
         for line in path.read_text().splitlines()
         if "=" in line and " " not in line.split("=")[0]
     }
-    assert names == {name.upper() for name in settings_file.Settings.model_fields}
+    assert names == {name.upper() for name in Settings.model_fields}
     assert TOKEN not in done.stdout + done.stderr
     assert done.stdout == notice(Facts("Su'su #1", "opt-in", "@lou (mod)", 90))
     assert (tmp_path / "PRIVACY.md").read_text() == policy(Facts("Su'su #1", "opt-in", "@lou (mod)", 90))
@@ -95,7 +96,7 @@ def test_nothing_is_overwritten_without_force(tmp_path: Path) -> None:
     assert "stays so" in run("init", folder=tmp_path).stderr
     assert (tmp_path / "PRIVACY.md").read_text() == "my own words"
     assert run("init", "--yes", "--channel", "2", "--force", folder=tmp_path).returncode == 0
-    assert settings_file.load(tmp_path / ".env").channel_id == 2
+    assert env_file.load(tmp_path / ".env").channel_id == 2
     assert (tmp_path / ".env.old").read_bytes() == before
     assert (tmp_path / "PRIVACY.md").read_text() == policy(Facts("sususbot"))
 
@@ -149,7 +150,7 @@ def test_on_a_terminal_it_asks_and_asks_again_for_what_is_wrong(tmp_path: Path) 
     code, shown = typed_at("init", folder=tmp_path, answers=answers)
     assert code == 0, shown
     assert TOKEN not in shown
-    loaded = settings_file.load(tmp_path / ".env")
+    loaded = env_file.load(tmp_path / ".env")
     assert (loaded.discord_token, loaded.channel_id, loaded.guild_id) == (TOKEN, 123, None)
     assert (loaded.consent, loaded.retention_days, loaded.contact, loaded.bot_name) == ("all", 30, "@lou", "sususbot")
 
@@ -187,7 +188,7 @@ PRINTABLE = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), min_siz
 @given(PRINTABLE)
 def test_any_value_comes_back_from_a_file_as_it_was_given(tmp_path_factory: pytest.TempPathFactory, value: str) -> None:
     path = tmp_path_factory.getbasetemp() / "any.env"
-    path.write_text(settings_file.filled({"contact": value}), encoding="utf-8")
+    path.write_text(env_file.filled({"contact": value}), encoding="utf-8")
     assert dotenv_values(path, encoding="utf-8")["CONTACT"] == value
 
 

@@ -10,13 +10,14 @@ from typing import Final
 import orjson
 import pytest
 
-from sususbot import settings
+from sususbot import env_file
 from sususbot.cli.demo import sample_exports
 from sususbot.safety import lists
 from sususbot.safety.filter import CATEGORIES, Hit, OutputFilter, Verdict
 from sususbot.safety.patterns import Patterns, Rule, example
 from sususbot.safety.reading import read
 from sususbot.safety.red_team import DISGUISES
+from sususbot.settings import FILTERS
 
 FILTER: Final = OutputFilter()
 GITTER: Final = Path(__file__).parents[3] / "shared" / "data" / "gitter"
@@ -170,14 +171,14 @@ def test_each_category_can_be_left_out(category: str) -> None:
 
 
 def test_categories_are_those_of_the_settings() -> None:
-    assert settings.FILTERS == CATEGORIES == settings.checked({}).filter
-    assert settings.checked({"filter": "off"}).filter == ()
+    assert FILTERS == CATEGORIES == env_file.checked({}).filter
+    assert env_file.checked({"filter": "off"}).filter == ()
     with pytest.raises(ValueError, match="there is no category manners"):
         OutputFilter(["manners"])
 
 
 def test_the_lines_instead_may_be_said() -> None:
-    lines = settings.checked({}).deflect_lines + settings.checked({}).fallback_lines
+    lines = env_file.checked({}).deflect_lines + env_file.checked({}).fallback_lines
     assert FILTER.check(lines) == Verdict(lines)
 
 

@@ -7,8 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from sususbot import artifacts
-from sususbot import settings as settings_file
+from sususbot import artifacts, env_file
 from sususbot.archive.archive import Archive, now_ms
 from sususbot.cli.main import Place
 from sususbot.cli.output import say
@@ -74,7 +73,7 @@ class Assembly(NamedTuple):
 
 
 def load_settings(place: Place) -> Settings:
-    settings = settings_file.load(place.env)
+    settings = env_file.load(place.env)
     # Hugging Face's own libraries look for these in the environment, and nowhere else.
     for name, value in (("HF_ENDPOINT", settings.hf_endpoint), ("HF_TOKEN", settings.hf_token)):
         if value:

@@ -66,7 +66,7 @@ def build(place: Place, name: str, persona: str | None, show: int, as_json: bool
 
 
 def _recipe(settings: "Settings", archive: "Archive", persona: str | None) -> "Recipe":
-    from sususbot import settings as settings_file
+    from sususbot import env_file
     from sususbot.cli.build import persona_text
     from sususbot.corpus.clean import rules_without
     from sususbot.corpus.consent import persona as agreed_persona
@@ -74,7 +74,7 @@ def _recipe(settings: "Settings", archive: "Archive", persona: str | None) -> "R
     from sususbot.corpus.segment import Linking
 
     if persona:
-        persona = settings_file.checked({"persona": persona}).persona
+        persona = env_file.checked({"persona": persona}).persona
     return Recipe(
         own_name=settings.bot_name,
         persona_text=persona_text(settings, archive),

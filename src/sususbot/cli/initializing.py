@@ -1,6 +1,5 @@
 """`sususbot init`: settings for a new server, the notice for its members, and its privacy policy."""
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -51,7 +50,7 @@ def init(place: Place, /, yes: bool, force: bool, **given: str | None) -> None:
 
     What is there already stays as it is; then this prints the notice of those settings again.
     """
-    from sususbot import settings as settings_file
+    from sususbot import env_file
     from sususbot.notice import notice, policy
 
     path = place.env or Path(".env")
@@ -63,8 +62,8 @@ def init(place: Place, /, yes: bool, force: bool, **given: str | None) -> None:
         if not yes and sys.stdin.isatty():
             values |= _asked(values)
         values = {name: value.strip() for name, value in values.items() if value.strip()}
-        settings = settings_file.checked(values)
-        _write_private(path, settings_file.filled(values))
+        settings = env_file.checked(values)
+        _write_private(path, env_file.filled(values))
         say(f"wrote {path}, readable by you alone")
         _note_token(settings)
     _make_private(place.data)
@@ -77,11 +76,11 @@ def init(place: Place, /, yes: bool, force: bool, **given: str | None) -> None:
 
 def _as_it_stands(path: Path, values: dict[str, str]) -> "Settings":
     """The settings of a file that is not to be changed. Raises SettingsError where other values were asked for."""
-    from sususbot import settings as settings_file
+    from sususbot import env_file
     from sususbot.errors import SettingsError
 
-    settings = settings_file.load(path)
-    wanted = settings_file.checked(values)
+    settings = env_file.load(path)
+    wanted = env_file.checked(values)
     other = [name.upper() for name in values if getattr(wanted, name) != getattr(settings, name)]
     if other:
         raise SettingsError(
@@ -92,12 +91,13 @@ def _as_it_stands(path: Path, values: dict[str, str]) -> "Settings":
 
 def _asked(values: dict[str, str]) -> dict[str, str]:
     """What the owner types. Empty answers are kept, so that nothing is asked twice."""
-    from sususbot import settings as settings_file
+    from sususbot import env_file
     from sususbot.errors import SettingsError
+    from sususbot.settings import Settings
 
     answers: dict[str, str] = {}
     for name, question in _QUESTIONS.items():
-        default = settings_file.Settings.model_fields[name].default
+        default = Settings.model_fields[name].default
         while name not in values and name not in answers:
             answer = click.prompt(
                 question,
@@ -107,7 +107,7 @@ def _asked(values: dict[str, str]) -> dict[str, str]:
                 err=True,
             ).strip()
             try:
-                settings_file.checked({name: answer} if answer else {})
+                env_file.checked({name: answer} if answer else {})
             except SettingsError as error:
                 say(str(error))
                 continue
@@ -117,16 +117,12 @@ def _asked(values: dict[str, str]) -> dict[str, str]:
 
 def _write_private(path: Path, text: str) -> None:
     """All of it or nothing, and never readable by others, not even for a moment."""
+    from sususbot.env_file import write_aside
     from sususbot.errors import SettingsError
 
-    aside = path.with_name(f"{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside.unlink(missing_ok=True)
-        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        aside = write_aside(path, text)
         if path.is_file():
             path.replace(path.with_name(f"{path.name}.old"))
             say(f"the old one is now {path}.old")

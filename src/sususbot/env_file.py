@@ -1,0 +1,201 @@
+"""The settings file: read, checked, made, and changed in place.
+
+Settings are read from the environment and from `.env` (the environment wins), by the command line alone, never at
+import. All that is wrong is reported together; a name in `.env` that nobody knows is an error, since it would silently
+do nothing.
+"""
+
+import difflib
+import io
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from dotenv.parser import parse_stream
+from pydantic import ValidationError
+
+from sususbot.artifacts import sync
+from sususbot.errors import SettingsError
+from sususbot.settings import Settings
+
+# A value that needs no quotes in `.env`.
+_PLAIN: Final = re.compile(r"[\w.:/@,|+-]*")
+
+# Fields before which `.env.example` has a heading.
+_HEADINGS: Final = {
+    "discord_token": "Discord",
+    "guild_id": "History",
+    "consent": "Privacy",
+    "persona": "Corpus",
+    "base_model": "Training",
+    "backend": "Model",
+    "member_rate": "Limits",
+    "filter": "Safety",
+    "bot_description": "Memory",
+    "metrics_port": "Health",
+    "eval_replies": "Evaluation",
+    "web_host": "Web page",
+    "log_level": "Log",
+}
+
+
+def load(env_file: Path | None) -> Settings:
+    """The settings. Raises SettingsError with everything that is wrong, in one sentence."""
+    if env_file is not None and not env_file.is_file():
+        raise SettingsError(f"there is no file {env_file}: check the path after --env")
+    path = env_file or Path(".env")
+    try:
+        _check_lines(path)
+        return Settings(_env_file=path)
+    except ValidationError as error:
+        raise SettingsError(f"{_faults(error)}: mend this in {path} or in the environment") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not UTF-8 text: save it as UTF-8") from error
+
+
+def _check_lines(path: Path) -> None:
+    """A line that is no setting would be passed over: the reader only prints a warning."""
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8") as file:
+        broken = [line.original.line for line in parse_stream(file) if line.error]
+    if broken:
+        raise SettingsError(f"line {broken[0]} of {path} is no setting: write it as  NAME=value")
+
+
+def checked(values: Mapping[str, str]) -> Settings:
+    """Settings of these values (by field), the rest as it stands. Raises SettingsError with all that is wrong."""
+    try:
+        return Settings(_env_file=None, **values)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise SettingsError(f"{_faults(error)}: give it again") from error
+
+
+def set_values(path: Path, values: Mapping[str, str]) -> None:
+    """Change these (by field) in a settings file and leave every other line as it is; it is put in place whole.
+
+    A file that is not there is made. Raises SettingsError, and changes nothing, for a value that is wrong, and for one
+    that the environment has: it would win.
+    """
+    above = sorted(name.upper() for name in values if name.upper() in os.environ)
+    if above:
+        raise SettingsError(f"{above[0]} is set in the environment, which wins over {path}: change it there")
+    checked({name: value for name, value in values.items() if value})
+    try:
+        text = path.read_bytes().decode("utf-8-sig") if path.is_file() else ""
+        for name, value in values.items():
+            text = _with(text, name.upper(), value)
+        aside = write_aside(path, text)
+        if path.exists():
+            shutil.copymode(path, aside)
+        aside.replace(path)
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not UTF-8 text: save it as UTF-8") from error
+    except OSError as error:
+        raise SettingsError(
+            f"{path} cannot be written ({error.strerror or error}): let this program write it"
+        ) from error
+
+
+def _with(text: str, name: str, value: str) -> str:
+    """A settings file's text with one setting changed: where it is set last, else where it is commented out."""
+    end = "\r\n" if "\r\n" in text else "\n"
+    setting = f"{name}={_quoted(value)}{end}"
+    lines = [line.original.string for line in parse_stream(io.StringIO(text, newline=""))]
+    keys = [line.key for line in parse_stream(io.StringIO(text, newline=""))]
+    if name in keys:
+        place = len(keys) - 1 - keys[::-1].index(name)
+        # What the reader takes as part of a setting may begin with the blank lines before it.
+        before = re.match(r"\s*", lines[place])
+        lines[place] = (before.group() if before else "") + setting
+        return "".join(lines)
+    commented = re.compile(rf"^#\s*{name}=.*(?:\r?\n|$)", re.MULTILINE)
+    if commented.search(text):
+        return commented.sub(lambda _: setting, text, count=1)
+    return text + ("" if not text or text.endswith("\n") else end) + setting
+
+
+def write_aside(path: Path, text: str) -> Path:
+    """A settings file's new text beside it, on the disk, for the caller to put in place. Raises OSError.
+
+    It holds the token: nobody else may read it, not even for the moment in which it is written.
+    """
+    aside = path.with_name(f".{path.name}.new")
+    aside.unlink(missing_ok=True)
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(text.encode())
+        sync(file)
+    return aside
+
+
+def filled(values: Mapping[str, str]) -> str:
+    """A complete `.env`: every setting with its meaning, these values (by field) set."""
+    head = ["# Settings of sususbot. What is commented out keeps the value shown. Keep this file to yourself: it holds"]
+    return _listed([*head, "# the token. Written by  sususbot init"], values)
+
+
+def example() -> str:
+    """The text of `.env.example`."""
+    head = [
+        "# Settings of sususbot. Copy this file to .env and change what you need; what stays commented out keeps",
+        "# the value shown. Made from src/sususbot/settings.py by  python -m sususbot.env_file > .env.example",
+    ]
+    return _listed(head, {})
+
+
+def _listed(head: list[str], values: Mapping[str, str]) -> str:
+    lines = list(head)
+    for name, field in Settings.model_fields.items():
+        if name in _HEADINGS:
+            lines += ["", f"# ---- {_HEADINGS[name]}"]
+        default = "" if field.default is None else field.default
+        default = ", ".join(default) if isinstance(default, tuple) else default
+        setting = f"{name.upper()}={_quoted(values[name])}" if name in values else f"#{name.upper()}={default}"
+        lines += ["", f"# {field.description}", setting]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(value: str) -> str:
+    """A value so that reading `.env` gives it back."""
+    if _PLAIN.fullmatch(value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+# What pydantic finds, in words for people; in braces what it knows of the limit.
+_IN_WORDS: Final = {
+    "int_parsing": "write a whole number",
+    "float_parsing": "write a number",
+    "bool_parsing": "write true or false",
+    "literal_error": "choose {expected}",
+    "greater_than_equal": "write {ge} or more",
+    "greater_than": "write more than {gt}",
+    "less_than_equal": "write {le} or less",
+    "less_than": "write less than {lt}",
+}
+_OF_IDS: Final = frozenset({"channel_id", "guild_id", "channels", "owner_ids", "blocked_members"})
+
+
+def _faults(error: ValidationError) -> str:
+    """All that is wrong, each once, without any value: it may be a secret in the wrong place."""
+    return "; ".join(dict.fromkeys(_sentence(fault) for fault in error.errors(include_input=False)))
+
+
+def _sentence(fault: Any) -> str:
+    name, kind = str(fault["loc"][0]) if fault["loc"] else "?", fault["type"]
+    if kind == "extra_forbidden":
+        near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+        return f"{name.upper()} is no setting" + (f" (did you mean {near[0].upper()}?)" if near else "")
+    if name in _OF_IDS:
+        return f"{name.upper()}: write the number that Copy ID in Discord gives (Settings, Advanced, Developer Mode)"
+    message = _IN_WORDS.get(kind, "").format(**fault.get("ctx", {})).replace("'", "")
+    message = message or fault["msg"].removeprefix("Value error, ")
+    return f"{name.upper()}: {message[0].lower()}{message[1:]}"
+
+
+if __name__ == "__main__":
+    print(example(), end="")
