@@ -6,13 +6,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check format clean
+.PHONY: demo test browser check format clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/sususbot demo
 
-test: $(VENV)/.dev
+test: $(VENV)/.dev browser
 	$(BIN)/python -m pytest -n 2
+
+# Pages are tested in a real browser. Debian's is installed where that is allowed; without one those tests skip.
+browser:
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
+		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		echo "installing chromium, in which the pages are tested (once)" >&2 && \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } || \
+		echo "no chromium: the tests of pages will be skipped (Debian: apt install chromium)" >&2
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check src tests
