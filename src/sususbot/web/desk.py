@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sususbot.analysis.analysis import Analysis
 from sususbot.archive.archive import Archive
+from sususbot.forgetting import Forgetting
 from sususbot.memory.long_term import LongTerm
 from sususbot.memory.short_term import ShortTerm
 from sususbot.messages import Author
@@ -36,3 +38,9 @@ class Desk:
     wake: Callable[[], Talk]
     forget: Callable[[Author], tuple[str, ...]]
     """Takes a member's words away everywhere; says in sentences what it did. Blocks."""
+    forgetting: Forgetting
+    """What takes words away: of one message, and of who says no to everything."""
+    recollect: Callable[[], LongTerm]
+    """The long-term memory as the bot searches, without its model: that of `wake` where it is awake. Blocks."""
+    analyze: Callable[[Callable[[int, int], None]], Analysis]
+    """What  sususbot analyze  says. Tells how many messages are done, and how many there are. Blocks."""
