@@ -16,7 +16,7 @@ PACKAGE: Final = Path(__file__).parents[1] / "src" / "sususbot"
 
 # Low to high. What stands in one line never imports its neighbours.
 LAYERS: Final = (
-    ("messages", "errors", "wording"),
+    ("messages", "errors", "wording", "machine"),
     ("settings", "chat_format", "artifacts", "notice", "linking"),
     ("archive", "model", "standin", "env_file"),
     ("sources", "corpus", "memory", "safety"),
@@ -54,9 +54,9 @@ FENCES: Final = {
     "simsimd": ("memory.codes",),
     "snowballstemmer": ("memory.terms",),
     "py3langid": ("analysis.languages",),
-    "matplotlib": ("analysis.charts", "training.metrics"),
-    "jinja2": ("analysis.page",),
-    "markupsafe": ("analysis.page",),
+    "matplotlib": ("analysis.charts", "analysis.svg", "evaluation.charts", "training.metrics"),
+    "jinja2": ("analysis.html",),
+    "markupsafe": ("analysis.page", "evaluation.page"),
     "phonenumbers": ("wording.privacy",),
     "stdnum": ("wording.privacy",),
     "huggingface_hub": ("memory.embedding", "memory.summarizer.bart", "model.transformers", "training.base"),

@@ -1,75 +1,31 @@
-"""The pictures of the page: drawn by matplotlib, written as inline SVG that follows the page's colours.
+"""The pictures of an analysis (`svg` has how they are drawn)."""
 
-Each is drawn twice, for a wide page and for a phone, since text that is scaled down cannot be read. Marks carry the
-path of the figure they show (`data-mark`) and say it when pointed at. Text stays text, nothing is styled in place, and
-the same analysis gives the same bytes.
-"""
-
-import re
-import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from io import BytesIO
-from typing import TYPE_CHECKING, Any, Final
-from xml.etree import ElementTree
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 from sususbot.analysis.analysis import Analysis, Bin
 from sususbot.analysis.report import hour, number, size_of
+from sususbot.analysis.svg import ACCENT, MUTED, Picture, picture, svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Colours that stand for the page's own; which it is, the style sheet says.
-_INK: Final = "#010101"
-_MUTED: Final = "#020202"
-_GRID: Final = "#030303"
-_ACCENT: Final = "#040404"
-_CLASSES: Final = {_INK: "ink", _MUTED: "muted", _GRID: "grid", _ACCENT: "accent"}
-_SVG: Final = "{http://www.w3.org/2000/svg}"
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _LONGEST_NAME: Final = {True: 18, False: 11}
-_SETTINGS: Final[Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "sususbot",
-    "text.parse_math": False,
-    "font.size": 11,
-    "text.color": _INK,
-    "xtick.color": _MUTED,
-    "ytick.color": _MUTED,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-    "xtick.minor.size": 0,
-    "axes.linewidth": 0,
-    "axes.axisbelow": True,
-    "axes.grid": False,
-    "grid.color": _GRID,
-    "grid.linewidth": 1,
-    "path.simplify": False,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """One chart in its two sizes, and what it shows in words."""
-
-    name: str
-    alt: str
-    wide: str
-    narrow: str
 
 
 def pictures(analysis: Analysis) -> dict[str, Picture]:
     """All pictures, by name. Raises ImportError without matplotlib."""
     drawn = [
-        _picture("volume", _volume_alt(analysis), lambda wide: _volume(analysis, wide=wide)),
-        _picture("week", _week_alt(analysis), lambda wide: _week(analysis, wide=wide)),
-        _picture(
+        picture("volume", _volume_alt(analysis), lambda wide: _volume(analysis, wide=wide)),
+        picture("week", _week_alt(analysis), lambda wide: _week(analysis, wide=wide)),
+        picture(
             "lengths",
             f"Messages by length: half have at most {number(analysis.lengths.median)} tokens, nine of ten at most "
             f"{number(analysis.lengths.p90)}.",
             lambda wide: _bins(analysis.lengths.bins, "lengths.bins", "tokens in a message", wide=wide),
         ),
-        _picture(
+        picture(
             "conversations",
             f"Conversations by length: half have at most {number(analysis.conversations.median_messages)} messages, "
             f"nine of ten at most {number(analysis.conversations.p90_messages)}.",
@@ -79,12 +35,8 @@ def pictures(analysis: Analysis) -> dict[str, Picture]:
         ),
     ]
     if len(analysis.answers.people) > 1:
-        drawn.append(_picture("answers", _answers_alt(analysis), lambda wide: _answers(analysis, wide=wide)))
-    return {picture.name: picture for picture in drawn}
-
-
-def _picture(name: str, alt: str, draw: Callable[[bool], str]) -> Picture:
-    return Picture(name, alt, draw(True), draw(False))
+        drawn.append(picture("answers", _answers_alt(analysis), lambda wide: _answers(analysis, wide=wide)))
+    return {one.name: one for one in drawn}
 
 
 # -- the charts
@@ -118,7 +70,7 @@ def _volume(analysis: Analysis, *, wide: bool) -> str:
         axes.set_xticks(range(0, len(periods), step), labels[::step])
         axes.tick_params("x", pad=8)
 
-    return _svg(draw, titles, size=(720, 220) if wide else (340, 200))
+    return svg(draw, titles, size=(720, 220) if wide else (340, 200))
 
 
 def _period(start: str, unit: str) -> str:
@@ -156,7 +108,7 @@ def _week(analysis: Analysis, *, wide: bool) -> str:
             axes.set_xticks(range(7), _DAYS)
             axes.set_yticks(range(0, 24, 3), labels)
 
-    return _svg(draw, titles, size=(720, 230) if wide else (340, 460))
+    return svg(draw, titles, size=(720, 230) if wide else (340, 460))
 
 
 def _bins(bins: Sequence[Bin], path: str, what: str, *, wide: bool) -> str:
@@ -169,9 +121,9 @@ def _bins(bins: Sequence[Bin], path: str, what: str, *, wide: bool) -> str:
     def draw(axes: "Axes") -> None:
         _bars(axes, [one.count for one in bins], list(titles))
         axes.set_xticks(range(len(bins)), labels, fontsize=11 if wide else 9)
-        axes.set_xlabel(what, color=_MUTED, labelpad=6)
+        axes.set_xlabel(what, color=MUTED, labelpad=6)
 
-    return _svg(draw, titles, size=(720, 220) if wide else (340, 200))
+    return svg(draw, titles, size=(720, 220) if wide else (340, 200))
 
 
 def _answers_alt(analysis: Analysis) -> str:
@@ -199,7 +151,7 @@ def _answers(analysis: Analysis, *, wide: bool) -> str:
         axes.tick_params("x", labeltop=True, labelbottom=False)
 
     side = 30 if wide else 20
-    return _svg(draw, titles, size=((190 if wide else 110) + side * len(people), 40 + side * len(people)))
+    return svg(draw, titles, size=((190 if wide else 110) + side * len(people), 40 + side * len(people)))
 
 
 # -- marks
@@ -207,7 +159,7 @@ def _answers(analysis: Analysis, *, wide: bool) -> str:
 
 def _bars(axes: "Axes", heights: Sequence[int], paths: Sequence[str]) -> None:
     for place, (height, path) in enumerate(zip(heights, paths, strict=True)):
-        (bar,) = axes.bar(place, height, width=0.82, color=_ACCENT, linewidth=0, clip_on=False)
+        (bar,) = axes.bar(place, height, width=0.82, color=ACCENT, linewidth=0, clip_on=False)
         bar.set_gid(path)
     top = max(heights, default=0) or 1
     axes.set_xlim(-0.6, len(heights) - 0.4)
@@ -225,67 +177,8 @@ def _cells(axes: "Axes", rows: Sequence[Sequence[int]], path: str, *, turned: bo
     for y, row in enumerate(rows):
         for x, count in enumerate(row):
             strength = 0.06 + 0.94 * (count / top) ** 0.5 if count else 0.03
-            cell = Rectangle((x - 0.46, y - 0.46), 0.92, 0.92, facecolor=_ACCENT, alpha=strength, clip_on=False)
+            cell = Rectangle((x - 0.46, y - 0.46), 0.92, 0.92, facecolor=ACCENT, alpha=strength, clip_on=False)
             cell.set_gid(f"{path}.{x}.{y}" if turned else f"{path}.{y}.{x}")
             axes.add_patch(cell)
     axes.set_xlim(-0.5, len(rows[0]) - 0.5)
     axes.set_ylim(len(rows) - 0.5, -0.5)
-
-
-# -- SVG
-
-
-def _svg(draw: Callable[["Axes"], None], titles: Mapping[str, str], *, size: tuple[int, int]) -> str:
-    """What `draw` paints; `titles` are for its marks, by their path."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    buffer = BytesIO()
-    with mpl.rc_context(_SETTINGS), warnings.catch_warnings():
-        # Names hold letters that its own font lacks; the page's font draws them.
-        warnings.simplefilter("ignore", UserWarning)
-        figure = Figure(figsize=(size[0] / 72, size[1] / 72), layout="constrained")
-        FigureCanvasSVG(figure)
-        axes = figure.add_subplot()
-        draw(axes)
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return _inline(buffer.getvalue(), titles)
-
-
-def _inline(svg: bytes, titles: Mapping[str, str]) -> str:
-    """matplotlib's file as a part of a page: no ids, no styles, colours as classes, marks with their title."""
-    root = ElementTree.fromstring(svg)
-    for parent in root.iter():
-        for child in list(parent):
-            if child.tag in (f"{_SVG}metadata", f"{_SVG}defs"):
-                parent.remove(child)
-    for element in root.iter():
-        path = element.attrib.pop("id", "")
-        if path in titles:
-            element.set("data-mark", path)
-            title = ElementTree.Element(f"{_SVG}title")
-            title.text = titles[path]
-            element.insert(0, title)
-        _restyle(element)
-    box = root.get("viewBox", "")
-    root.attrib.clear()
-    root.attrib.update({"viewBox": box, "aria-hidden": "true"})
-    ElementTree.register_namespace("", _SVG[1:-1])
-    text = ElementTree.tostring(root, encoding="unicode")
-    return re.sub(r"\s*\n\s*", "\n", text.replace(f' xmlns="{_SVG[1:-1]}"', ""))
-
-
-def _restyle(element: ElementTree.Element) -> None:
-    classes = []
-    style = element.attrib.pop("style", "")
-    for declaration in filter(None, map(str.strip, style.split(";"))):
-        name, _, value = (part.strip() for part in declaration.partition(":"))
-        if name in ("fill", "stroke") and value in _CLASSES:
-            classes.append(f"{name}-{_CLASSES[value]}")
-        elif name == "font-size":
-            element.set(name, value.removesuffix("px"))
-        elif name in ("fill", "stroke", "opacity", "fill-opacity", "stroke-width", "text-anchor"):
-            element.set(name, value)
-    if classes:
-        element.set("class", " ".join(classes))

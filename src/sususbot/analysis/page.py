@@ -1,13 +1,10 @@
 """The analysis as one HTML file: nothing loaded, nothing run, every word of a member escaped.
 
 Every figure stands in a `<data>` element whose `data-figure` is its path in the analysis as `--json` prints it, so that
-page and archive can be compared. The policy in its head lets a browser use the style sheet inside, and nothing else.
+page and archive can be compared.
 """
 
-import base64
-import hashlib
 from collections.abc import Mapping
-from importlib import resources
 from typing import Any, Final
 
 import orjson
@@ -40,10 +37,10 @@ _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 def page(analysis: Analysis) -> str:
     """The whole file. Raises MissingExtra where its libraries are not installed."""
     try:
-        import jinja2
         from markupsafe import Markup, escape
 
         from sususbot.analysis.charts import pictures
+        from sususbot.analysis.html import rendered
 
         drawn = pictures(analysis)
     except ImportError as error:
@@ -60,26 +57,19 @@ def page(analysis: Analysis) -> str:
         parts = report.parts(sentence)
         return Markup("").join(figure(*part) if isinstance(part, tuple) else escape(part) for part in parts)
 
-    style = _text("page.css")
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return (
-        environment.from_string(_text("page.html"))
-        .render(
-            a=values,
-            f=figure,
-            told=told,
-            pictures=drawn,
-            findings=report.findings(analysis),
-            sections=SECTIONS,
-            limits=LIMITS,
-            days=_DAYS,
-            languages=report.LANGUAGES,
-            style=style,
-            style_hash=f"sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}",
-        )
-        .lstrip()
+    return rendered(
+        "sususbot.analysis",
+        "page.html",
+        [("sususbot.analysis", "page.css")],
+        a=values,
+        f=figure,
+        told=told,
+        pictures=drawn,
+        findings=report.findings(analysis),
+        sections=SECTIONS,
+        limits=LIMITS,
+        days=_DAYS,
+        languages=report.LANGUAGES,
     )
 
 
@@ -92,7 +82,3 @@ def as_json(analysis: Analysis) -> dict[str, Any]:
 def _value(value: object) -> str:
     """For machines: a number as it is, anything else as JSON."""
     return value if isinstance(value, str) else orjson.dumps(value).decode()
-
-
-def _text(name: str) -> str:
-    return (resources.files("sususbot.analysis") / name).read_text(encoding="utf-8")

@@ -1,7 +1,5 @@
 """What every benchmark gives back, and the measures that several of them take."""
 
-import os
-import platform
 import subprocess
 import sys
 import time
@@ -15,6 +13,8 @@ from statistics import median
 from typing import Any, Final, TypeVar
 
 import numpy as np
+
+from sususbot.machine import machine
 
 T = TypeVar("T")
 # Figures by name; some by name of a group first.
@@ -34,7 +34,7 @@ class Result:
     what: str
     bare: str
     date: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y-%m-%d"))
-    machine: str = field(default_factory=lambda: machine())
+    machine: str = field(default_factory=machine)
 
     def as_json(self) -> dict[str, object]:
         return {
@@ -57,18 +57,6 @@ class Result:
             *rows,
             f"{self.date}, {self.machine}",
         ]
-
-
-def machine() -> str:
-    """Processor, cores and interpreter, in words."""
-    processor = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        names = [
-            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
-        ]
-        processor = names[0] if names else processor
-    return f"{processor}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
 
 
 def peak_rss_mb() -> float | None:

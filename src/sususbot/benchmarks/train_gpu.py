@@ -23,8 +23,9 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, MistralConfig, PreTrainedConfig
 
-from sususbot.benchmarks.report import Metrics, Result, machine
+from sususbot.benchmarks.report import Metrics, Result
 from sususbot.errors import SususError, TooLittleMemory
+from sususbot.machine import machine
 from sususbot.training import attention, hardware
 from sususbot.training.base import DTYPES, attach_adapter
 from sususbot.training.batches import Steps
