@@ -144,3 +144,22 @@ def test_an_edit_shows(archive: Archive, chat: Chat) -> None:
     after = quoted(server.ask("lemon tea now, again?"))
     assert line not in after
     assert "never mind" in after
+
+
+def test_memories_can_be_placed_otherwise_and_the_builders_own_windows_are_not_touched(
+    archive: Archive, chat: Chat
+) -> None:
+    server = Server(archive, chat)
+    server.ask("hello")
+    asked = turn(chat.say(MIA, "lemon in tea?"))
+    recent = server.short_term.recent(1, before=asked.message_id)
+    hits = server.memory.search(asked.text, limit=10, exclude=[one.message_id or 0 for one in (*recent, asked)]).hits
+    names = {1: "general", 2: "lore"}
+    above = server.builder.placing(Lasting(archive)).build(asked, recent, hits, names)
+    below = server.builder.placing(None).build(asked, recent, hits, names)
+    assert quoted(above)
+    assert quoted(below)
+    talk = "mia: hello"
+    assert above.prompt.index(quoted(above)[0]) < above.prompt.index(talk)
+    assert below.prompt.index(quoted(below)[0]) > below.prompt.index(talk)
+    assert quoted(server.builder.placing(None).build(asked, recent, (), names)) == []

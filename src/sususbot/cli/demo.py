@@ -12,13 +12,13 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 import orjson
 
+from sususbot import sample
 from sususbot.artifacts import CORPORA, MANIFEST, MODELS, RUNS, write_manifest
 from sususbot.cli.chat import TerminalChat
 from sususbot.cli.main import Place
@@ -77,9 +77,9 @@ def demo(place: Place, once: str | None, why: bool, epochs: int | None) -> None:
                 say('this is The Leaky Kettle, a made-up server; try "who broke the printer?"')
                 talk.run(why=why)
             else:
-                for question in _questions()[:_QUESTIONS]:
-                    click.echo(f"you: {question}")
-                    talk.answer(question, why=why)
+                for question in sample.questions()[:_QUESTIONS]:
+                    click.echo(f"you: {question.text}")
+                    talk.answer(question.text, why=why)
         finally:
             talk.close()
 
@@ -133,13 +133,7 @@ def _done(what: str, command: str) -> None:
 
 def sample_exports() -> list[Path]:
     """The sample community's export files."""
-    folder = Path(str(resources.files("sususbot") / "sample"))
-    return sorted(path for path in folder.glob("*.json") if path.name != "questions.json")
-
-
-def _questions() -> list[str]:
-    text = (resources.files("sususbot") / "sample" / "questions.json").read_text(encoding="utf-8")
-    return [item["question"] for item in orjson.loads(text)]
+    return sample.exports()
 
 
 # -- the tiny model

@@ -8,6 +8,7 @@ Without summary and memories a prompt is, to the letter, what training reads of 
 same rules (`wording`), and what a member says in one go on one line (`chat_format`).
 """
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -97,6 +98,12 @@ class ContextBuilder:
         frame = count_tokens(chat_format.prompt("", (), ("",), "", own_name, gist=("",)))
         self._budgets = budgets(tokens, frame, self._persona_tokens)
         self._recent = RecentTurns(self._transcript, count_tokens, count_ahead, relevance, self._budgets[MESSAGE])
+
+    def placing(self, lasting: Lasting | None) -> "ContextBuilder":
+        """The same, with other places for memories: above the talk in windows of its own, or by the message."""
+        other = copy.copy(self)
+        other._lasting = lasting
+        return other
 
     def build(
         self,
