@@ -14,6 +14,8 @@ import orjson
 CORPORA: Final = "corpora"
 RUNS: Final = "runs"
 REPORTS: Final = "reports"
+# An evaluation is a folder of its own among the reports: eval-NAME.
+EVALUATION: Final = "eval-"
 BENCH: Final = "bench"
 CHROMA: Final = "chroma"
 DEMO: Final = "demo"

@@ -27,6 +27,7 @@ from sususbot.artifacts import (
     CHROMA,
     CORPORA,
     DEMO,
+    EVALUATION,
     LOGS,
     MANIFEST,
     MODELS,
@@ -64,11 +65,15 @@ class Gone:
     @property
     def steps(self) -> list[str]:
         """What makes again what can be made again."""
-        rooms = {name.split("/")[0] for name in self.files}
-        return [command for room, command in _MAKES.items() if room in rooms]
+        made = {next((way for begin, way in _MAKES if name.startswith(begin)), "") for name in self.files}
+        return [way for _, way in _MAKES if way in made]
 
 
-_MAKES: Final = {CORPORA: "sususbot build", REPORTS: "sususbot analyze"}
+_MAKES: Final = (
+    (CORPORA, "sususbot build"),
+    (f"{REPORTS}/{EVALUATION}", "sususbot eval"),
+    (REPORTS, "sususbot analyze"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +139,12 @@ class Forgetting:
 
     def drop_reports(self) -> Gone:
         """Remove reports if they may show words of members who may not be quoted (any more)."""
-        folder = self._folder / REPORTS
-        shown = authors_of(folder) or frozenset()
-        return Gone() if shown <= self._archive.consents.may_quote(shown) else Gone(0, (self._remove(folder),))
+        room = self._folder / REPORTS
+        shown = {folder: authors_of(folder) or frozenset() for folder in (room, *_there(*room.glob("*")))}
+        may_quote = self._archive.consents.may_quote({author for authors in shown.values() for author in authors})
+        if not shown.pop(room) <= may_quote:
+            return Gone(0, (self._remove(room),))
+        return Gone(0, tuple(self._remove(folder) for folder in sorted(shown) if not shown[folder] <= may_quote))
 
     def drop_index(self) -> Gone:
         """Remove the Chroma folder: it keeps vectors that were deleted from it. The next start fills it again."""
