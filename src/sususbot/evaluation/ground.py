@@ -25,7 +25,7 @@ class Exchange:
     `said` is the conversation before it as the corpus has it, oldest first, names given, the replier's own lines `own`
     and under the bot's name; the last is somebody else's. `recent` are the last turns of the channel before the reply
     as a running bot reads them, the replier's `own`; its last is the message that is answered. `reply` is what they
-    said, as the corpus has it.
+    said, as the corpus has it. `earlier` is what was said in the channel before `recent`: what a bot sums up.
     """
 
     id: int
@@ -35,6 +35,7 @@ class Exchange:
     said: tuple[Turn, ...]
     recent: tuple[Turn, ...]
     reply: str
+    earlier: tuple[Turn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
