@@ -44,6 +44,7 @@
     │   ├── AdapterStale        it learned from members who may not be learned from any more
     │   ├── CannotScore         this engine or server does not tell how likely a text is
     │   ├── BackendFailed       the engine broke while it answered
+    │   │   └── NothingToSay    it is well, and has no answer to this
     │   └── BackendUnreachable  a model server does not answer
     ├── EvaluationError
     │   ├── NothingHeldOut      no reply was kept apart that a bot could be measured on
@@ -246,6 +247,10 @@ class CannotScore(ModelError):
 
 class BackendFailed(ModelError):
     """The engine broke while it answered."""
+
+
+class NothingToSay(BackendFailed):
+    """The engine is well, and has no answer to this."""
 
 
 class BackendUnreachable(ModelError):

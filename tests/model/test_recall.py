@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sususbot.archive.archive import Archive
-from sususbot.errors import ArchiveLocked, BackendFailed
+from sususbot.errors import ArchiveLocked, BackendFailed, NothingToSay
 from sususbot.memory.lines import RememberedLines
 from sususbot.memory.long_term import LongTerm
 from sususbot.messages import Audience, Turn
@@ -134,7 +134,7 @@ def test_it_streams_words_and_stops_at_the_length() -> None:
 
 @pytest.mark.parametrize("source", [Lines(), Lines("", " \n"), Lines("mine", author_id=EVE.id)])
 def test_nothing_to_say_is_told_with_the_way_out(source: Lines) -> None:
-    with pytest.raises(BackendFailed, match="nothing in the archive answers this: import more history, or set up"):
+    with pytest.raises(NothingToSay, match="nothing in the archive answers this: import more history, or set up"):
         said(Recall(source), asking("who?"))
 
 

@@ -102,7 +102,7 @@ class ShortTerm:
             text, by = self._gist(piece, said)
             if piece.made is None and self._folding is not None:
                 reasons.append(self._folding.reason(piece))
-            lines += (f"{_moment(piece.messages[0].created_at)}, {line}" for line in text.split("\n"))
+            lines += (f"{moment(piece.messages[0].created_at)}, {line}" for line in text.split("\n"))
             made_by.append(by)
         messages = [message for piece, _ in parts for message in piece.messages]
         note = f"{len(reasons)} of {len(parts)} pieces: {reasons[-1]}" if reasons else None
@@ -193,6 +193,6 @@ def turn(message: Message, own_id: int | None = None) -> Turn:
     )
 
 
-def _moment(ms: int) -> str:
+def moment(ms: int) -> str:
     """A time as a line of a summary begins: `3 Mar 2024, 14:05`, in UTC as all days are."""
     return f"{day(ms)}, {datetime.fromtimestamp(ms / 1000, UTC):%H:%M}"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from sususbot.errors import BackendFailed, SususError
+from sususbot.errors import BackendFailed, NothingToSay, SususError
 from sususbot.messages import Audience, Turn
 from sususbot.model.backend import Chunk, Deadline, Facts, Request, Source, Usage
 from sususbot.model.estimate import estimate_tokens
@@ -95,7 +95,7 @@ class Recall:
             text = _before_stop(line.text, request.stop)
             if line.text.strip() and plain(text) not in said and (asker is None or line.author_id != asker):
                 return text, line.source
-        raise BackendFailed("nothing in the archive answers this: import more history, or set up a model")
+        raise NothingToSay("nothing in the archive answers this: import more history, or set up a model")
 
     def _remember(self, channel_id: int | None, text: str) -> str | None:
         """Note the last line of a channel; gives the one before."""
