@@ -17,6 +17,7 @@ from typing import Final
 
 import orjson
 
+from sususbot.archive.browsing import Browsing
 from sususbot.archive.checkpoints import Checkpoints
 from sususbot.archive.consents import Consents
 from sususbot.archive.database import Database, Migration, Row
@@ -24,6 +25,7 @@ from sususbot.archive.dump import Dump
 from sususbot.archive.erasure import Erasure
 from sususbot.archive.facts import Facts
 from sususbot.archive.links import Links
+from sususbot.archive.lore import Lore
 from sususbot.archive.mentions import Mentions
 from sususbot.archive.nameless import NOBODY
 from sususbot.archive.standing import Standings
@@ -71,6 +73,8 @@ class Archive:
         self.terms = Terms(self._database)
         self.links = Links(self._database)
         self.standings = Standings(self._database)
+        self.lore = Lore(self._database)
+        self.browsing = Browsing(self._database)
         self.checkpoints = Checkpoints(self._database)
         self.summaries = Summaries(self._database)
         self.mentions = Mentions(self._database)
@@ -78,10 +82,14 @@ class Archive:
         self.consents = Consents(self._database, self.erasure, self.summaries)
         self.dump = Dump(self._database)
         self.facts = Facts(self._database)
-        self._upsert = Upsert(self._database, self.words, self.vectors, self.summaries, self.erasure)
+        self._upsert = Upsert(self._database, self.words, self.vectors, self.summaries, self.erasure, self.lore)
 
     def close(self) -> None:
         self._database.close()
+
+    def copy_to(self, folder: Path) -> None:
+        """Another file with all that this one holds, in a folder that has no archive yet."""
+        self._database.copy_to(folder / FILE_NAME)
 
     def __enter__(self) -> "Archive":
         return self

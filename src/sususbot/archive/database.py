@@ -159,6 +159,14 @@ class Database:
             connection.execute("PRAGMA secure_delete=ON")
             connection.execute("VACUUM")
 
+    def copy_to(self, path: Path) -> None:
+        """The whole file as it is now, as another one, whoever writes meanwhile."""
+        with self._lock, self._told():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(path, isolation_level=None)) as copy:
+                copy.execute("PRAGMA synchronous=OFF")
+                self._connection.backup(copy)
+
     def _connected(self) -> sqlite3.Connection:
         return sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
 
