@@ -13,6 +13,7 @@ import orjson
 
 from sususbot.archive.database import Database, Row
 from sususbot.archive.erasure import Erasure
+from sususbot.archive.lore import Lore
 from sususbot.archive.nameless import NOBODY, without_names, without_quotes
 from sususbot.archive.summaries import Summaries
 from sususbot.archive.vectors import Vectors
@@ -64,13 +65,20 @@ class Upsert:
     """Writes batches; the doors are `Archive.add` and `Archive.delete`."""
 
     def __init__(
-        self, database: Database, words: Words, vectors: Vectors, summaries: Summaries, erasure: Erasure
+        self,
+        database: Database,
+        words: Words,
+        vectors: Vectors,
+        summaries: Summaries,
+        erasure: Erasure,
+        lore: Lore,
     ) -> None:
         self._database = database
         self._words = words
         self._vectors = vectors
         self._summaries = summaries
         self._erasure = erasure
+        self._lore = lore
 
     def add(
         self,
@@ -124,8 +132,10 @@ class Upsert:
         if not self._database.rows("SELECT 1 FROM sources WHERE origin = 'csv' LIMIT 1"):
             return
         told = self._moments(batch.values(), "=")
-        rows = [told[moment] for message in batch.values() if (moment := _moment(message)) in told]
+        met = [(told[moment], message.id) for message in batch.values() if (moment := _moment(message)) in told]
+        rows = [row for row, _ in met]
         ids = [(id_,) for id_, _ in rows]
+        self._lore.move((id_, new_id) for (id_, _), new_id in met)
         self._words.remove(rows)
         self._vectors.drop([id_ for id_, _ in rows])
         self._summaries.drop(id_ for id_, _ in rows)

@@ -1,9 +1,9 @@
 """Finding what was said before, by meaning and by words together, whoever said it and however long ago.
 
-Candidates are the nearest messages by vector, and the best by words, alone or with what stands around them. Each is
-scored by the same features (`ranking`), whichever way it was found; recency, 2^(-age / half-life), and engagement,
-e / (e + 3) for e = reactions + replies + 2 if pinned, are tie-breaks on top: as equal partners they bury old lore
-(docs/memory.md).
+Candidates are the nearest messages by vector, the best by words, alone or with what stands around them, and what the
+owner pinned as lore. Each is scored by the same features (`ranking`), whichever way it was found; recency,
+2^(-age / half-life), and engagement, e / (e + 3) for e = reactions + replies + 2 if pinned, are tie-breaks on top: as
+equal partners they bury old lore (docs/memory.md). A pin of the owner's lifts what fits, and does not make it fit.
 Only what may be remembered, only from channels that all readers of the answer may see: filtered before ranking.
 Words and vectors are searched side by side, each on one core; messages are read once they have won.
 Not here: what a question means (`question`), the indexes (`talk`, `postings`, `vector_index`), what of it fits into a
@@ -63,7 +63,7 @@ _TALKER: Final = 0.002
 class Weights:
     """What meaning and words count beside how they were fitted, what recency and engagement add at most.
 
-    After `half_life_days` a message's recency is halved.
+    After `half_life_days` a message's recency is halved. What the owner pinned scores by the share `lore` more.
     """
 
     semantic: float = 1.0
@@ -71,6 +71,7 @@ class Weights:
     recency: float = 0.03
     engagement: float = 0.05
     half_life_days: float = 30.0
+    lore: float = 0.2
 
 
 class _Scored(NamedTuple):
@@ -242,7 +243,7 @@ class LongTerm:
         forms = self._vectors(asked.forms) if self.by_meaning and question.strip() else None
         clock.lap("embed")
         by_words = self._beside.submit(self._words.candidates, asked, _CANDIDATES, audience)
-        near = self._nearest(forms, audience)
+        near = [*self._nearest(forms, audience), *self._archive.lore.among(audience)]
         clock.lap("vectors")
         rows = self._words.with_rows(by_words.result(), near, exclude)
         clock.lap("words")
@@ -279,6 +280,7 @@ class LongTerm:
         weights = ranking.weighed(self.fitted, meaning=self._weights.semantic, words=self._weights.words)
         parts = ranking.parts(features, weights)
         likely = self._worth_weighing(np.sum(list(parts.values()), axis=0), limit)
+        likely |= np.isin(ids, list(self._archive.lore.pinned(ids)))
         # Most often the first are enough; the others follow where many of these may not be remembered any more.
         yield from self._weighed(ids, parts, np.flatnonzero(likely), now)
         yield from self._weighed(ids, parts, np.flatnonzero(~likely), now)
@@ -294,6 +296,8 @@ class LongTerm:
                 told = {name: float(part[row]) for name, part in parts.items()}
                 told["recency"] = self._weights.recency * self._recency(standing.created_at, now)
                 told["engagement"] = self._weights.engagement * standing.engagement / (standing.engagement + _ENGAGED)
+                if standing.lore:
+                    told["lore"] = self._weights.lore * max(0.0, sum(told.values()))
                 scored.append(_Scored(sum(told.values()), ids[row], told))
         # The id settles ties, so that equal questions get equal answers.
         scored.sort(key=lambda one: (one.score, one.id), reverse=True)
