@@ -1,6 +1,6 @@
 """What the pages work with: one bot of this machine, its data folder and its settings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +40,8 @@ class Desk:
     """Takes a member's words away everywhere; says in sentences what it did. Blocks."""
     forgetting: Forgetting
     """What takes words away: of one message, and of who says no to everything."""
+    changed: Callable[[Sequence[int]], None]
+    """Tells the bot, as far as it is awake, that these messages are gone, or may be remembered again. Blocks."""
     recollect: Callable[[], LongTerm]
     """The long-term memory as the bot searches, without its model: that of `wake` where it is awake. Blocks."""
     analyze: Callable[[Callable[[int, int], None]], Analysis]
