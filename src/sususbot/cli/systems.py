@@ -1,0 +1,140 @@
+"""What `sususbot eval` measures: names of systems to settings, and settings to something that answers over a ground."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from sususbot.artifacts import MANIFEST, RUNS
+from sususbot.cli import build
+from sususbot.cli.main import Place
+from sususbot.errors import EvaluationError, RunMissing, SettingsError
+from sususbot.evaluation.ground import Ground, Opening, System
+from sususbot.messages import day
+from sususbot.settings import Settings
+from sususbot.training import runs
+
+BOT: Final = "bot"
+BASE: Final = "base"
+RECALL: Final = "recall"
+REMOTE: Final = "remote"
+RUN: Final = "run:"
+WHICH: Final = f"{BOT}, {BASE}, {RECALL}, {REMOTE} or {RUN}NAME"
+# Of the settings, what a report says beside its figures.
+_TOLD: Final = (
+    *("context_tokens", "max_new_tokens", "temperature", "top_p", "top_k", "min_p", "repetition_penalty"),
+    *("dry_multiplier", "dry_base", "dry_allowed_length", "memories", "short_term_window", "filter"),
+)
+
+
+def usual(settings: Settings) -> list[str]:
+    """What is measured if nothing is named: the bot, what it is without its adapter, and recall."""
+    if settings.backend == "recall":
+        return [BOT]
+    return [BOT, *[BASE] * (_adapter(settings) is not None), RECALL]
+
+
+def settings_of(name: str, settings: Settings, data: Path) -> Settings:
+    """The settings that serve a system. Raises SettingsError and RunMissing where there is no such one."""
+    if name == BOT:
+        return settings
+    if name == RECALL:
+        return settings.model_copy(update={"backend": "recall"})
+    if name == REMOTE:
+        return settings.model_copy(update={"backend": "openai"})
+    if name.startswith(RUN):
+        return _of_run(name.removeprefix(RUN), settings, data)
+    if name != BASE:
+        raise SettingsError(f"there is no system {name}: name {WHICH}")
+    if settings.backend == "recall":
+        raise SettingsError("base is the model without its adapter, and BACKEND=recall has none: set BACKEND first")
+    return settings.model_copy(update={"adapter_path": None, "openai_adapter": None})
+
+
+def _of_run(name: str, settings: Settings, data: Path) -> Settings:
+    """A run's adapter as the settings' backend takes it, else as it is; of a base made here, that base."""
+    run = data / RUNS / name
+    manifest = _manifest(run) if name and Path(name).name == name else {}
+    is_base = manifest.get("kind") == "base"
+    if not (run / ("model" if is_base else "adapter")).is_dir():
+        raise RunMissing(f"there is no run {name} in {data / RUNS} that could be measured: run  sususbot train  first")
+    if settings.backend == "openai" and not is_base:
+        return settings.model_copy(update={"openai_adapter": name})
+    if settings.backend == "llamacpp":
+        file = run / ("model.gguf" if is_base else "adapter.gguf")
+        if not file.is_file():
+            raise RunMissing(f"the run {name} is no GGUF file yet: run  sususbot export {name}  first")
+        place = {"model_path": file, "adapter_path": None} if is_base else {"adapter_path": file}
+        return settings.model_copy(update=place)
+    if is_base:
+        update: dict[str, Any] = {"base_model": str(run / "model"), "adapter_path": None}
+    else:
+        base = manifest.get("base") or {}
+        folder = base.get("folder")
+        known = folder if folder and Path(folder).is_dir() else base.get("name", settings.base_model)
+        update = {"base_model": str(known), "adapter_path": run / "adapter"}
+    return settings.model_copy(update={"backend": "transformers", **update})
+
+
+def check(systems: Mapping[str, Settings], place: Place, split_at: int | None) -> None:
+    """Raises EvaluationError where a system learned from what was kept apart: its figures would be too good."""
+    for name, settings in systems.items():
+        for weights in build.weights_used(settings, place.data):
+            run = runs.run_of(weights, place.data)
+            learned_until = _manifest(run.folder).get("learned_until", 0) if run is not None else 0
+            if run is not None and split_at is not None and learned_until >= split_at:
+                raise EvaluationError(
+                    f"{name} cannot be measured: the run {run.name} learned what was said until {day(learned_until)}, "
+                    f"and what is kept apart begins on {day(split_at)}: train it anew on this corpus, or name another "
+                    "by --corpus"
+                )
+
+
+def opening(name: str, settings: Settings, place: Place, *, allow_stale: bool) -> Opening:
+    """Loads the whole bot of these settings, with nothing that answers in its stead."""
+
+    @contextmanager
+    def opened(ground: Ground) -> Iterator[System]:
+        parts = build.build(
+            settings, place, ground.archive, allow_stale=allow_stale, long_term=ground.long_term, fallback=False
+        )
+        try:
+            backend = parts.backends[0]
+            context = build.context_builder(settings, ground.archive, backend, parts.network)
+            yield System(name, backend, context, parts.responder, build.sampling(settings))
+        finally:
+            parts.inference.close()
+
+    return opened
+
+
+def told(systems: Mapping[str, Settings]) -> dict[str, Any]:
+    """The settings that a report names: those that all share, and what each system is made of. No secret is in it."""
+    first = next(iter(systems.values()))
+    made_of = {name: _made_of(settings) for name, settings in systems.items()}
+    return {**{name: getattr(first, name) for name in _TOLD}, "systems": made_of}
+
+
+def _made_of(settings: Settings) -> dict[str, str | None]:
+    model = {
+        "llamacpp": settings.model_path.name if settings.model_path is not None else None,
+        "transformers": settings.base_model,
+        "openai": settings.openai_model or settings.openai_base_url,
+    }.get(settings.backend)
+    return {"backend": settings.backend, "model": model, "adapter": _adapter(settings)}
+
+
+def _adapter(settings: Settings) -> str | None:
+    if settings.backend == "openai":
+        return settings.openai_adapter
+    path = settings.adapter_path if settings.backend in build.ADAPTED else None
+    return None if path is None else str(path)
+
+
+def _manifest(run: Path) -> dict[str, Any]:
+    try:
+        return dict(orjson.loads((run / MANIFEST).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return {}

@@ -1,0 +1,100 @@
+"""Two systems, figure by figure: which is better, and whether the difference counts.
+
+Where both have the items behind a figure for the same exchanges, they are compared pair by pair, which tells small
+differences from accidents; else by whether their intervals are apart, which needs a larger difference.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from sususbot.evaluation.evaluation import Report
+from sususbot.evaluation.figures import Figure, Section, difference
+
+Verdict = Literal["better", "worse", "no difference that counts", "not to be told"]
+"""Of the first system, seen from the second."""
+
+# Fewer pairs give intervals that mean nothing.
+_FEWEST: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A system of a report. `exchanges` are the ids that its items belong to, in their order."""
+
+    title: str
+    exchanges: Sequence[int]
+    sections: Mapping[str, Section]
+
+    @classmethod
+    def of(cls, report: Report, system: str) -> "Side":
+        return cls(f"{report.name}/{system}", report.exchanges, report.systems[system])
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A figure of both sides; `difference` (first less second) where it is known pair by pair."""
+
+    section: str
+    name: str
+    first: Figure
+    second: Figure
+    difference: Figure | None
+    verdict: Verdict
+
+
+def compare(first: Side, second: Side) -> list[Compared]:
+    """Every figure that both have and of which it is said which way is good."""
+    return list(_compared(first, second))
+
+
+def _compared(first: Side, second: Side) -> Iterator[Compared]:
+    for section, ours in first.sections.items():
+        theirs = second.sections.get(section)
+        if theirs is None:
+            continue
+        for name, mine in ours.figures.items():
+            its = theirs.figures.get(name)
+            if its is None or mine.better is None:
+                continue
+            pairs = _pairs(first, second, section, name)
+            apart = difference(*pairs, mine.better) if len(pairs[0]) >= _FEWEST else None
+            yield Compared(section, name, mine, its, apart, verdict(mine, its, apart))
+
+
+def verdict(first: Figure, second: Figure, apart: Figure | None) -> Verdict:
+    """What two figures say of the first. A distance is the better the lower it is, as one that is "near"."""
+    if math.isnan(first.value) or math.isnan(second.value):
+        return "not to be told"
+    bounds = _bounds(first, second) if apart is None else _both(apart)
+    if bounds is None:
+        return "not to be told"
+    low, high = bounds
+    if low <= 0 <= high:
+        return "no difference that counts"
+    return "better" if (low > 0) == (first.better == "higher") else "worse"
+
+
+def _bounds(first: Figure, second: Figure) -> tuple[float, float] | None:
+    """Between which their difference lies for certain, where both have an interval."""
+    ours, theirs = _both(first), _both(second)
+    return None if ours is None or theirs is None else (ours[0] - theirs[1], ours[1] - theirs[0])
+
+
+def _both(figure: Figure) -> tuple[float, float] | None:
+    return None if figure.low is None or figure.high is None else (figure.low, figure.high)
+
+
+def _pairs(first: Side, second: Side, section: str, name: str) -> tuple[list[float], list[float]]:
+    """The items of exchanges that both were measured on."""
+    ours = _by_exchange(first, first.sections[section].items.get(name, ()))
+    theirs = _by_exchange(second, second.sections[section].items.get(name, ()))
+    both = [id_ for id_ in ours if id_ in theirs]
+    return [ours[id_] for id_ in both], [theirs[id_] for id_ in both]
+
+
+def _by_exchange(side: Side, items: Sequence[float]) -> dict[int, float]:
+    if len(items) != len(side.exchanges):
+        return {}
+    return {id_: item for id_, item in zip(side.exchanges, items, strict=True) if not math.isnan(item)}
