@@ -1,5 +1,6 @@
 """`sususbot analyze`: what the archive holds, in the terminal, as one HTML page and as JSON."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from sususbot.cli.output import bar, print_json, say
 
 if TYPE_CHECKING:
     from sususbot.analysis.analysis import Analysis
+    from sususbot.archive.archive import Archive
+    from sususbot.settings import Settings
 
 
 @click.command("analyze", epilog="Example:  sususbot analyze --timezone Europe/Berlin")
@@ -35,27 +38,35 @@ def analyze(place: Place, timezone: str | None, html: Path | None, as_json: bool
 
 
 def _analysis(place: Place, timezone: str | None, *, quiet: bool) -> "Analysis":
+    from sususbot.cli.build import load_settings, open_archive
+
+    settings = load_settings(place)
+    with open_archive(place, filled=True) as archive, bar("analyzing", quiet=quiet) as progress:
+        return analysis_of(archive, settings, progress.messages, timezone)
+
+
+def analysis_of(
+    archive: "Archive", settings: "Settings", progress: "Callable[[int, int], None]", timezone: str | None = None
+) -> "Analysis":
+    """What the archive holds; `progress` is told (messages done, messages in all)."""
     from sususbot.analysis import cost, statistics
     from sususbot.analysis.activity import Clock
-    from sususbot.cli.build import load_settings, open_archive, persona_text
+    from sususbot.cli.build import persona_text
     from sususbot.corpus.clean import rules_without
     from sususbot.corpus.segment import Linking
     from sususbot.corpus.tokens import token_counter
 
-    settings = load_settings(place)
-    clock = Clock(timezone)
-    with open_archive(place, filled=True) as archive, bar("analyzing", quiet=quiet) as progress:
-        return statistics.analyze(
-            archive,
-            clock,
-            token_counter(),
-            cost.cards_here(),
-            rules=rules_without(settings.clean_off),
-            linking=Linking(run_ms=settings.run_seconds * 1000, silence_ms=settings.silence_minutes * 60_000),
-            sample_tokens=settings.sample_tokens,
-            header=persona_text(settings, archive),
-            progress=progress.messages,
-        )
+    return statistics.analyze(
+        archive,
+        Clock(timezone),
+        token_counter(),
+        cost.cards_here(),
+        rules=rules_without(settings.clean_off),
+        linking=Linking(run_ms=settings.run_seconds * 1000, silence_ms=settings.silence_minutes * 60_000),
+        sample_tokens=settings.sample_tokens,
+        header=persona_text(settings, archive),
+        progress=progress,
+    )
 
 
 def _write_page(analysis: "Analysis", path: Path, *, tracked: bool) -> None:

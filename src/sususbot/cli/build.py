@@ -133,27 +133,28 @@ def _catch_up(forgetting: Forgetting, retention_days: int | None) -> None:
 
 
 def build(
-    settings: Settings, place: Place, archive: Archive, *, live: bool = False, allow_stale: bool = False
+    settings: Settings,
+    place: Place,
+    archive: Archive,
+    *,
+    live: bool = False,
+    allow_stale: bool = False,
+    long_term: LongTerm | None = None,
+    fallback: bool = True,
 ) -> Assembly:
-    """Everything behind a surface. `live` prepares for messages that arrive while it runs.
+    """Everything behind a surface. `live` prepares for messages that arrive while it runs; `long_term` is used where
+    it is there already; without `fallback` only the chosen backend answers.
 
     Raises AdapterStale where the adapter learned from somebody it may not know any more, unless that is allowed.
     """
     # What is wrong in it is told now, not after models were loaded.
     output = output_filter(settings)
-    for path in _weights_used(settings, place.data):
+    for path in weights_used(settings, place.data):
         check_learned(path, place, archive, allow_stale=allow_stale)
-    embedder = _embedder(settings, place, archive, live=live)
     network, linker = own_links.network_of(place.data)
     archive.links.use_linker(linker)
-    long_term = LongTerm(
-        archive,
-        embedder,
-        _index(settings, place, embedder),
-        weights=weights(settings),
-        linking=LivePass(archive, network) if live else None,
-    )
-    backends = _backends(settings, long_term)
+    long_term = long_term or recollection(settings, place, archive, LivePass(archive, network) if live else None)
+    backends = _backends(settings, long_term)[: None if fallback else 1]
     inference = Inference(
         backends,
         canned=lines(settings.fallback_lines),
@@ -175,6 +176,12 @@ def build(
         output=output,
     )
     return Assembly(archive, short_term, long_term, inference, responder, backends, network)
+
+
+def recollection(settings: Settings, place: Place, archive: Archive, linking: LivePass | None = None) -> LongTerm:
+    """Long-term memory alone; `linking` gives messages that arrive while it runs their links."""
+    embedder = _embedder(settings, place, archive, live=linking is not None)
+    return LongTerm(archive, embedder, _index(settings, place, embedder), weights=weights(settings), linking=linking)
 
 
 def persona_text(settings: Settings, archive: Archive) -> str:
@@ -366,7 +373,7 @@ def _transformers(settings: Settings) -> Backend:
     )
 
 
-def _weights_used(settings: Settings, data: Path) -> Iterator[Path]:
+def weights_used(settings: Settings, data: Path) -> Iterator[Path]:
     """What of the settings may have learned from members; a base that was made here did, too."""
     if settings.backend == "openai" and settings.openai_adapter is not None:
         # Of what a server has only the name is known here: one that is called like a run is that run's.

@@ -22,6 +22,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Command -> where it is, and its line in `--help` (so that help needs to load none of them).
 COMMANDS: Final = {
     "init": ("sususbot.cli.initializing:init", "Settings, the notice for members, PRIVACY.md."),
+    "doctor": ("sususbot.cli.doctor:doctor", "What is wrong, and what to do about it."),
     "import": ("sususbot.cli.importing:import_", "Export files into the archive."),
     "backfill": ("sususbot.cli.backfilling:backfill", "Channel history through Discord's API into the archive."),
     "analyze": ("sususbot.cli.analyzing:analyze", "What the archive holds: terminal, page, JSON."),
@@ -31,6 +32,7 @@ COMMANDS: Final = {
     "export": ("sususbot.cli.exporting:export", "Adapter or small base into GGUF."),
     "index": ("sususbot.cli.indexing:index", "Archive into long-term memory."),
     "chat": ("sususbot.cli.chat:chat", "Talk in the terminal."),
+    "web": ("sususbot.cli.web:web", "The local page: chat, memory, data, training, health."),
     "bot": ("sususbot.cli.bot:bot", "Run the Discord bot."),
     "dump": ("sususbot.cli.dumping:dump", "Archive into a file of JSON lines."),
     "consent": ("sususbot.cli.consenting:consent", "Who may be learned from, remembered, quoted."),

@@ -1,0 +1,160 @@
+"""`sususbot web`: the local page."""
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sususbot.cli.main import Place
+from sususbot.cli.output import say
+
+if TYPE_CHECKING:
+    from sususbot.analysis.analysis import Analysis
+    from sususbot.archive.archive import Archive
+    from sususbot.memory.long_term import LongTerm
+    from sususbot.messages import Author
+    from sususbot.settings import Settings
+    from sususbot.web.desk import Desk, Talk
+
+
+@click.command("web", epilog="Example:  sususbot web --open")
+@click.option("--open", "open_", is_flag=True, help="Open the page in a browser, too.")
+@click.option("--allow-stale", is_flag=True, help="Use an adapter that learned from members who said no since.")
+@click.pass_obj
+def web(place: Place, open_: bool, allow_stale: bool) -> None:
+    """The local page: chat, memory, data, training, health. Prints the link to it; Ctrl-C stops.
+
+    It listens on this machine alone (WEB_HOST, WEB_PORT); whoever has the link is the owner.
+    """
+    from sususbot.cli.build import load_settings, open_archive
+    from sususbot.errors import MissingExtra
+
+    try:
+        from sususbot.web.server import serve
+    except ImportError as error:
+        raise MissingExtra("the web page", "web") from error
+
+    settings = load_settings(place)
+    with open_archive(place) as archive:
+        bot = _Bot(settings, place, archive, allow_stale=allow_stale)
+        try:
+            serve(
+                bot.desk(), settings.web_host, settings.web_port, settings.web_password, lambda link: _tell(link, open_)
+            )
+        finally:
+            bot.close()
+
+
+class _Bot:
+    """The bot behind the page: its parts are loaded when they are first needed, once."""
+
+    def __init__(self, settings: "Settings", place: Place, archive: "Archive", *, allow_stale: bool) -> None:
+        self._settings = settings
+        self._place = place
+        self._archive = archive
+        self._allow_stale = allow_stale
+        self._lock = threading.Lock()
+        self._long_term: LongTerm | None = None
+        self._talk: Talk | None = None
+
+    def desk(self) -> "Desk":
+        """What the pages get of it."""
+        from sususbot.cli.build import forgetting
+        from sususbot.web.desk import Desk
+
+        return Desk(
+            settings=self._settings,
+            data=self._place.data,
+            env=self._place.env or Path(".env"),
+            archive=self._archive,
+            wake=self.wake,
+            forget=self.forget,
+            forgetting=forgetting(self._place, self._settings, self._archive),
+            changed=self.changed,
+            recollect=self.recollect,
+            analyze=self.analyze,
+        )
+
+    def wake(self) -> "Talk":
+        """Blocks while it loads; others who come meanwhile wait for the same."""
+        with self._lock:
+            if self._talk is None:
+                self._talk = self._load()
+            return self._talk
+
+    def recollect(self) -> "LongTerm":
+        """Long-term memory, which is the same whether or not the model is awake. Blocks as `wake` does."""
+        with self._lock:
+            return self._recollected()
+
+    def analyze(self, progress: "Callable[[int, int], None]") -> "Analysis":
+        """By the settings as they are now: the rules may have been switched."""
+        from sususbot.cli.analyzing import analysis_of
+        from sususbot.cli.build import load_settings
+
+        return analysis_of(self._archive, load_settings(self._place), progress)
+
+    def forget(self, author: "Author") -> tuple[str, ...]:
+        """As the command does it, and the bot that is awake knows them no more either."""
+        from sususbot.archive.archive import now_ms
+        from sususbot.cli.build import forgetting
+        from sususbot.forgetting import told
+
+        gone = forgetting(self._place, self._settings, self._archive).forget(author.id, at=now_ms())
+        self.changed(self._archive.erasure.tombstones(author.id))
+        return tuple(told(gone))
+
+    def changed(self, ids: "Sequence[int]") -> None:
+        """What is held in memory follows: without those whose words are gone, with those that are there again."""
+        with self._lock:
+            if self._talk is not None:
+                self._talk.short_term.changed(ids)
+            if self._long_term is not None:
+                self._long_term.drop_stale(ids)
+                while self._long_term.learn(ids):
+                    pass
+
+    def close(self) -> None:
+        if self._talk is not None:
+            self._talk.close()
+        if self._long_term is not None:
+            self._long_term.close()
+
+    def _recollected(self) -> "LongTerm":
+        from sususbot.cli.build import recollection
+
+        if self._long_term is None:
+            self._long_term = recollection(self._settings, self._place, self._archive)
+        return self._long_term
+
+    def _load(self) -> "Talk":
+        from sususbot.cli.build import build, sampling
+        from sususbot.web.desk import Talk
+
+        parts = build(
+            self._settings,
+            self._place,
+            self._archive,
+            allow_stale=self._allow_stale,
+            long_term=self._recollected(),
+        )
+
+        def close() -> None:
+            parts.short_term.close()
+            parts.inference.close()
+
+        return Talk(
+            parts.responder, parts.long_term, parts.short_term, parts.backends[0], sampling(self._settings), close
+        )
+
+
+def _tell(link: str, open_: bool) -> None:
+    say("the page is at")
+    click.echo(link)
+    say("Ctrl-C stops")
+    if open_:
+        import webbrowser
+
+        threading.Thread(target=webbrowser.open, args=[link], daemon=True).start()

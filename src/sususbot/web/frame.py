@@ -1,0 +1,80 @@
+"""What stands around every page: skip link, navigation, theme switch, title; and the words for what goes wrong.
+
+The navigation is plain HTML that the browser paints before any script runs. On a wide window it stands at the side, on
+a narrow one at the bottom, under the thumb. Every text of a member reaches the browser as text, never as markup: pages
+use labels and `html` elements, not `ui.html` or `ui.markdown`.
+"""
+
+import html as escaping
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, Literal
+
+from nicegui import html, ui
+
+from sususbot.errors import SususError
+from sususbot.web import theme
+from sususbot.web.pages import PAGES, Page
+
+logger = logging.getLogger(__name__)
+
+Theme = Literal["light", "dark", "auto"]
+CONTENT_ID: Final = "content"
+_DARK: Final[dict[str, bool | None]] = {"light": False, "dark": True}
+
+# Before the first paint: the theme that was chosen, so that nothing flashes.
+_HEAD: Final = """<style>{css}</style><script>
+(() => {{
+  const root = document.documentElement;
+  const kept = document.cookie.match(/(?:^|; )theme=(light|dark)/);
+  root.dataset.theme = kept ? kept[1] : "auto";
+  root.lang = "en";
+  const isDark = () => root.dataset.theme === "dark" ||
+    (root.dataset.theme === "auto" && matchMedia("(prefers-color-scheme: dark)").matches);
+  window.switchTheme = () => {{
+    const next = isDark() ? "light" : "dark";
+    root.dataset.theme = next;
+    document.cookie = "theme=" + next + "; path=/; max-age=31536000; samesite=strict";
+    if (typeof setDark === "function") setDark(next === "dark");
+  }};
+}})();
+</script>"""
+_BODY: Final = """<a class="skip" href="#{content}">To the content</a>
+<nav class="rail" aria-label="Pages"><a class="brand" href="/" aria-hidden="true" tabindex="-1">sususbot</a>
+<ul>{links}</ul>
+<button type="button" class="theme-switch" onclick="switchTheme()" aria-label="Light or dark">
+<svg viewBox="0 0 24 24" aria-hidden="true">
+<path d="M12 2a10 10 0 1 0 0 20 10 10 0 0 0 0-20zm0 2v16a8 8 0 0 1 0-16z" fill-rule="evenodd"/></svg>
+<span>Light / dark</span></button></nav>"""
+_LINK: Final = (
+    '<li><a href="{path}"{current}><svg viewBox="0 0 24 24" aria-hidden="true"><path d="{icon}"/></svg>'
+    "<span>{title}</span></a></li>"
+)
+
+
+@contextmanager
+def frame(page: Page, chosen: Theme = "auto") -> Iterator[None]:
+    """Everything drawn inside stands in the page's content."""
+    ui.add_head_html(_HEAD.format(css=theme.style_sheet()))
+    ui.add_body_html(_BODY.format(content=CONTENT_ID, links="".join(_link(one, page) for one in PAGES)))
+    # No element of the page's own layout: it only tells the widgets which theme is on.
+    ui.dark_mode(_DARK.get(chosen))
+    with html.div(id=CONTENT_ID, tabindex=-1).classes(f"content page-{page.name}"):
+        html.h1(page.title).classes("title")
+        yield
+
+
+def failed(error: SususError) -> None:
+    """What went wrong, in its one sentence, where the page stands."""
+    ui.label(str(error)).classes("failed").props('role="alert"')
+
+
+def tell(error: SususError) -> None:
+    """What went wrong, in its one sentence, over the page: for what a click began."""
+    ui.notify(str(error), type="negative", multi_line=True, close_button="OK", timeout=0)
+
+
+def _link(one: Page, shown: Page) -> str:
+    current = ' aria-current="page"' if one is shown else ""
+    return _LINK.format(path=one.path, current=current, icon=one.icon, title=escaping.escape(one.title))

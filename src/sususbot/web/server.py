@@ -1,0 +1,160 @@
+"""The server of the page: what listens, what it mounts, how it ends.
+
+Built on NiceGUI: of Python's UI libraries it is the one that brings charts, tables, streaming and forms, serves every
+asset from its own package (so the page works without a network; a browser test holds it so), speaks ASGI (so that
+`access` stands before all of it, sockets included), and keeps a page's state in Python. Gradio and Streamlit load fonts
+and analytics from elsewhere, rerun scripts or keep a queue of their own, and paint their first page after seconds.
+It is mounted on a bare FastAPI application behind `Access` and served by uvicorn; Tailwind is left out, which the page
+does not use and which compiles styles in the browser before anything is seen.
+
+**Invariant.** The event loop never waits for a model, a disk or a lock: pages do such work in threads (`io_bound`).
+"""
+
+import asyncio
+import inspect
+import logging
+import socket
+from collections.abc import Callable
+from typing import Final, cast
+
+import uvicorn
+from fastapi import FastAPI
+from nicegui import app as nicegui_app
+from nicegui import ui
+from starlette.requests import Request
+
+from sususbot.errors import PasswordMissing, PortTaken, SususError, WebError
+from sususbot.web import theme
+from sususbot.web.access import Access, App, is_loopback, new_token
+from sususbot.web.desk import Desk
+from sususbot.web.frame import Theme, failed, frame
+from sususbot.web.pages import PAGES, Page
+
+logger = logging.getLogger(__name__)
+
+# A tab that is gone for longer is forgotten, and what it waited for ends.
+_RECONNECT_SECONDS: Final = 5.0
+# How long requests may take to end once the server is stopped; open sockets never would.
+_GRACE_SECONDS: Final = 1
+_FAVICON: Final = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><rect width="24" height="24" rx="6" fill="#4752c4"/>'
+    '<path fill="#fff" d="M6 7h12v8h-7l-4 3v-3H6z"/></svg>'
+)
+
+
+def serve(desk: Desk, host: str, port: int, password: str | None, on_start: Callable[[str], None]) -> None:
+    """Serve until Ctrl-C or SIGTERM. `on_start` is told the link once the page answers.
+
+    Raises PortTaken, PasswordMissing and WebError before anything is served.
+    """
+    if password is None and not is_loopback(host):
+        raise PasswordMissing(
+            f"WEB_HOST={host} lets other machines see the page: set WEB_PASSWORD in .env, or WEB_HOST=127.0.0.1"
+        )
+    listener = _listen(host, port)
+    with listener:
+        port = listener.getsockname()[1]
+        token = new_token()
+        # Browsers send cookies to every port of a host: two pages on one machine must not throw each other out.
+        access = Access(_application(desk), token=token, names=[host], password=password, cookie=f"sususbot_{port}")
+        link = f"http://{_shown(host)}:{port}/?token={token}"
+        asyncio.run(_run(access, listener, lambda: on_start(link)))
+
+
+def _application(desk: Desk) -> App:
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    for page in PAGES:
+        _mount(desk, page)
+    nicegui_app.on_exception(_log)
+    ui.run_with(
+        app,
+        title="sususbot",
+        favicon=_FAVICON,
+        dark=None,
+        tailwind=False,
+        prod_js=True,
+        reconnect_timeout=_RECONNECT_SECONDS,
+        # No value of the pages is bound by polling.
+        binding_refresh_interval=None,
+        gzip_middleware_factory=None,
+        show_welcome_message=False,
+    )
+    return cast(App, app)
+
+
+def _mount(desk: Desk, page: Page) -> None:
+    @ui.page(page.path, title=f"{page.title} · sususbot")
+    async def draw(request: Request) -> None:
+        chosen = request.cookies.get(theme.COOKIE, "auto")
+        with frame(page, cast(Theme, chosen)):
+            try:
+                drawn = page.build()(desk)
+                if inspect.isawaitable(drawn):
+                    await drawn
+            except SususError as error:
+                failed(error)
+
+
+def _log(error: Exception) -> None:
+    """What goes wrong in a page is told in the log; by its kind alone, since its text may hold members' words."""
+    logger.error("the page broke: %s", type(error).__name__, exc_info=error)
+
+
+async def _run(access: Access, listener: socket.socket, started: Callable[[], None]) -> None:
+    config = uvicorn.Config(
+        access,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        ws="websockets-sansio",
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    await _Server(config, started).serve(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Says when it answers."""
+
+    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_start = on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_start()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that is ours from now on."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise WebError(
+            f"WEB_HOST={host} is no address of this machine ({error.strerror}): set it to 127.0.0.1"
+        ) from error
+    try:
+        if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            # What was stopped a moment ago still holds its port otherwise.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise PortTaken(
+            f"port {port} on {host} cannot be had ({error.strerror}): stop what listens there, or set WEB_PORT to "
+            "another (0: any that is free)"
+        ) from error
+    return listener
+
+
+def _shown(host: str) -> str:
+    """An address that a browser on this machine can open."""
+    if host in ("0.0.0.0", "::", ""):
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
