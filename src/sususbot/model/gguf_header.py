@@ -13,6 +13,7 @@ _NUMBERS: Final = dict(enumerate("BbHhIif?", 0)) | {10: "Q", 11: "q", 12: "d"}
 _STRING: Final = 8
 _ARRAY: Final = 9
 _BLOCK: Final = re.compile(r"blk\.(\d+)\.")
+_READS_A_LAYER: Final = tuple(f"attn_{name}.weight.lora_a" for name in "qkv")
 # Not more than any model has; a header with more is broken.
 _MOST: Final = 10_000_000
 
@@ -41,6 +42,19 @@ def model_size(path: Path) -> ModelSize | None:
             return _size(_Header(data))
     except (OSError, ValueError, LookupError, TypeError, struct.error, UnicodeDecodeError):
         return None
+
+
+def adapter_layers(path: Path) -> tuple[int, int] | None:
+    """For how many layers of what width a LoRA is made; None where the file is no whole GGUF adapter of attention."""
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            header = _Header(data)
+    except (OSError, ValueError, LookupError, TypeError, struct.error, UnicodeDecodeError):
+        return None
+    blocks = [int(block[1]) for name in header.widths if (block := _BLOCK.match(name))]
+    # Of what a layer reads, in the order of the file's dimensions.
+    widths = [width for name, width in header.widths.items() if name.endswith(_READS_A_LAYER)]
+    return (max(blocks) + 1, widths[0]) if blocks and widths and header.facts.get("general.type") == "adapter" else None
 
 
 def _size(header: "_Header") -> ModelSize:
@@ -86,10 +100,13 @@ class _Header:
             raise ValueError("no GGUF")
         tensors, facts = self._count(), self._count()
         self.facts: dict[str, Any] = {self._text(): self._value(self._number("I")) for _ in range(facts)}
+        self.widths: dict[str, int] = {}
         offsets: dict[str, int] = {}
         for _ in range(tensors):
             name = self._text()
-            self._take(8 * self._number("I") + 4)
+            dimensions = self._number("I")
+            self.widths[name] = self._number("Q") if dimensions else 0
+            self._take(8 * max(0, dimensions - 1) + 4)
             offsets[name] = self._number("Q")
         self.tensors = self._sizes(offsets)
 

@@ -14,7 +14,7 @@ _METRICS: Final = "metrics.jsonl"
 # Of a file that grows with every step, only its end is read.
 _TAIL: Final = 1 << 16
 # A training reports every step; one that is silent for so long was killed or waits.
-_SILENT_SECONDS: Final = 900.0
+SILENT_SECONDS: Final = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Latest:
     @property
     def stalled(self) -> bool:
         """It should be training, and says nothing."""
-        return self.state == "training" and self.silent_for > _SILENT_SECONDS
+        return self.state == "training" and self.silent_for > SILENT_SECONDS
 
     def sentence(self) -> str:
         """All of it for a reader."""

@@ -1,0 +1,72 @@
+"""`sususbot doctor`: what is wrong, and what to do about it."""
+
+import locale
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from sususbot.cli.main import Place
+from sususbot.cli.output import print_json
+
+if TYPE_CHECKING:
+    from sususbot.doctor.findings import Finding
+    from sususbot.settings import Settings
+
+_SIGNS: Final = {"ok": "ok     ", "warning": "warning", "wrong": "WRONG  ", "skipped": "-      "}
+
+
+@click.command("doctor", epilog="Example:  sususbot doctor --online")
+@click.option("--online", is_flag=True, help="Ask Discord, too: token, intent, the channel and the bot's rights there.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as one JSON object.")
+@click.pass_obj
+def doctor(place: Place, online: bool, as_json: bool) -> None:
+    """Check settings, data folder, model and machine; say what is wrong, each with the next step.
+
+    Changes nothing. Exit code 1 if something is wrong; a warning is no failure.
+    """
+    from sususbot.cli.build import load_settings
+    from sususbot.doctor.doctor import Patient, examine
+
+    patient = Patient(
+        load=lambda: load_settings(place),
+        env=place.env or Path(".env"),
+        data=place.data,
+        python=sys.version_info[:3],
+        encoding=locale.getencoding(),
+        online=_asked if online else None,
+    )
+    findings = []
+    for finding in examine(patient):
+        findings.append(finding)
+        if not as_json:
+            _show(finding)
+    _end(findings, as_json=as_json)
+
+
+def _asked(settings: "Settings") -> "list[Finding]":
+    import asyncio
+
+    from sususbot.doctor.checks_discord import discord
+
+    return asyncio.run(discord(settings))
+
+
+def _show(finding: "Finding") -> None:
+    sign = _SIGNS[finding.state]
+    colour = {"warning": "yellow", "wrong": "red", "ok": "green"}.get(finding.state)
+    click.echo(f"{click.style(sign, fg=colour)}  {finding.name}: {finding.sentence}")
+    if finding.step and finding.state != "ok":
+        click.echo(f"{'':9}→ {finding.step}")
+
+
+def _end(findings: "Sequence[Finding]", *, as_json: bool) -> None:
+    wrong, warnings = (sum(finding.state == state for finding in findings) for state in ("wrong", "warning"))
+    if as_json:
+        print_json({"wrong": wrong, "warnings": warnings, "findings": [finding.as_json() for finding in findings]})
+    else:
+        click.echo(f"\n{wrong} wrong, {warnings} warnings, {len(findings)} checks")
+    if wrong:
+        sys.exit(1)

@@ -1,0 +1,1 @@
+"""What is wrong, and what to do about it: settings, data folder and machine in, findings out. Nothing is changed."""

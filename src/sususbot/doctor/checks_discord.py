@@ -1,0 +1,78 @@
+"""Checks against Discord itself: token, intent, the channel, what the bot may do there. Nothing is written there."""
+
+from typing import Any, Final
+
+from sususbot.doctor.findings import Finding, number, ok, skipped, told_by, warning, wrong
+from sususbot.errors import DiscordError
+from sususbot.settings import Settings
+from sususbot.sources.discord_api.api_message import MALFORMED, int64
+from sususbot.sources.discord_api.client import Client, Refused
+from sususbot.sources.discord_api.limits import Limiter
+from sususbot.sources.discord_api.permissions import READ_MESSAGE_HISTORY, VIEW_CHANNEL, Standing
+from sususbot.sources.discord_api.preflight import check_intent, own_id, refusal
+
+_ADD_REACTIONS: Final = 1 << 6
+_SEND_MESSAGES: Final = 1 << 11
+# Right -> how Discord calls it where roles are edited.
+_NEEDED: Final = {
+    VIEW_CHANNEL: "View Channel",
+    _SEND_MESSAGES: "Send Messages",
+    READ_MESSAGE_HISTORY: "Read Message History",
+    _ADD_REACTIONS: "Add Reactions",
+}
+_PATIENCE: Final = 10.0
+_FEW_SESSIONS: Final = 50
+
+
+async def discord(settings: Settings) -> list[Finding]:
+    """In the order in which one needs the other; the first that is wrong ends it."""
+    if settings.discord_token is None:
+        return [skipped("discord", "without DISCORD_TOKEN nothing can be asked")]
+    found: list[Finding] = []
+    try:
+        async with Client(settings.discord_token, Limiter(settings.requests_per_second), patience=_PATIENCE) as client:
+            bot = await own_id(client)
+            found.append(ok("discord token", f"Discord knows the token, of bot {bot}"))
+            await check_intent(client)
+            found.append(ok("discord intent", "the bot may read what messages say"))
+            found.append(await _sessions(client))
+            found.append(await _channel(client, bot, settings.channel_id))
+    except DiscordError as error:
+        found.append(told_by("discord", error))
+    except (Refused, *MALFORMED) as error:
+        found.append(warning("discord", f"Discord answered what is not understood ({error})", "try again in a while"))
+    return found
+
+
+async def _sessions(client: Client) -> Finding:
+    """How often the bot may still connect today; at none Discord resets the token."""
+    limit = (await client.get("/gateway/bot")).json["session_start_limit"]
+    left, total = int(limit["remaining"]), int(limit["total"])
+    if left < _FEW_SESSIONS:
+        told = f"{number(left, 'session')} of {total:,} are left until the limit is set back"
+        return warning("discord sessions", told, "leave the bot off for a day, and read its log")
+    return ok("discord sessions", f"{left:,} of {total:,} sessions are left")
+
+
+async def _channel(client: Client, bot: int, channel_id: int | None) -> Finding:
+    name = "discord channel"
+    if channel_id is None:
+        return skipped(name, "CHANNEL_ID is not set", "right-click the bot's channel, Copy Channel ID, into .env")
+    try:
+        channel: dict[str, Any] = (await client.get("/channels/{channel_id}", channel_id=channel_id)).json
+    except Refused as refused:
+        if refused.status == 404:
+            step = "right-click the bot's channel, Copy Channel ID, into .env"
+            return wrong(name, f"there is no channel {channel_id}, or the bot is not on its server", step)
+        return told_by(name, DiscordError(refusal(str(channel_id), refused)))
+    if channel.get("guild_id") is None:
+        return wrong(name, f"{channel_id} is no channel of a server", "correct CHANNEL_ID")
+    guild_id = int64(channel["guild_id"])
+    guild = (await client.get("/guilds/{guild_id}", guild_id=guild_id)).json
+    member = (await client.get("/guilds/{guild_id}/members/{user_id}", guild_id=guild_id, user_id=bot)).json
+    held = Standing.read(guild, member, bot).permissions(channel)
+    lacking = [right for bit, right in _NEEDED.items() if not held & bit]
+    if lacking:
+        told = f"in #{channel['name']} the bot lacks: {', '.join(lacking)}"
+        return wrong(name, told, "give its role these rights in the channel's settings, Permissions")
+    return ok(name, f"the bot may read and write in #{channel['name']} of {guild['name']}")

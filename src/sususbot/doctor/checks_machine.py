@@ -1,0 +1,175 @@
+"""Checks of the machine: Python, packages, the data folder and its disk, who may read the settings, memory, cards."""
+
+import codecs
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+import psutil  # type: ignore[import-untyped]
+
+from sususbot.doctor.findings import Finding, ok, skipped, told_by, warning, wrong
+from sususbot.errors import NoGpu
+from sususbot.model.cards import Card
+
+_PYTHON: Final = (3, 11)
+_GB: Final = 1e9
+# An archive of a large server with its corpus and a training's checkpoints.
+_ROOMY: Final = 5 * _GB
+# Below that SQLite's write-ahead log may find no room.
+_ENOUGH: Final = 0.5 * _GB
+
+
+def python(found: tuple[int, ...]) -> Finding:
+    told = ".".join(map(str, found[:3]))
+    if found[:2] < _PYTHON:
+        return wrong("python", f"this is Python {told}, and sususbot needs 3.11", "install a newer Python")
+    return ok("python", f"Python {told}")
+
+
+def data_folder(folder: Path) -> Finding:
+    """Writable, and readable by its owner alone. A file is made in it for a moment."""
+    name = "data folder"
+    if not folder.exists():
+        return skipped(name, f"{folder} is not there yet", "sususbot init, or the first import, makes it")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        return wrong(
+            name, f"{folder} cannot be written ({error.strerror})", "change its permissions, or choose another --data"
+        )
+    if readers := _others(folder):
+        return warning(
+            name, f"{folder} holds what members wrote, and {readers} of this machine may read it", f"chmod 700 {folder}"
+        )
+    return ok(name, f"{folder} can be written")
+
+
+def disk(folder: Path, *, roomy: float = _ROOMY, enough: float = _ENOUGH) -> Finding:
+    place = folder.absolute()
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    told = f"{free / _GB:,.1f} GB are free where {folder} is"
+    if free < enough:
+        return wrong("disk", told, "make room, or move the data folder and name it with --data")
+    if free < roomy:
+        return warning("disk", f"{told}: too little for models and trainings", "make room before you train")
+    return ok("disk", told)
+
+
+def settings_mode(env: Path) -> Finding:
+    """The settings file holds the token. Windows keeps a user's folders to the user."""
+    name = "settings file"
+    if not env.is_file():
+        return skipped(name, f"there is no {env}", "sususbot init writes one")
+    if readers := _others(env):
+        return warning(name, f"{env} holds the token, and {readers} of this machine may read it", f"chmod 600 {env}")
+    return ok(name, f"{env} is readable by its owner alone")
+
+
+def console(encoding: str) -> Finding:
+    """By what the console's system says it is written in."""
+    try:
+        known = codecs.lookup(encoding).name
+    except LookupError:
+        known = encoding
+    if known == "utf-8":
+        return ok("console", "the console is written in UTF-8")
+    return warning(
+        "console",
+        f"the console is set to {encoding}: names and emoji may be shown as other signs",
+        "set PYTHONUTF8=1, or a UTF-8 locale such as C.UTF-8",
+    )
+
+
+def memory(free: int, needed: int, what: str) -> Finding:
+    """Of the machine, in bytes."""
+    told = f"{free / _GB:,.1f} GB of memory are free, and {what} takes about {needed / _GB:,.1f} GB of it"
+    if needed > free:
+        return warning("memory", told, "close other programs, or choose a smaller model (sususbot models)")
+    return ok("memory", told)
+
+
+def free_memory() -> int:
+    """Bytes that programs can still get of the machine's memory."""
+    return int(psutil.virtual_memory().available)
+
+
+def cards(found: Sequence[Card]) -> Finding:
+    """What llama.cpp can use."""
+    if not found:
+        return skipped("card", "no graphics card was found: a model answers slowly, and cannot be trained here")
+    names = ", ".join(f"{card.name} ({card.gigabytes:.0f} GB)" for card in found)
+    if not all(card.usable for card in found):
+        return warning(
+            "card",
+            f"{names} is there, but the llama.cpp that is installed is built for the processor alone",
+            "install the wheel of xllamacpp for your card (docs/serving.md)",
+        )
+    return ok("card", names)
+
+
+def torch() -> Finding:
+    """Whether torch and the driver fit. Loads torch, which takes seconds, and prepares the card."""
+    if find_spec("torch") is None:
+        return skipped("torch", "torch is not installed: nothing is trained here", "pip install 'sususbot[train]'")
+    try:
+        from sususbot.training.hardware import check_card, find_cards
+    except ImportError:
+        return skipped("torch", "torch is there, what trains is not", "pip install 'sususbot[train]'")
+    there = find_cards()
+    if not there.usable and not there.names:
+        return skipped("torch", f"torch {there.torch}, and no NVIDIA card for it")
+    try:
+        card = check_card(there, 0, 0.0, lambda: 1.0)
+    except NoGpu as error:
+        # What remains is how long a processor would take, which nobody asked.
+        return told_by("torch", NoGpu(str(error).split("; or say")[0]))
+    return ok("torch", f"torch {there.torch} uses the {card.name}, driver {there.driver or 'unknown'}")
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What wants packages of an extra; without them it does not work, or with `else_` it goes another way."""
+
+    what: str
+    extra: str
+    modules: Sequence[str]
+    else_: str = ""
+
+
+def packages(needs: Sequence[Need]) -> list[Finding]:
+    """What the settings need, and whether it is installed. Nothing is loaded."""
+    missing = []
+    for need in needs:
+        if any(find_spec(module) is None for module in need.modules):
+            told = f"{need.what} needs packages that are not installed"
+            kind = warning if need.else_ else wrong
+            step = f"pip install 'sususbot[{need.extra}]'"
+            missing.append(kind("packages", f"{told}: {need.else_}" if need.else_ else told, step))
+    return missing or [ok("packages", f"what the settings need is installed (sususbot {_own_version()})")]
+
+
+def _own_version() -> str:
+    try:
+        return version("sususbot")
+    except PackageNotFoundError:
+        return "from its source"
+
+
+def _others(path: Path) -> str:
+    """Who besides the owner may read it; empty where nobody may, and where there are no modes."""
+    if os.name != "posix":
+        return ""
+    mode = path.stat().st_mode
+    if mode & stat.S_IROTH:
+        return "every user"
+    return "the owner's group" if mode & stat.S_IRGRP else ""
