@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,7 @@ from typing import Final
 import orjson
 
 from sususbot.archive.archive import FILE_NAME, Archive
+from sususbot.archive.consents import Statement
 from sususbot.archive.database import in_use
 from sususbot.artifacts import (
     BENCH,
@@ -105,6 +106,32 @@ class Forgetting:
         self._archive.erasure.begin(author_id, at=at)
         return self.resume(at=at)
 
+    def unsay(self, message_id: int, *, at: int) -> Gone:
+        """Take one message away for good, and what may hold its words. Raises as `forget` does.
+
+        Not taken back: what a model learned of it; no run on disk tells which messages it read.
+        """
+        files = [self._remove(path) for path in self._repeating(message_id)]
+        count = self._archive.delete([message_id], at=at)
+        self._archive.erasure.scrub([message_id])
+        self._tell_chroma([message_id])
+        return Gone(count, tuple(files))
+
+    def repeating(self, message_id: int) -> list[str]:
+        """The files and folders that would go with a message."""
+        return [self._name(path) for path in self._repeating(message_id)]
+
+    def answer(self, statements: Sequence[Statement], *, at: int) -> tuple[int, Gone]:
+        """Write members' answers down, and take away what has no purpose any more; gives how many were new, too."""
+        consents = self._archive.consents
+        before = consents.all_answers()
+        new = consents.add(statements)
+        gone = self.resume(at=at)
+        ids = {statement.author_id for statement in statements}
+        if any((id_ not in before or before[id_].remember) and not consents.answers(id_).remember for id_ in ids):
+            gone += self.drop_index()
+        return new, gone
+
     def resume(self, *, at: int) -> Gone:
         """Finish what was begun, and take away the words of who said no to everything; mostly that is nothing."""
         for author_id in self._archive.consents.refused():
@@ -154,19 +181,29 @@ class Forgetting:
         """The files and folders that would go with a member."""
         return [self._name(path) for path in self._holding(Traces(author_id, self._names(author_id)))]
 
+    def naming(self, author_ids: Collection[int]) -> list[str]:
+        """Files that name one of these by id, whatever they are; not the archive, models, and what runs put down."""
+        if not author_ids:
+            return []
+        numbers = b"|".join(str(author_id).encode() for author_id in sorted(author_ids))
+        pattern = re.compile(rb"(?<![\w])(?:" + numbers + rb")(?![\w])")
+        rooms = [self._folder / room for room in (CORPORA, REPORTS, BENCH)]
+        made = [path for room in _there(*rooms) for path in _files(room)]
+        return [self._name(path) for path in (*made, *self._other_files()) if _holds(path, pattern)]
+
     def _take_away(self, author_id: int) -> Gone:
         # Files first: as long as the archive knows the names, they can be looked for.
         files = [self._remove(path) for path in self._holding(Traces(author_id, self._names(author_id)))]
         messages = self._archive.erasure.carry_out(author_id)
-        self._tell_chroma(author_id)
+        self._tell_chroma(self._archive.erasure.tombstones(author_id))
         return Gone(messages, tuple(files))
 
-    def _tell_chroma(self, author_id: int) -> None:
+    def _tell_chroma(self, ids: Sequence[int]) -> None:
         if self._chroma_url is None:
             return
         from sususbot.memory.chroma_index import remove_from_server
 
-        remove_from_server(self._chroma_url, self._archive.erasure.tombstones(author_id))
+        remove_from_server(self._chroma_url, ids)
 
     def _names(self, author_id: int) -> tuple[str, ...]:
         return tuple(self._archive.erasure.names(author_id))
@@ -183,6 +220,13 @@ class Forgetting:
         for path in self._other_files():
             if _LEFTOVER.search(path.name) or _holds(path, pattern):
                 yield path
+
+    def _repeating(self, message_id: int) -> Iterator[Path]:
+        """What goes with a message: what shows words without saying whose, and what names it by its id."""
+        yield from _there(self._folder / REPORTS, self._folder / BENCH)
+        pattern = Traces(message_id).pattern()
+        yield from (folder for folder in self._corpora() if any(_holds(path, pattern) for path in _files(folder)))
+        yield from (path for path in self._other_files() if _holds(path, pattern))
 
     def _rebuildable(self) -> Iterator[Path]:
         """What tells of all members at once and is made again in minutes."""

@@ -1,4 +1,4 @@
-"""What the owner pinned: kept whatever is imported, gone with its words, preferred by search; and leafing through it."""
+"""What the owner pinned: kept whatever is imported, gone with its words, preferred by search. Leafing through it."""
 
 from pathlib import Path
 

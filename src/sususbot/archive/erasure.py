@@ -213,6 +213,17 @@ class Erasure:
         """Nothing is left of what was made of expired words."""
         self._database.execute("DELETE FROM facts WHERE name = 'expired'")
 
+    def scrub(self, ids: Iterable[int]) -> None:
+        """Of messages that were deleted nothing is left in any corner of the file, nor quoted in answers to them.
+
+        Raises ArchiveLocked while another program is in the way.
+        """
+        with self._database.transaction():
+            self.unquote(ids)
+            self._words.settle(always=True)
+        self._database.rewrite()
+        self._database.empty_log(must=True)
+
     def _settle_expired(self) -> None:
         with self._database.transaction():
             self._words.settle(always=True)

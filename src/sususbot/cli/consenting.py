@@ -11,7 +11,7 @@ from sususbot.cli.output import print_json, say
 
 if TYPE_CHECKING:
     from sususbot.archive.archive import Archive
-    from sususbot.archive.consents import Permissions, Purpose, Statement
+    from sususbot.archive.consents import Purpose, Statement
     from sususbot.cli.people import People
 
 _ANSWERS = click.Choice(["yes", "no"])
@@ -127,14 +127,10 @@ def _write_down(place: Place, read: "Callable[[People], list[Statement]]", *, ye
     with open_archive(place) as archive:
         people = People(archive)
         statements = read(people)
-        before, away = archive.consents.all_answers(), archive.erasure.erased()
+        away = archive.erasure.erased()
         _ask_about_words(archive, people, statements, yes=yes)
-        new = archive.consents.add(statements)
-        work = forgetting(place, settings, archive)
-        gone = work.resume(at=now_ms())
+        new, gone = forgetting(place, settings, archive).answer(statements, at=now_ms())
         ids = list(dict.fromkeys(statement.author_id for statement in statements))
-        if any(_forgets(before.get(id_), archive.consents.answers(id_)) for id_ in ids):
-            gone += work.drop_index()
         rows = [row for row in _rows(archive) if int(row["id"]) in set(ids)]
         adapters = stale_adapters(place, archive)
         notes = _notes(archive, people, statements)
@@ -157,10 +153,6 @@ def _write_down(place: Place, read: "Callable[[People], list[Statement]]", *, ye
             f"{row['name'] or row['id']}: "
             + ", ".join(f"{name} {_yes(row[name])}" for name in ("learn", "remember", "quote"))
         )
-
-
-def _forgets(before: "Permissions | None", after: "Permissions") -> bool:
-    return (before is None or before.remember) and not after.remember
 
 
 def _ask_about_words(archive: "Archive", people: "People", statements: "list[Statement]", *, yes: bool) -> None:
