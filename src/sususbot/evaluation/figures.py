@@ -50,8 +50,11 @@ def mean(values: Sequence[float], better: Better, *, seed: int = 0) -> Figure:
     return Figure(float(taken.mean()), low, high, len(taken), better)
 
 
-def share(hits: int, of: int, better: Better) -> Figure:
-    """A share, with Wilson's interval, which stays within 0 and 1 and means something at 0 hits, too."""
+def share(hits: float, of: int, better: Better) -> Figure:
+    """A share, with Wilson's interval, which stays within 0 and 1 and means something at 0 hits, too.
+
+    A hit that is shared with others (a tie) may count in part.
+    """
     if not of:
         return Figure(float("nan"), of=0, better=better)
     part, z2 = hits / of, _Z * _Z
@@ -73,6 +76,16 @@ def ratio(tops: Sequence[float], bottoms: Sequence[float], better: Better, *, se
 def difference(ours: Sequence[float], theirs: Sequence[float], better: Better, *, seed: int = 0) -> Figure:
     """The mean difference of pairs, with its interval: above or below 0 as a whole, it is no accident."""
     return mean(np.subtract(ours, theirs).tolist(), better, seed=seed)
+
+
+def percentile(values: Sequence[float], part: float, better: Better, *, seed: int = 0) -> Figure:
+    """The value that `part` (0 to 1) of the others lie below, with its bootstrap interval."""
+    taken = np.asarray(values, np.float64)
+    if not len(taken):
+        return Figure(float("nan"), of=0, better=better)
+    places = np.random.default_rng(seed).integers(0, len(taken), (_RESAMPLES, len(taken)))
+    low, high = _bounds(np.percentile(taken[places], part * 100, axis=1))
+    return Figure(float(np.percentile(taken, part * 100)), low, high, len(taken), better)
 
 
 def _resampled(values: np.ndarray, seed: int) -> tuple[float, float]:
