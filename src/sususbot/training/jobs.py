@@ -5,6 +5,7 @@ model of Mistral's shape and its tokenizer, from nothing but texts, every token 
 What a run is stands in its manifest before the first step, the members whose words it learns first of all.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -169,7 +170,8 @@ class _begun:  # noqa: N801  (a context manager, used like a function)
     def __init__(self, run: Path, facts: Mapping[str, Any], how: How, processes: Processes) -> None:
         self._run = run
         self._facts = {**facts, "name": run.name, "recipe": how.recipe.as_json()}
-        self._hardware = how.hardware.as_json()
+        # By its process a run can be told to stop, also by who did not start it.
+        self._now = {"state": "training", "hardware": how.hardware.as_json(), "process": os.getpid()}
         self._resume = how.resume
         self._first = processes.first
         self._alone: Any = None
@@ -182,9 +184,9 @@ class _begun:  # noqa: N801  (a context manager, used like a function)
         try:
             if self._resume and (self._run / MANIFEST).is_file():
                 _check_same(run_folder.read_manifest(self._run), self._facts)
-                run_folder.note(self._run, state="training", hardware=self._hardware, recipe=self._facts["recipe"])
+                run_folder.note(self._run, **self._now, recipe=self._facts["recipe"])
             else:
-                run_folder.begin(self._run, {**self._facts, "state": "training", "hardware": self._hardware})
+                run_folder.begin(self._run, {**self._facts, **self._now})
         except BaseException as error:
             self.__exit__(type(error), error, None)
             raise

@@ -1,0 +1,261 @@
+"""Trainings as processes: started, watched, told to stop, gone on with.
+
+Each is a `sususbot train` that lives on when the page ends; what it says goes to data/logs/train-NAME.log.
+
+A run that trains is found again by what its manifest says of its process, whoever started it. To stop is a wish, as
+Ctrl-C is: the step in hand is finished and saved. Blocks: call it in a thread.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from threading import Lock
+from typing import Final, Literal
+
+import psutil  # type: ignore[import-untyped]
+
+from sususbot.artifacts import LOGS
+from sususbot.errors import RunExists, RunMissing, TrainingError
+from sususbot.settings import Settings
+from sususbot.web.runs import BASE, Run, runs
+
+How = Literal["starting", "training", "stopping", "stopped", "finished", "broken off", "failed"]
+_PLAN_SECONDS: Final = 120
+# A process that began later than its run's last note has only got the same number.
+_TOLERANCE: Final = 5.0
+_LOG_END: Final = 16_384
+_OWN_GROUP: Final[int] = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+_NAME: Final = re.compile(r"[\w][\w .+()-]*")
+# What of a recipe is set by which setting; a run goes on by the recipe it began with.
+_OF_RECIPE: Final = {
+    "learning_rate": "LEARNING_RATE",
+    "epochs": "EPOCHS",
+    "pack_tokens": "PACK_TOKENS",
+    "rank": "LORA_RANK",
+    "alpha": "LORA_ALPHA",
+    "dropout": "LORA_DROPOUT",
+    "warmup_share": "WARMUP_SHARE",
+    "weight_decay": "WEIGHT_DECAY",
+    "max_grad_norm": "MAX_GRAD_NORM",
+    "evals_per_epoch": "EVALS_PER_EPOCH",
+    "patience": "PATIENCE",
+    "seed": "TRAIN_SEED",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A training that is wanted. `size` makes a base from nothing; `settings` are those of `.env`, by name."""
+
+    name: str
+    corpus: str
+    base: str | None = None
+    size: str | None = None
+    earlier: str | None = None
+    cpu: bool = False
+    resume: bool = False
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    def arguments(self) -> list[str]:
+        """As `sususbot train` takes them."""
+        given = [f"--name={self.name}"]
+        if self.size is not None:
+            given += ["--from-scratch", f"--size={self.size}"]
+        elif self.base:
+            given.append(f"--base={self.base}")
+        given += [f"--continue={self.earlier}"] * bool(self.earlier)
+        given += ["--cpu"] * self.cpu + ["--resume"] * self.resume
+        return [*given, "--", self.corpus]
+
+
+class Trainings:
+    """Those of one data folder. `env` is the settings file, which need not be there."""
+
+    def __init__(self, data: Path, env: Path) -> None:
+        self._data = data
+        self._env = env
+        self._lock = Lock()
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._wished: set[str] = set()
+
+    def start(self, wish: Wish) -> None:
+        """Raises RunExists and TrainingError; what is wrong beyond that stands in the log a moment later."""
+        if not _NAME.fullmatch(wish.name):
+            raise TrainingError(f"{wish.name or 'nothing'} cannot be the name of a run: use letters, digits, - and _")
+        with self._lock:
+            if self._alive(wish.name):
+                raise RunExists(f"{wish.name} is training right now: wait for its end, or choose another name")
+            log = self.log_of(wish.name)
+            log.parent.mkdir(parents=True, exist_ok=True)
+            self._wished.discard(wish.name)
+            with log.open("ab" if wish.resume else "wb") as output:
+                self._children[wish.name] = subprocess.Popen(
+                    [*self._command(), "train", *wish.arguments()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env=self._environment(wish),
+                    # Not ended by what ends the page: a Ctrl-C in its terminal, the terminal's own end.
+                    start_new_session=True,
+                    creationflags=_OWN_GROUP,
+                )
+
+    def plan(self, wish: Wish) -> tuple[bool, list[str]]:
+        """Whether it could begin, and what it would be, in lines."""
+        try:
+            done = subprocess.run(
+                [*self._command(), "train", "--plan", *wish.arguments()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=self._environment(wish),
+                timeout=_PLAN_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise TrainingError("checking took longer than two minutes: try it in a terminal with --plan") from error
+        return done.returncode == 0, _lines(done.stdout)
+
+    def resume(self, name: str, settings: Settings) -> None:
+        """Go on with a run by the recipe it began with. Raises RunMissing."""
+        run = self._run(name)
+        self.start(wish_to_resume(run, settings))
+
+    def stop(self, name: str) -> None:
+        """Wish it to end after this step. Raises RunMissing where nothing trains, or it cannot be reached."""
+        with self._lock:
+            process = self._process(name)
+            if process is None:
+                raise RunMissing(f"{name} is not training: nothing is to be stopped")
+            self._wished.add(name)
+        try:
+            _interrupt(process)
+        except (OSError, psutil.Error) as error:
+            raise RunMissing(
+                f"{name} cannot be reached from here ({error}): press Ctrl-C where it was started"
+            ) from error
+
+    def how(self, run: Run | None, name: str) -> How:
+        """How it fares; `run` is None where nothing of it is on disk yet."""
+        with self._lock:
+            child = self._children.get(name)
+            lives = child is not None and child.poll() is None
+            trains = run is not None and run.state == "training" and _of_manifest(run) is not None
+            if lives or trains:
+                if name in self._wished:
+                    return "stopping"
+                return "training" if trains else "starting"
+            self._wished.discard(name)
+            if child is not None and child.returncode:
+                return "failed"
+        if run is None:
+            return "failed"
+        return {"finished": "finished", "stopped": "stopped"}.get(run.state, "broken off")  # type: ignore[return-value]
+
+    def begun_here(self) -> list[str]:
+        """Runs that this page started, whether or not anything of them is on disk."""
+        with self._lock:
+            return list(self._children)
+
+    def said(self, name: str, most: int = 12) -> list[str]:
+        """The last lines of its log, where the page started it."""
+        try:
+            with self.log_of(name).open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - _LOG_END))
+                return _lines(file.read())[-most:]
+        except OSError:
+            return []
+
+    def log_of(self, name: str) -> Path:
+        return self._data / LOGS / f"train-{name}.log"
+
+    def _run(self, name: str) -> Run:
+        for run in runs(self._data):
+            if run.name == name:
+                return run
+        raise RunMissing(f"there is no run {name}: begin one")
+
+    def _alive(self, name: str) -> bool:
+        return self._process(name) is not None
+
+    def _process(self, name: str) -> psutil.Process | None:
+        child = self._children.get(name)
+        if child is not None and child.poll() is None:
+            with suppress(psutil.Error):
+                return psutil.Process(child.pid)
+        with suppress(RunMissing):
+            run = self._run(name)
+            return _of_manifest(run) if run.state == "training" else None
+        return None
+
+    def _command(self) -> list[str]:
+        env = ["--env", str(self._env)] if self._env.is_file() else []
+        return [sys.executable, "-m", "sususbot", "--data", str(self._data), *env]
+
+    def _environment(self, wish: Wish) -> dict[str, str]:
+        return {**os.environ, **wish.settings, "PYTHONUNBUFFERED": "1"}
+
+
+@cache
+def trainings_of(data: Path, env: Path) -> Trainings:
+    """The one of a data folder, so that all tabs see the same children."""
+    return Trainings(data, env)
+
+
+def wish_to_resume(run: Run, settings: Settings) -> Wish:
+    """What goes on with a run: the same base, corpus and recipe. Its hardware may be another one."""
+    recipe = run.recipe
+    own_base = run.kind == BASE
+    set_ = {"TRAIN_SEED": str(recipe.get("seed", 0))} if own_base else _settings_of(recipe, settings)
+    on_processor = (run.manifest.get("hardware") or {}).get("device") == "cpu"
+    return Wish(
+        run.name,
+        run.corpus,
+        base=None if own_base else run.base,
+        size=str(run.manifest.get("size")) if own_base else None,
+        cpu=on_processor,
+        resume=True,
+        settings=set_,
+    )
+
+
+def _settings_of(recipe: Mapping[str, object], settings: Settings) -> dict[str, str]:
+    set_ = {name: str(recipe[key]) for key, name in _OF_RECIPE.items() if key in recipe}
+    if settings.gradient_accumulation_steps is None and {"rows", "pack_tokens"} <= recipe.keys():
+        set_["TOKENS_PER_STEP"] = str(int(str(recipe["rows"])) * int(str(recipe["pack_tokens"])))
+    return set_
+
+
+def _of_manifest(run: Run) -> psutil.Process | None:
+    """The process that a run says trains it, if it is that one and lives."""
+    if run.process is None:
+        return None
+    try:
+        process = psutil.Process(run.process)
+        noted = datetime.fromisoformat(run.changed).timestamp()
+        alive = process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= noted + _TOLERANCE
+    except (psutil.Error, ValueError):
+        return None
+    return process if alive else None
+
+
+def _interrupt(process: psutil.Process) -> None:
+    if sys.platform == "win32":
+        # Told to a group, whose number is that of its first process: in an environment of Python the starter's.
+        group = process if process.ppid() == os.getpid() else process.parent() or process
+        os.kill(group.pid, signal.CTRL_BREAK_EVENT)
+    else:
+        process.send_signal(signal.SIGINT)
+
+
+def _lines(raw: bytes) -> list[str]:
+    text = raw.decode(errors="replace")
+    return [line.rstrip() for line in re.split(r"[\r\n]+", text) if line.strip()]
