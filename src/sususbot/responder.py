@@ -150,8 +150,9 @@ class Responder:
         audience: Audience = None,
         on_text: OnText | None = None,
         also: Collection[int] = (),
+        sampling: Sampling | None = None,
     ) -> Reply:
-        """Answer a turn. Recent turns are those of the channel, unless given. Raises Busy.
+        """Answer a turn. Recent turns are those of the channel, unless given; so is how words are drawn. Raises Busy.
 
         `audience` are the channels that all readers of the answer may see; None means everything. `also` are ids of
         messages whose words stand in `asked` already.
@@ -167,7 +168,8 @@ class Responder:
             context, seconds = self._gather(asked, turns, audience, talked_of, also)
             gathered.append((context, seconds))
             speakers.update(context.speakers)
-            return Request(context.prompt, context.turns, chat_format.STOP, self._sampling, audience, channel_id)
+            drawn = sampling or self._sampling
+            return Request(context.prompt, context.turns, chat_format.STOP, drawn, audience, channel_id)
 
         def clean(raw: str, quoted: bool) -> Cleaned:
             text = mention_safe(chat_format.spoken(raw, self._own_name, sorted(speakers)))

@@ -24,6 +24,7 @@ from sususbot.archive.database import Database, Migration, Row
 from sususbot.archive.dump import Dump
 from sususbot.archive.erasure import Erasure
 from sususbot.archive.facts import Facts
+from sususbot.archive.feedback import Feedback
 from sususbot.archive.links import Links
 from sususbot.archive.lore import Lore
 from sususbot.archive.mentions import Mentions
@@ -78,8 +79,9 @@ class Archive:
         self.checkpoints = Checkpoints(self._database)
         self.summaries = Summaries(self._database)
         self.mentions = Mentions(self._database)
-        self.erasure = Erasure(self._database, self.words, self.vectors, self.summaries, self.mentions)
-        self.consents = Consents(self._database, self.erasure, self.summaries)
+        self.feedback = Feedback(self._database)
+        self.erasure = Erasure(self._database, self.words, self.vectors, self.summaries, self.mentions, self.feedback)
+        self.consents = Consents(self._database, self.erasure, self.summaries, self.feedback)
         self.dump = Dump(self._database)
         self.facts = Facts(self._database)
         self._upsert = Upsert(self._database, self.words, self.vectors, self.summaries, self.erasure, self.lore)

@@ -18,6 +18,7 @@ import orjson
 
 from sususbot.archive.database import Database
 from sususbot.archive.erasure import Erasure
+from sususbot.archive.feedback import Feedback
 from sususbot.archive.summaries import Summaries
 from sususbot.messages import LORE_TYPES
 
@@ -52,10 +53,11 @@ class Statement:
 class Consents:
     """The consents of an archive."""
 
-    def __init__(self, database: Database, erasure: Erasure, summaries: Summaries) -> None:
+    def __init__(self, database: Database, erasure: Erasure, summaries: Summaries, feedback: Feedback) -> None:
         self._database = database
         self._erasure = erasure
         self._summaries = summaries
+        self._feedback = feedback
         for view in _VIEWS:
             database.execute(view)
 
@@ -214,6 +216,7 @@ class Consents:
                     WHERE author_id NOT IN (SELECT author_id FROM answers WHERE remember = 1))"""
             )
         self._summaries.drop_refused(silence=bool(silence))
+        self._feedback.drop_refused_words(silence=bool(silence))
 
     def _silence(self) -> bool:
         return self.mode != "opt-in"

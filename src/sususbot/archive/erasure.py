@@ -17,6 +17,7 @@ from typing import Final
 import orjson
 
 from sususbot.archive.database import Database, Row
+from sususbot.archive.feedback import Feedback
 from sususbot.archive.mentions import Mentions
 from sususbot.archive.nameless import NOBODY, SOMEONE, named, without_names, without_quotes
 from sususbot.archive.summaries import Summaries
@@ -32,13 +33,20 @@ class Erasure:
     """Makes tombstones: of single messages, of all of a member's, of all before a day."""
 
     def __init__(
-        self, database: Database, words: Words, vectors: Vectors, summaries: Summaries, mentions: Mentions
+        self,
+        database: Database,
+        words: Words,
+        vectors: Vectors,
+        summaries: Summaries,
+        mentions: Mentions,
+        feedback: Feedback,
     ) -> None:
         self._database = database
         self._words = words
         self._vectors = vectors
         self._summaries = summaries
         self._mentions = mentions
+        self._feedback = feedback
 
     def bury(self, rows: Iterable[Row]) -> int:
         """(id, rendered, deleted_at) of messages to tombstones; the caller is inside a transaction."""
@@ -90,6 +98,7 @@ class Erasure:
                 )
             )
             self._mentions.drop(self.tombstones(author_id))
+            self._feedback.drop_words_about(names)
             self.unquote(self.tombstones(author_id), author_id)
             self.unname_channels([*self.tombstones(author_id), *self._talks(author_id)])
             if self.forgotten([author_id]):
@@ -185,6 +194,7 @@ class Erasure:
         if self._database.rows("SELECT 1 FROM facts WHERE name = 'expiring'"):
             # An earlier call was ended between.
             self._settle_expired()
+        self._feedback.drop_words_before(before)
         # Ids go up with time, so the newer messages are not even looked at.
         newer = (before - DISCORD_EPOCH_MS) << 22
         last = -1 << 63

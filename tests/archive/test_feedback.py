@@ -1,0 +1,112 @@
+"""Thumbs stay; the words beside them go with whatever they may hold."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sususbot.archive.archive import Archive
+from sususbot.archive.feedback import Rated, Votes
+from tests.archive.making import MIA, NOON, SUSU, TOM, filled, message, raw
+from tests.support.consents import refuse
+
+SAID = (message(1, "the kettle boils", MIA), message(2, "tea?", TOM), message(3, "hello", SUSU))
+UP = Rated(NOON, 1, "is there tea?", "the kettle boils", "recall", sampling={"seed": 7}, of=(1, 3))
+# What nothing of these members stands in.
+OTHER = Rated(NOON + 1, -1, "who is up?", "nobody", "llamacpp", sampling={"temperature": 0.8, "seed": 8}, of=(2,))
+
+
+@pytest.fixture
+def rated(archive: Archive) -> int:
+    """A thumb up for what was made of the first and the third message, and one down."""
+    filled(archive, *SAID)
+    id_ = archive.feedback.put(UP)
+    archive.feedback.put(OTHER)
+    return id_
+
+
+def without_words(rated: Rated) -> Rated:
+    return replace(rated, asked="", said="")
+
+
+@pytest.mark.usefixtures("rated")
+def test_what_was_kept_comes_back_whole(archive: Archive) -> None:
+    assert archive.feedback.all() == [UP, OTHER]
+
+
+@pytest.mark.usefixtures("rated")
+def test_thumbs_are_counted_by_engine_and_adapter(archive: Archive) -> None:
+    for adapter, rating in (("second", 1), ("second", 1), ("second", -1)):
+        archive.feedback.put(replace(OTHER, adapter=adapter, rating=rating))  # type: ignore[arg-type]
+    assert archive.feedback.votes() == [
+        Votes("llamacpp", "second", 2, 1),
+        Votes("llamacpp", "", 0, 1),
+        Votes("recall", "", 1, 0),
+    ]
+
+
+def test_a_thumb_taken_back_leaves_nothing(archive: Archive, rated: int, tmp_path: Path) -> None:
+    archive.feedback.take_back(rated)
+    assert archive.feedback.all() == [OTHER]
+    assert raw(tmp_path, "SELECT count(*) FROM feedback_messages") == [(1,)]
+
+
+CHANGES: dict[str, Callable[[Archive], object]] = {
+    "an edit": lambda archive: filled(archive, message(1, "the pot boils", edited_at=NOON + 1)),
+    "a deletion": lambda archive: archive.delete([1], at=NOON),
+    "the bot's own line deleted": lambda archive: archive.delete([3], at=NOON),
+    "a member forgotten": lambda archive: archive.erase(MIA.id, at=NOON),
+    "a no to being remembered": lambda archive: refuse(archive, MIA),
+}
+
+
+@pytest.mark.usefixtures("rated")
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_words_go_with_what_they_were_made_of(archive: Archive, change: Callable[[Archive], object]) -> None:
+    change(archive)
+    assert archive.feedback.all() == [without_words(UP), OTHER]
+
+
+@pytest.mark.usefixtures("rated")
+def test_words_stay_when_a_message_is_only_seen_again(archive: Archive) -> None:
+    filled(archive, *SAID, message(4), fetched_at=NOON + 5)
+    assert archive.feedback.all() == [UP, OTHER]
+
+
+@pytest.mark.usefixtures("rated")
+def test_words_that_name_a_forgotten_member_go(archive: Archive) -> None:
+    archive.feedback.put(replace(OTHER, at=NOON + 2, asked="where is mia?", of=()))
+    archive.feedback.put(replace(OTHER, at=NOON + 3, asked="the miasma again", of=()))
+    archive.erase(MIA.id, at=NOON)
+    assert [one.asked for one in archive.feedback.all()] == ["", "who is up?", "", "the miasma again"]
+
+
+@pytest.mark.usefixtures("rated")
+def test_what_an_adapter_said_goes_with_any_member(archive: Archive) -> None:
+    archive.feedback.put(replace(OTHER, at=NOON + 2, adapter="first"))
+    archive.erase(MIA.id, at=NOON)
+    assert archive.feedback.all()[-1] == without_words(replace(OTHER, at=NOON + 2, adapter="first"))
+
+
+@pytest.mark.usefixtures("rated")
+def test_words_past_their_time_go(archive: Archive) -> None:
+    archive.erasure.expire(NOON + 1)
+    assert archive.feedback.all() == [without_words(UP), OTHER]
+
+
+@pytest.mark.usefixtures("rated")
+def test_of_messages_that_are_gone_already_no_words_are_kept(archive: Archive) -> None:
+    archive.delete([1], at=NOON)
+    archive.feedback.put(replace(UP, at=NOON + 9))
+    archive.feedback.put(replace(UP, at=NOON + 9, of=(99,)))
+    assert [one.said for one in archive.feedback.all()[-2:]] == ["", ""]
+
+
+def test_no_byte_of_the_forgotten_is_left(archive: Archive, tmp_path: Path) -> None:
+    filled(archive, message(1, "zyzzyva", MIA))
+    archive.feedback.put(Rated(NOON, 1, "what zyzzyva?", "a zyzzyva", "recall", of=(1,)))
+    archive.erase(MIA.id, at=NOON)
+    archive.erasure.finish([MIA.id], at=NOON)
+    archive.close()
+    assert b"zyzzyva" not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
