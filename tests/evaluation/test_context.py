@@ -1,4 +1,4 @@
-"""What context is worth: much to who reads it, nothing to who does not, and no more than another's to shuffled replies."""
+"""What context is worth: much to who reads it, nothing to who does not; to shuffled replies no more than another's."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -129,11 +129,12 @@ def test_with_shuffled_replies_context_is_worth_no_more_than_anybodys(asking: Gr
 
 
 def test_a_backend_without_likelihoods_is_not_measured_and_says_so(asking: Ground) -> None:
-    section = measured(asking, Scripted(["hm"]))
-    assert not section.figures
-    assert "does not tell how likely" in section.notes[0]
-    with system_of(asking, recall(asking)) as system:
-        assert not context(system, asking, (), unheard).figures
+    for backend in (Scripted(["hm"]), recall(asking)):
+        with system_of(asking, backend) as system:
+            section = context(system, asking, (), unheard)
+        assert not section.figures
+        assert "not measured" in section.notes[0]
+        assert "how likely" in section.notes[0]
 
 
 def test_a_prompt_is_what_it_is_called(asking: Ground) -> None:
