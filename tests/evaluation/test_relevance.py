@@ -175,7 +175,7 @@ def test_what_was_said_is_compared_where_likelihoods_are_not_told(ground: Ground
 
 
 def test_recall_is_above_lines_drawn_by_chance(ground: Ground) -> None:
-    ground = replace(ground, exchanges=ground.exchanges[:40])
+    ground = replace(ground, embedder=None)
     lines = [turn.text for sample in ground.corpus.train() for turn in sample.turns if turn.own]
     drawn = replies_of({one.id: random.Random(one.id).choice(lines) for one in ground.exchanges}, ground.exchanges)
     backend = recall(ground)
