@@ -71,15 +71,19 @@ def context_of(
 
 
 def partners(ground: Ground) -> list[Exchange]:
-    """For each exchange another one by chance, of another channel where there is one."""
-    exchanges = ground.exchanges
-    order = np.random.default_rng([ground.seed, 7]).permutation(len(exchanges)).tolist()
-    found: dict[int, Exchange] = {}
-    for place, number in enumerate(order):
-        following = [exchanges[one] for one in (*order[place + 1 :], *order[:place])]
-        here = exchanges[number].channel_id
-        found[number] = next((one for one in following if one.channel_id != here), following[0])
-    return [found[number] for number in range(len(exchanges))]
+    """For each exchange another one by chance, of another channel where there is one, else of another talk."""
+    chance = np.random.default_rng([ground.seed, 7])
+    found = []
+    for one in ground.exchanges:
+        others = [other for other in ground.exchanges if other is not one]
+        elsewhere = [other for other in others if other.channel_id != one.channel_id]
+        apart = elsewhere or [other for other in others if _ids(one).isdisjoint(_ids(other))] or others or [one]
+        found.append(apart[int(chance.integers(len(apart)))])
+    return found
+
+
+def _ids(exchange: Exchange) -> set[int]:
+    return {turn.message_id for turn in exchange.recent if turn.message_id is not None}
 
 
 def _chosen(whose: Whose, exchange: Exchange, other: Exchange | None) -> Exchange | None:
@@ -101,8 +105,7 @@ def _hits(ground: Ground, exchange: Exchange, of: Exchange | None, recent: Seque
     before, asked = of.recent[:-1], of.recent[-1]
     # A bare mention asks about what was said just before it.
     question = asked.text.strip() or (before[-1].text if before else "")
-    turns = (*recent, *exchange.recent, *of.recent)
-    seen = {one.message_id for one in turns if one.message_id is not None}
+    seen = {one.message_id for one in recent if one.message_id is not None} | _ids(exchange) | _ids(of)
     return ground.long_term.search(question, limit=ground.memories, exclude=seen, now=exchange.at).hits
 
 
