@@ -36,7 +36,7 @@ FENCES: Final = {
     "sqlite3": ("archive", "benchmarks.importing"),
     "torch": (
         *("memory.bert", "memory.embedding", "memory.summarizer.bart"),
-        *("model.causal_lm", "model.nf4", "training", "benchmarks"),
+        *("model.causal_lm", "model.causal_lm_scoring", "model.nf4", "training", "benchmarks"),
     ),
     "transformers": (
         *("memory.embedding", "memory.summarizer.bart"),

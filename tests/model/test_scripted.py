@@ -2,8 +2,9 @@
 
 import pytest
 
-from sususbot.errors import BackendFailed
+from sususbot.errors import BackendFailed, CannotScore
 from sususbot.model.backend import Deadline, Request
+from sususbot.model.scoring import Scored
 from sususbot.model.scripted import Scripted
 
 
@@ -43,3 +44,13 @@ def test_it_remembers_what_it_was_asked() -> None:
 def test_a_script_without_lines_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="at least one line"):
         Scripted([])
+
+
+def test_a_function_tells_how_likely_a_text_is() -> None:
+    backend = Scripted(["one"], logprob=lambda prompt, text: -float(len(text)) - (prompt == "b"))
+    assert backend.score("a", ["so it goes", ""], Deadline(10)) == [Scored(-10.0, 3), Scored(0.0, 0)]
+    assert backend.score("b", ["so"], Deadline(10)) == [Scored(-3.0, 1)]
+    with pytest.raises(BackendFailed, match="in the time that there was"):
+        backend.score("a", ["so"], Deadline(0))
+    with pytest.raises(CannotScore, match="give it a function"):
+        Scripted(["one"]).score("a", ["so"], Deadline(10))

@@ -11,7 +11,7 @@ import xllamacpp
 from numpy.typing import NDArray
 
 from sususbot.model.backend import Sampling
-from sususbot.model.llamacpp import knobs
+from sususbot.model.llamacpp_requests import knobs
 
 KEY: Final = "the key of the tests"
 CONTEXT: Final = 512

@@ -73,22 +73,65 @@ def said(backend: Transformers | LlamaCpp, prompt: str) -> str:
     return "".join(chunk.text for chunk in chunks)
 
 
-def test_both_backends_say_the_same_with_the_adapter(trained: Trained, running: Engine, reference: Any) -> None:
-    with (
-        closing(Transformers(str(trained.base), adapter_path=trained.adapter, threads=1)) as ours,
-        closing(LlamaCpp(trained.base_gguf, adapter_path=trained.adapter_gguf, threads=1)) as theirs,
-    ):
-        for prompt in PROMPTS:
-            assert ours.count_tokens(prompt) == theirs.count_tokens(prompt)
-            one, other = said(ours, prompt), said(theirs, prompt)
-            assert len(one) > STEPS / 2
-            if one != other:
-                # Only where the model itself is undecided.
-                ids = running.tokens(prompt)
-                best = np.sort(logits(reference, ids + agreed(running, ids, one)))
-                assert best[-1] - best[-2] < CLOSE, (one, other)
-        ours.use_adapter(None)
-        assert said(ours, PROMPTS[0]) != said(theirs, PROMPTS[0])
+@pytest.fixture(scope="module")
+def ours(trained: Trained) -> Iterator[Transformers]:
+    with closing(Transformers(str(trained.base), adapter_path=trained.adapter, threads=1)) as ours:
+        yield ours
+
+
+@pytest.fixture(scope="module")
+def theirs(trained: Trained) -> Iterator[LlamaCpp]:
+    with closing(LlamaCpp(trained.base_gguf, adapter_path=trained.adapter_gguf, threads=1)) as theirs:
+        yield theirs
+
+
+def test_both_backends_say_the_same_with_the_adapter(
+    ours: Transformers, theirs: LlamaCpp, running: Engine, reference: Any
+) -> None:
+    for prompt in PROMPTS:
+        assert ours.count_tokens(prompt) == theirs.count_tokens(prompt)
+        one, other = said(ours, prompt), said(theirs, prompt)
+        assert len(one) > STEPS / 2
+        if one != other:
+            # Only where the model itself is undecided.
+            ids = running.tokens(prompt)
+            best = np.sort(logits(reference, ids + agreed(running, ids, one)))
+            assert best[-1] - best[-2] < CLOSE, (one, other)
+
+
+TEXTS: Final = ("I did 😂", "why no kettles?", "東京では雨です ☔\nmia: ok", "", "x", "🫠🪿 </s>")
+
+
+def test_both_backends_find_texts_as_likely_as_the_model_does(
+    ours: Transformers, theirs: LlamaCpp, running: Engine, reference: Any
+) -> None:
+    """With the adapter and without; characters that the vocabulary has only in parts among them."""
+    for prompt in PROMPTS:
+        expected = [likelihood(reference, running, prompt, text) for text in TEXTS]
+        for backend in (ours, theirs):
+            scored = backend.score(prompt, TEXTS, Deadline(60))
+            assert [one.tokens for one in scored] == [tokens for _, tokens in expected]
+            for one, (logprob, tokens) in zip(scored, expected, strict=True):
+                # llama.cpp computes in half precision.
+                assert one.logprob == pytest.approx(logprob, abs=tokens * (1e-5 if backend is ours else CLOSE / 5))
+    adapted = ours.score(PROMPTS[0], TEXTS, Deadline(60))
+    ours.use_adapter(None)
+    assert said(ours, PROMPTS[0]) != said(theirs, PROMPTS[0])
+    theirs.use_adapter(None)
+    plain, others = (backend.score(PROMPTS[0], TEXTS, Deadline(60)) for backend in (ours, theirs))
+    for one, other, before in zip(plain, others, adapted, strict=True):
+        assert one.logprob == pytest.approx(other.logprob, abs=one.tokens * CLOSE / 5)
+        assert one.tokens == 0 or abs(one.logprob - before.logprob) > CLOSE
+
+
+def likelihood(reference: Any, running: Engine, prompt: str, text: str) -> tuple[float, int]:
+    """log P(text | prompt) and of how many tokens; one across the border is where prompt and both begin to differ."""
+    before, ids = running.tokens(prompt), running.tokens(prompt + text)
+    pairs = enumerate(zip(before, ids, strict=False))
+    start = next((place for place, (one, other) in pairs if one != other), len(before))
+    with torch.no_grad():
+        shares = reference(input_ids=torch.tensor([ids])).logits[0].double().log_softmax(dim=-1)
+    return sum(float(shares[place - 1, ids[place]]) for place in range(start, len(ids))), len(ids) - start
 
 
 def agreed(running: Engine, ids: Sequence[int], text: str) -> list[int]:

@@ -24,9 +24,12 @@ from transformers.utils import logging as hf_logging
 from sususbot.errors import BackendFailed, ModelLoadFailed
 from sususbot.model import nf4
 from sususbot.model.backend import DRY_BREAKERS, Chunk, Deadline, Facts, Finish, Request, Sampling, Usage
+from sususbot.model.causal_lm_scoring import Likelihood, joint
 from sususbot.model.detokenizer import Detokenizer, bytes_of_tokens
+from sususbot.model.joint import fitting
 from sususbot.model.pieces import SENTENCEPIECE, load
 from sususbot.model.sampling import Sampler
+from sususbot.model.scoring import Scored, check_time
 from sususbot.model.stopping import Stopping
 
 _log = logging.getLogger(__name__)
@@ -35,6 +38,8 @@ _log = logging.getLogger(__name__)
 _CHANNELS: Final = 4
 # Tokens of a prompt that are read at once, on a card and on a processor; between them it can be cancelled.
 _STEP: Final = {"cuda": 512, "cpu": 64}
+# Whose logits are all kept: a megabyte each in the largest vocabularies.
+_SCORED: Final = 64
 _BF16_FROM: Final = (8, 0)
 _MIB: Final = 1 << 20
 # As all figures of engines are told.
@@ -177,6 +182,24 @@ class CausalLM:
         ended = finish in ("stop", "length")
         yield Chunk(stopping.rest() if ended else "", finish, usage)
 
+    def score(self, prompt: str, texts: Sequence[str], deadline: Deadline) -> list[Scored]:
+        """As `Scoring.score`. The prompt is read once for all texts, and nothing that is kept of a channel is used."""
+        marks = int(self._tokenizer.bos_token_id is not None)
+        joints = [joint(self._tokenizer, prompt, text, **_AS_TEXT) for text in texts]
+        past = _Past()
+        scored = []
+        for text in fitting(joints, self.context_tokens, marks=marks):
+            check_time(deadline)
+            likelihood = Likelihood(text)
+            # At least the last token before the text is to be read: its logits tell of the text's first.
+            past = self._cut(past, text.ids[: text.start])
+            for until, told in ((text.start - 1, None), (len(text.ids) - 1, likelihood)):
+                if fresh := text.ids[len(past.ids) : until]:
+                    self._read(past, fresh, deadline, told)
+            check_time(deadline)
+            scored.append(likelihood.scored())
+        return scored
+
     def _loaded(self, folder: Path) -> Any:
         hf_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         dtype = self._dtype()
@@ -216,8 +239,12 @@ class CausalLM:
             self._model.delete_adapter(name)
 
     def _past(self, channel: int | None, ids: Sequence[int]) -> _Past:
-        """What is known of a channel's prompt, cut to what is the same; at least the last token is to be read."""
-        past = self._pasts.pop(channel, None) or _Past()
+        """What is known of a channel's prompt."""
+        past = self._pasts.pop(channel, None)
+        return self._cut(past or _Past(), ids)
+
+    def _cut(self, past: _Past, ids: Sequence[int]) -> _Past:
+        """What was computed, cut to what is the same in `ids`; at least their last token is to be read."""
         pairs = zip(past.ids, ids[:-1], strict=False)
         same = next((place for place, (old, new) in enumerate(pairs) if old != new), min(len(past.ids), len(ids) - 1))
         if same and same < len(past.ids):
@@ -237,11 +264,13 @@ class CausalLM:
         while len(self._pasts) > _CHANNELS:
             self._pasts.popitem(last=False)
 
-    def _read(self, past: _Past, ids: Sequence[int], deadline: Deadline) -> NDArray[np.float32] | None:
+    def _read(
+        self, past: _Past, ids: Sequence[int], deadline: Deadline, likelihood: Likelihood | None = None
+    ) -> NDArray[np.float32] | None:
         """Logits of what follows once `ids` are read, too; None when the deadline was over before."""
         whole = [*past.ids, *ids]
         try:
-            return self._steps(past, ids, deadline)
+            return self._steps(past, ids, deadline, likelihood)
         except RuntimeError as error:
             # Of the layers some have read a token more than others.
             past.ids, past.cache = [], DynamicCache(config=self._config)
@@ -252,7 +281,7 @@ class CausalLM:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
         try:
-            return self._steps(past, whole, deadline)
+            return self._steps(past, whole, deadline, likelihood)
         except RuntimeError as error:
             past.ids.clear()
             if not _is_memory(error):
@@ -260,8 +289,10 @@ class CausalLM:
             raise BackendFailed(_full(self._device, "this reply")) from error
 
     @torch.inference_mode()
-    def _steps(self, past: _Past, ids: Sequence[int], deadline: Deadline) -> NDArray[np.float32] | None:
-        size = _STEP[self._device.type]
+    def _steps(
+        self, past: _Past, ids: Sequence[int], deadline: Deadline, likelihood: Likelihood | None
+    ) -> NDArray[np.float32] | None:
+        size = _STEP[self._device.type] if likelihood is None else _SCORED
         for start in range(0, len(ids), size):
             if deadline.over() is not None:
                 return None
@@ -270,8 +301,10 @@ class CausalLM:
                 input_ids=torch.tensor([step], device=self._device),
                 past_key_values=past.cache,
                 use_cache=True,
-                logits_to_keep=1,
+                logits_to_keep=1 if likelihood is None else len(step),
             )
+            if likelihood is not None:
+                likelihood.hear(len(past.ids), read.logits[0])
             past.ids += step
         logits: NDArray[np.float32] = read.logits[0, -1].float().cpu().numpy()
         return logits

@@ -21,20 +21,24 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-from sususbot.errors import BackendFailed, ModelError, ModelLoadFailed, ModelNotFound
-from sususbot.model.backend import DRY_BREAKERS, DRY_TOKENS, Chunk, Deadline, Facts, Finish, Request, Sampling, Usage
+from sususbot.errors import BackendFailed, ModelError, ModelLoadFailed
+from sususbot.model.backend import Chunk, Deadline, Facts, Finish, Request, Usage
 from sususbot.model.child import Message
 from sususbot.model.gguf_header import model_size
 from sususbot.model.kept import Kept
 from sususbot.model.llamacpp_engine import Died, Engine, OutOfMemory, short_of
-from sususbot.model.loopback import Event, Refused
-from sususbot.model.placement import Demand, KVType, Placement
+from sususbot.model.llamacpp_files import check_file, refusal
+from sususbot.model.llamacpp_requests import FINISHES, completion, refused, usage_of
+from sususbot.model.llamacpp_scoring import LlamaCppScorer
+from sususbot.model.llamacpp_watch import Watch
+from sususbot.model.loopback import Refused
+from sususbot.model.placement import Demand, Flash, KVType, Placement
+from sususbot.model.scoring import Scored, check_time
 
 _log = logging.getLogger(__name__)
 
-_MAGIC: Final = b"GGUF"
 _MEGABYTE: Final = 1_000_000
 # llama.cpp's levels: 2 are errors and warnings, 3 its usual flow of facts about the model.
 _QUIET: Final = 2
@@ -43,9 +47,6 @@ _GLANCE_SECONDS: Final = 0.05
 _MOURN_SECONDS: Final = 2.0
 _COUNT_SECONDS: Final = 2.0
 _COUNTS_KEPT: Final = 1024
-_FINISHES: Final[dict[str, Finish]] = {"eos": "stop", "word": "stop", "limit": "length"}
-
-Flash = Literal["auto", "on", "off"]
 
 
 class LlamaCpp:
@@ -72,15 +73,13 @@ class LlamaCpp:
         reserve_mb: int = 512,
         hung_seconds: float = 120.0,
     ) -> None:
-        _check_file(model_path, "model", "MODEL_PATH")
-        if adapter_path is not None:
-            _check_file(adapter_path, "adapter", "ADAPTER_PATH")
+        check_file(model_path, "model", "MODEL_PATH")
+        check_file(adapter_path, "adapter", "ADAPTER_PATH")
         self._model = model_path
         self._adapter = adapter_path
         self._asked_context = context_tokens
         self._asked_layers = gpu_layers
         self._reserve = reserve_mb * _MEGABYTE
-        self._hung_seconds = hung_seconds
         # Quantized values are only read by flash attention.
         flash = "on" if kv_type != "f16" and flash_attention == "auto" else flash_attention
         # The engine's threads spin until the last one arrives. With one on every core, any other program makes it wait:
@@ -94,7 +93,7 @@ class LlamaCpp:
         self._counts: OrderedDict[str, int] = OrderedDict()
         self._closing = threading.Event()
         self._loading: Engine | None = None
-        self._suspected = threading.Event()
+        self._watch = Watch(hung_seconds, self._closing)
         self._deaths = 0
         # No larger one is tried again until the program is started again.
         self._largest: Placement | None = None
@@ -173,19 +172,38 @@ class LlamaCpp:
         if engine is not None:
             with engine.used(), self._translated(engine), engine.slots.taken(request.channel_id) as slot:
                 prompt = self._fitting(engine, request, deadline)
-                for event in engine.wire.events("/completion", _body(request, prompt, slot), deadline):
-                    usage = _usage(event)
+                for event in engine.wire.events("/completion", completion(request, prompt, slot), deadline):
+                    usage = usage_of(event)
                     # A character cut in half by the end of the reply arrives as U+FFFD.
                     if text := event.get("content", "").replace("\ufffd", ""):
                         yield Chunk(text)
                     if event.get("stop"):
-                        finish = _FINISHES.get(event.get("stop_type", ""), "stop")
+                        finish = FINISHES.get(event.get("stop_type", ""), "stop")
         finish = finish or deadline.over()
         if finish is None:
             raise BackendFailed("llama.cpp ended its reply halfway: it is asked again next time.")
         if finish == "deadline" and engine is not None and not usage.completion:
-            self._suspect(engine)
+            self._watch.suspect(engine)
         yield Chunk("", finish, usage)
+
+    def score(self, prompt: str, texts: Sequence[str], deadline: Deadline) -> list[Scored]:
+        """As `Scoring.score`, in a slot that nobody's talk is in if there is one."""
+        try:
+            return self._scored(prompt, texts, deadline)
+        except _Gone:
+            check_time(deadline)
+        return self._scored(prompt, texts, deadline)
+
+    def _scored(self, prompt: str, texts: Sequence[str], deadline: Deadline) -> list[Scored]:
+        engine = self._entered(deadline)
+        check_time(deadline)
+        assert engine is not None
+        try:
+            with engine.used(), self._translated(engine), engine.slots.taken(None) as slot:
+                return LlamaCppScorer(engine, slot, deadline).scored(prompt, texts)
+        finally:
+            if deadline.over() == "deadline":
+                self._watch.suspect(engine)
 
     def use_adapter(self, path: Path | None) -> None:
         """Speak with another adapter, or with none. Blocks until the engine does; replies go on meanwhile.
@@ -193,8 +211,7 @@ class LlamaCpp:
         The new engine is loaded beside the old one, or, where memory is too small for both, after it.
         Raises ModelError where the new adapter cannot be used; the old one stays then.
         """
-        if path is not None:
-            _check_file(path, "adapter", "ADAPTER_PATH")
+        check_file(path, "adapter", "ADAPTER_PATH")
 
         def make() -> Engine:
             engine = self._load(path, beside=beside)
@@ -252,7 +269,7 @@ class LlamaCpp:
                 if placement is None:
                     advice = "run  pip install --force-reinstall xllamacpp"
                     raise ModelLoadFailed(f"llama.cpp cannot be started ({error}): {advice}") from error
-                raise ModelLoadFailed(_refusal(self._model, adapter, str(error))) from error
+                raise ModelLoadFailed(refusal(self._model, adapter, str(error))) from error
             finally:
                 self._loading = None
                 if not engine.loaded:
@@ -309,7 +326,7 @@ class LlamaCpp:
     def _running(self) -> Engine:
         """For what does not wait: counting. Raises BackendFailed while there is none."""
         engine = self._kept.get(Deadline(0))
-        if engine is None or self._suspected.is_set():
+        if engine is None or self._watch.suspects:
             raise BackendFailed("llama.cpp does not answer just now: it is started again.")
         return engine
 
@@ -340,39 +357,17 @@ class LlamaCpp:
         if answer is None:
             if deadline is not None:
                 return []
-            self._suspect(engine)
+            self._watch.suspect(engine)
             raise BackendFailed("llama.cpp does not answer just now: tokens are estimated.")
         tokens: list[int] = answer["tokens"]
         return tokens
-
-    def _suspect(self, engine: Engine) -> None:
-        """See whether it still reacts; end it if not. Returns at once."""
-        if self._suspected.is_set():
-            return
-        self._suspected.set()
-        threading.Thread(target=self._look_after, args=(engine,), name="llamacpp-look", daemon=True).start()
-
-    def _look_after(self, engine: Engine) -> None:
-        try:
-            # Answered by the loop that computes, between two batches.
-            if engine.reacts(self._hung_seconds) or self._closing.is_set():
-                return
-            _log.warning("llama.cpp did not react for %g s: it is ended and started again", self._hung_seconds)
-            engine.kill()
-        finally:
-            self._suspected.clear()
 
     @contextmanager
     def _translated(self, engine: Engine) -> Iterator[None]:
         try:
             yield
-        except Refused as refused:
-            if refused.error.get("type") == "exceed_context_size_error":
-                asked, room = refused.error.get("n_prompt_tokens"), refused.error.get("n_ctx")
-                raise BackendFailed(
-                    f"The prompt has {asked} tokens and the model's context only {room}: raise CONTEXT_TOKENS."
-                ) from refused
-            raise BackendFailed(f"llama.cpp refused the request: {refused}") from refused
+        except Refused as error:
+            raise refused(error) from error
         except OSError as error:
             if self._closing.is_set():
                 raise BackendFailed("llama.cpp was closed halfway: start the program again.") from error
@@ -391,68 +386,3 @@ class _Gone(BackendFailed):
 
 class _NoRoom(ModelError):
     """There is no room for another engine beside the one that runs."""
-
-
-def _check_file(path: Path, what: str, setting: str) -> None:
-    """Say what is wrong in better words than the engine, which has one sentence for everything."""
-    if not path.exists():
-        raise ModelNotFound(f"There is no {what} at {path}: download it, or correct {setting}.")
-    if path.is_dir():
-        raise ModelLoadFailed(f"{path} is a folder: set {setting} to the .gguf file itself.")
-    try:
-        with path.open("rb") as file:
-            start = file.read(len(_MAGIC))
-    except OSError as error:
-        raise ModelLoadFailed(
-            f"The {what} {path} cannot be read ({error.strerror}): correct its permissions."
-        ) from error
-    if start != _MAGIC:
-        found = "it is empty" if not start else f"it begins with {start!r}"
-        raise ModelLoadFailed(f"{path} is no GGUF file ({found}): download the {what} again, or correct {setting}.")
-
-
-def _refusal(model: Path, adapter: Path | None, how: str) -> str:
-    if adapter is None:
-        return (
-            f"llama.cpp refuses the model {model}: it is cut short, or of a kind that this version does not know "
-            f"({how}). Compare its size with the download page."
-        )
-    return (
-        f"llama.cpp refuses the model {model} with the adapter {adapter}: the adapter was made for another model, or "
-        f"one of the two is cut short ({how}). Try without ADAPTER_PATH to see which."
-    )
-
-
-def knobs(sampling: Sampling) -> Event:
-    """How the next token is drawn, as llama.cpp's server wants to be told."""
-    return {
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "top_k": sampling.top_k,
-        "min_p": sampling.min_p,
-        "repeat_penalty": sampling.repetition_penalty,
-        "dry_multiplier": sampling.dry_multiplier,
-        "dry_base": sampling.dry_base,
-        "dry_allowed_length": sampling.dry_allowed_length,
-        "dry_penalty_last_n": DRY_TOKENS,
-        "dry_sequence_breakers": DRY_BREAKERS,
-    }
-
-
-def _body(request: Request, prompt: list[int], slot: int) -> Event:
-    sampling = request.sampling
-    return {
-        "prompt": prompt,
-        "id_slot": slot,
-        "n_predict": sampling.max_new_tokens,
-        **knobs(sampling),
-        "seed": -1 if sampling.seed is None else sampling.seed,
-        "stop": [stop for stop in request.stop if stop],
-        "cache_prompt": True,
-        "stream": True,
-    }
-
-
-def _usage(event: Event) -> Usage:
-    cached = event.get("timings", {}).get("cache_n", 0)
-    return Usage(event.get("tokens_evaluated", 0), event.get("tokens_predicted", 0), cached)

@@ -13,6 +13,7 @@ from typing import Final, Literal
 from sususbot.model.gguf_header import ModelSize
 
 KVType = Literal["f16", "q8_0", "q5_1", "q4_0"]
+Flash = Literal["auto", "on", "off"]
 Where = Literal["card", "main"]
 
 # Bytes of a number: a block of 32 with its scale.

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from sususbot.errors import BackendFailed
 from sususbot.model.backend import Deadline
 
 
@@ -34,3 +35,11 @@ class Scoring(Protocol):
 
         Raises CannotScore where this server or engine does not tell; other ModelErrors as `generate` does.
         """
+
+
+def check_time(deadline: Deadline) -> None:
+    """Raises BackendFailed where the time to score is over."""
+    if deadline.over() is not None:
+        raise BackendFailed(
+            "The model did not read the texts in the time that there was: lower CONTEXT_TOKENS, or use a faster model."
+        )

@@ -3,6 +3,7 @@
 It obeys the whole contract of `backend`, and streams word by word: a token here is a word with the space before it.
 Lines are given in turn and begin again at the end, so the turn, too, decides what a request is answered with; a
 function of the request has no such memory. It can be slow and can fail on purpose. It does not read the prompt.
+How likely it finds a text is told by a function, too.
 """
 
 import re
@@ -10,8 +11,9 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final
 
-from sususbot.errors import BackendFailed
+from sususbot.errors import BackendFailed, CannotScore
 from sususbot.model.backend import Chunk, Deadline, Facts, Finish, Request, Usage
+from sususbot.model.scoring import Scored, check_time
 from sususbot.model.stopping import Stopping
 
 _TOKEN: Final = re.compile(r"\s*\S+|\s+")
@@ -19,7 +21,7 @@ _REMEMBERED: Final = 100
 
 
 class Scripted:
-    """`fail_at` holds the numbers, from 1, of the requests that shall fail."""
+    """`fail_at` holds the numbers, from 1, of the requests that shall fail; `logprob` gives log P(text | prompt)."""
 
     name: Final = "scripted"
     parallel: Final = 1
@@ -31,6 +33,7 @@ class Scripted:
         seconds_per_token: float = 0.0,
         fail_at: Collection[int] = (),
         context_tokens: int | None = None,
+        logprob: Callable[[str, str], float] | None = None,
     ) -> None:
         if not callable(lines) and not lines:
             raise ValueError("a script needs at least one line")
@@ -39,6 +42,7 @@ class Scripted:
         self._lines = lines
         self._seconds_per_token = seconds_per_token
         self._fail_at = frozenset(fail_at)
+        self._logprob = logprob
         self._asked = 0
         self._closed = False
 
@@ -73,6 +77,17 @@ class Scripted:
             finish = deadline.over() or "stop"
         usage = Usage(prompt=self.count_tokens(request.prompt), completion=said)
         yield Chunk(stopping.rest() if finish in ("stop", "length") else "", finish, usage)
+
+    def score(self, prompt: str, texts: Sequence[str], deadline: Deadline) -> list[Scored]:
+        """As `Scoring.score`; `logprob` is called with prompt and text."""
+        if self._closed:
+            raise BackendFailed("The script was closed and answers no more: start the bot again.")
+        if self._logprob is None:
+            raise CannotScore("This script does not say how likely a text is: give it a function that does.")
+        check_time(deadline)
+        return [
+            Scored(self._logprob(prompt, text), self.count_tokens(text)) if text else Scored(0.0, 0) for text in texts
+        ]
 
     def close(self) -> None:
         self._closed = True

@@ -24,6 +24,7 @@ from sususbot.model.backend import Chunk, Deadline, Facts, Finish, Request, Usag
 from sususbot.model.child import Child, Message
 from sususbot.model.estimate import estimate_tokens
 from sususbot.model.kept import Kept
+from sususbot.model.scoring import Scored, check_time
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ class Transformers:
         self._base = base
         self._load: Message = {
             "do": "load",
-            "base": str(_folder(base)),
+            "base": str(find_folder(base)),
             "four_bit": four_bit,
             "context_tokens": context_tokens,
             "threads": threads,
@@ -118,6 +119,17 @@ class Transformers:
                 yield Chunk(message["text"], finish, Usage(*message["usage"]))
                 return
         yield Chunk("", over, Usage())
+
+    def score(self, prompt: str, texts: Sequence[str], deadline: Deadline) -> list[Scored]:
+        """As `Scoring.score`."""
+        process = self._running(deadline)
+        check_time(deadline)
+        assert process is not None
+        asked = {"do": "score", "prompt": _whole(prompt), "texts": [_whole(text) for text in texts]}
+        with process.ask(asked | {"seconds": deadline.remaining}) as answers:
+            while (message := answers.next(min(_GLANCE_SECONDS, deadline.remaining))) is None:
+                check_time(deadline)
+        return [Scored(*scored) for scored in message["scored"]]
 
     def use_adapter(self, path: Path | None) -> None:
         """Serve with this adapter from now on. Blocks; raises ModelError and keeps the old one.
@@ -314,7 +326,7 @@ class _Answers:
         self._process.leave(self, done=self._done)
 
 
-def _folder(base: str) -> Path:
+def find_folder(base: str) -> Path:
     """Where a base lies, by its path or by its name on the hub, from which nothing is fetched here."""
     local = Path(base).expanduser()
     if (local / "config.json").is_file():

@@ -1,8 +1,8 @@
 """The process that `model.transformers` starts: a `CausalLM`, asked in JSON lines.
 
-Asked `load`, `generate`, `adapter`: one after the other, in the main thread. Asked `count` and `cancel`: at once, by
-the thread that listens. Each question has an `id`, which every answer to it bears; the last one is `done`, and may be
-an `error`: the name of a ModelError, and its sentence.
+Asked `load`, `generate`, `score`, `adapter`: one after the other, in the main thread. Asked `count` and `cancel`: at
+once, by the thread that listens. Each question has an `id`, which every answer to it bears; the last one is `done`, and
+may be an `error`: the name of a ModelError, and its sentence.
 """
 
 import os
@@ -40,7 +40,7 @@ class _Served:
                     deadline.cancel()
             case "count":
                 self._answer(message, self._count)
-            case "generate":
+            case "generate" | "score":
                 # From now on, so that the time it waits here counts, and that it can be cancelled meanwhile.
                 with self._lock:
                     self._deadlines[message["id"]] = Deadline(message["seconds"])
@@ -50,7 +50,7 @@ class _Served:
 
     def run(self) -> None:
         """In the main thread, until the process ends."""
-        do = {"load": self._load, "generate": self._generate, "adapter": self._use_adapter}
+        do = {"load": self._load, "generate": self._generate, "score": self._score, "adapter": self._use_adapter}
         while True:
             message = self._tasks.get()
             self._answer(message, do[message["do"]])
@@ -101,8 +101,7 @@ class _Served:
                 if last.finish is None:
                     self._parent.say({"id": message["id"], "text": last.text})
         finally:
-            with self._lock:
-                del self._deadlines[message["id"]]
+            self._forget(message)
         usage = last.usage
         assert usage is not None
         return {
@@ -111,6 +110,17 @@ class _Served:
             "usage": [usage.prompt, usage.completion, usage.cached],
             "facts": self._model.facts(),
         }
+
+    def _score(self, message: Message) -> Message:
+        try:
+            scored = self._model.score(message["prompt"], message["texts"], self._deadlines[message["id"]])
+        finally:
+            self._forget(message)
+        return {"scored": [[one.logprob, one.tokens] for one in scored]}
+
+    def _forget(self, message: Message) -> None:
+        with self._lock:
+            del self._deadlines[message["id"]]
 
 
 def _first_line(error: Exception) -> str:
