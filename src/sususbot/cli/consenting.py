@@ -117,6 +117,7 @@ def _given(purpose: str, answer: str | None, said: dict[str, Any]) -> bool | Non
 
 def _write_down(place: Place, read: "Callable[[People], list[Statement]]", *, yes: bool, as_json: bool) -> None:
     """Statements into the archive, and what follows from them."""
+    from sususbot.analysis.consent import unheard
     from sususbot.archive.archive import now_ms
     from sususbot.cli.build import forgetting, load_settings, open_archive
     from sususbot.cli.forgetting import say_stale, stale_adapters
@@ -133,7 +134,7 @@ def _write_down(place: Place, read: "Callable[[People], list[Statement]]", *, ye
         ids = list(dict.fromkeys(statement.author_id for statement in statements))
         rows = [row for row in _rows(archive) if int(row["id"]) in set(ids)]
         adapters = stale_adapters(place, archive)
-        notes = _notes(archive, people, statements)
+        notes = unheard(archive, statements, people.called)
         back = [people.called(id_) for id_ in sorted(away.keys() - archive.erasure.erased().keys())]
     if as_json:
         print_json(
@@ -168,54 +169,21 @@ def _ask_about_words(archive: "Archive", people: "People", statements: "list[Sta
     confirmed("a later yes and a new import would bring them back; go on?", yes=yes)
 
 
-def _notes(archive: "Archive", people: "People", statements: "list[Statement]") -> list[str]:
-    """Where what was said does not hold: somebody's own word stands before it, or they are forgotten."""
-    from sususbot.archive.consents import PURPOSES
-    from sususbot.messages import day
-
-    decided = archive.consents.decided()
-    forgotten = archive.erasure.forgotten(statement.author_id for statement in statements)
-    notes = []
-    for statement in statements:
-        if statement.author_id in forgotten:
-            notes.append(
-                f"{statement.author_id} was forgotten on {day(forgotten[statement.author_id])} and stays so: "
-                "only their own yes is heard (--by member)"
-            )
-            continue
-        beaten: dict[str, list[str]] = {}
-        for purpose in PURPOSES:
-            said, holds = getattr(statement, purpose), decided.get(statement.author_id, {}).get(purpose)
-            if said is not None and holds is not None and getattr(holds, purpose) != said:
-                word = f"the {holds.by}'s {_yes(getattr(holds, purpose))} of {day(holds.at)}"
-                beaten.setdefault(f"{word} stands before this {_yes(said)}", []).append(purpose)
-        notes += [
-            f"{people.called(statement.author_id)}: {sentence} ({', '.join(purposes)})"
-            for sentence, purposes in beaten.items()
-        ]
-    return notes
-
-
 def _rows(archive: "Archive") -> list[dict[str, Any]]:
     """Each member with what holds, and what it rests on."""
-    from sususbot.archive.consents import PURPOSES
+    from sususbot.analysis.consent import members
 
-    authors = archive.authors()
-    erased = archive.erasure.erased()
-    forgotten = archive.erasure.forgotten(erased)
-    decided = archive.consents.decided()
-    rows = []
-    for id_, holds in archive.consents.all_answers().items():
-        author = authors.get(id_)
-        if author is not None and author.is_bot:
-            continue
-        state = "forgotten" if id_ in forgotten else "refused" if id_ in erased else "member"
-        said = {purpose: _said(decided.get(id_, {}).get(purpose)) for purpose in PURPOSES}
-        name = author.display_name if author is not None and state != "forgotten" else ""
-        rows.append(
-            {"id": str(id_), "name": name, **holds._asdict(), "state": state, "since_ms": erased.get(id_), "said": said}
-        )
-    return sorted(rows, key=lambda row: (row["name"].casefold() or "\uffff", int(row["id"])))
+    return [
+        {
+            "id": str(member.id),
+            "name": member.name,
+            **member.holds._asdict(),
+            "state": member.state,
+            "since_ms": member.since,
+            "said": {purpose: _said(statement) for purpose, statement in member.said.items()},
+        }
+        for member in members(archive)
+    ]
 
 
 def _said(statement: "Statement | None") -> dict[str, Any] | None:
