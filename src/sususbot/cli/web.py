@@ -61,7 +61,7 @@ class _Bot:
 
     def desk(self) -> "Desk":
         """What the pages get of it."""
-        from sususbot.cli.build import forgetting
+        from sususbot.cli.build import forgetting, sampling
         from sususbot.web.desk import Desk
 
         return Desk(
@@ -69,6 +69,7 @@ class _Bot:
             data=self._place.data,
             env=self._place.env or Path(".env"),
             archive=self._archive,
+            sampling=sampling(self._settings),
             wake=self.wake,
             forget=self.forget,
             forgetting=forgetting(self._place, self._settings, self._archive),
@@ -108,6 +109,9 @@ class _Bot:
 
     def changed(self, ids: "Sequence[int]") -> None:
         """What is held in memory follows: without those whose words are gone, with those that are there again."""
+        from sususbot.web.talks import forget_all
+
+        forget_all()
         with self._lock:
             if self._talk is not None:
                 self._talk.short_term.changed(ids)

@@ -35,6 +35,8 @@ class Desk:
     data: Path
     env: Path
     archive: Archive
+    sampling: Sampling
+    """How words are drawn unless it is said otherwise."""
     wake: Callable[[], Talk]
     forget: Callable[[Author], tuple[str, ...]]
     """Takes a member's words away everywhere; says in sentences what it did. Blocks."""

@@ -1,8 +1,8 @@
-"""How the page looks: colours, type and the manners of its parts, light and dark, from one style sheet.
+"""How the page looks: colours, type and the manners of its parts, light and dark.
 
-The style sheet is the package's own `theme.css`; its colours are variables (`--ink`, `--card`, `--accent`, …), so that
-a page that styles something of its own takes them from there. Charts cannot read variables: `CHART` has colours that
-can be told apart on both grounds.
+What all pages share is in the style sheet `theme.css`, what one has alone in a sheet of its name. The colours are
+variables (`--ink`, `--card`, `--accent`, …), so that a page that styles something of its own takes them from there.
+Charts cannot read variables: `CHART` has colours that can be told apart on both grounds.
 """
 
 from functools import cache
@@ -16,8 +16,9 @@ _MUTED: Final = "#8b8f98"
 
 
 @cache
-def style_sheet() -> str:
-    return files("sususbot.web").joinpath("theme.css").read_text(encoding="utf-8")
+def style_sheet(name: str = "theme") -> str:
+    """One of the package's style sheets."""
+    return files("sususbot.web").joinpath(f"{name}.css").read_text(encoding="utf-8")
 
 
 def chart(**options: Any) -> dict[str, Any]:

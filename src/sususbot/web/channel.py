@@ -1,0 +1,179 @@
+"""A channel as Discord shows it: avatars, names, times, what one says in a row under one name; and what a reply offers.
+
+Drawn into the element that is current. Texts are text: nothing a member said is read as markup.
+"""
+
+import zlib
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from nicegui import html, ui
+
+from sususbot.archive.feedback import Rating
+from sususbot.messages import Turn
+from sususbot.web import why
+from sususbot.web.talks import Answer, Exchange, clock
+
+# On each of them white text reads (4.5 to 1 and more).
+_AVATARS: Final = ("#4752c4", "#2d7d46", "#a1440c", "#8a3ffc", "#0b6e99", "#b3261e", "#6b5b00", "#9c2a72")
+# What one says within this time of their last line stands under the same name.
+_TOGETHER_MS: Final = 7 * 60_000
+
+
+def line(turn: Turn, after: Turn | None) -> None:
+    """What somebody said; `after` is the line above it."""
+    grouped = after is not None and after.speaker == turn.speaker and turn.at - after.at < _TOGETHER_MS
+    with html.div().classes("line grouped" if grouped else "line"):
+        if grouped:
+            html.span(clock(turn.at)).classes("time aside")
+        else:
+            _avatar(turn.speaker)
+        with html.div().classes("said"):
+            if not grouped:
+                _head(turn.speaker, turn.at)
+            html.p(turn.text).classes("text")
+
+
+class ReplyLine:
+    """A reply: growing while it is made, then with its why, its other versions and its thumbs."""
+
+    def __init__(
+        self,
+        name: str,
+        exchange: Exchange,
+        *,
+        redo: Callable[["ReplyLine"], None],
+        rate: Callable[["ReplyLine", Rating], Awaitable[None]],
+    ) -> None:
+        self.exchange = exchange
+        self._redo = redo
+        self._rate = rate
+        self._streamed = ""
+        self._explained: Answer | None = None
+        with html.div().classes("line own") as self._line:
+            _avatar(name)
+            with html.div().classes("said"):
+                _head(name, exchange.asked.at, badge="APP")
+                self._text = html.p().classes("text")
+                self._buttons()
+                self._panel = html.div().classes("why").props('role="region" aria-label="Why"')
+        self._panel.set_visibility(False)
+        self.begin("")
+
+    def begin(self, state: str) -> None:
+        """A reply is being made; `state` is what to say until its first word."""
+        self._streamed = ""
+        self._line.props('aria-busy="true"')
+        self._actions.set_visibility(False)
+        self._close_why()
+        self._say(state or "…", "text waiting")
+
+    def hear(self, piece: str | None) -> None:
+        """More of it; None takes back what came so far."""
+        self._streamed = "" if piece is None else self._streamed + piece
+        said = self._streamed.strip()
+        self._say(said or "…", "text" if said else "text waiting")
+
+    def fail(self, sentence: str) -> None:
+        """No reply came of it."""
+        self._line.props(remove="aria-busy")
+        self._say(sentence, "text bad")
+        self._show_actions(answered=bool(self.exchange.answers))
+
+    def finish(self) -> None:
+        """The reply that is to be shown is there."""
+        answer = self.exchange.answer
+        assert answer is not None
+        self._line.props(remove="aria-busy")
+        self._say(answer.reply.text, "text")
+        self._show_actions(answered=True)
+        self._mark()
+        if self._panel.visible:
+            self._explain(answer)
+
+    def _buttons(self) -> None:
+        with html.div().classes("actions") as self._actions:
+            self._why_button = _button("Why", "Why this reply", self._toggle_why)
+            self._why_button.props('aria-expanded="false"')
+            _button("Redo", "Redo with other settings", lambda: self._redo(self))
+            self._up = _button("", "Thumb up", lambda: self._rate(self, 1), icon="thumb_up")
+            self._down = _button("", "Thumb down", lambda: self._rate(self, -1), icon="thumb_down")
+            with html.span().classes("versions") as self._versions:
+                _button("‹", "Earlier reply", lambda: self._turn(-1))
+                self._count = html.span().classes("figure")
+                _button("›", "Later reply", lambda: self._turn(1))
+
+    def _show_actions(self, *, answered: bool) -> None:
+        self._actions.set_visibility(True)
+        for element in (self._why_button, self._up, self._down):
+            element.set_visibility(answered)
+        self._versions.set_visibility(len(self.exchange.answers) > 1)
+
+    def mark(self) -> None:
+        """The thumb that was given, and which of the replies this is."""
+        self._mark()
+
+    def _mark(self) -> None:
+        answer = self.exchange.answer
+        rating = None if answer is None else answer.rating
+        self._up.props(f'aria-pressed="{str(rating == 1).lower()}"')
+        self._down.props(f'aria-pressed="{str(rating == -1).lower()}"')
+        self._count._text = f"{self.exchange.shown + 1} / {len(self.exchange.answers)}"
+        self._count.update()
+
+    def _turn(self, step: int) -> None:
+        self.exchange.shown = (self.exchange.shown + step) % len(self.exchange.answers)
+        self.finish()
+
+    def _toggle_why(self) -> None:
+        if self._panel.visible:
+            self._close_why()
+        elif (answer := self.exchange.answer) is not None:
+            self._panel.set_visibility(True)
+            self._why_button.props('aria-expanded="true"')
+            self._explain(answer)
+            # The log keeps to its end; what was opened is to be read from its beginning.
+            ui.run_javascript(
+                f"requestAnimationFrame(() => getHtmlElement({self._line.id}).scrollIntoView({{block: 'start'}}))"
+            )
+
+    def _close_why(self) -> None:
+        self._panel.set_visibility(False)
+        self._why_button.props('aria-expanded="false"')
+
+    def _explain(self, answer: Answer) -> None:
+        """Drawn when it is first looked at: most replies are never asked why."""
+        if answer is self._explained:
+            return
+        self._explained = answer
+        self._panel.clear()
+        with self._panel:
+            why.draw(answer)
+
+    def _say(self, text: str, classes: str) -> None:
+        self._text.classes(replace=classes)
+        self._text._text = text
+        self._text.update()
+
+
+def _button(text: str, label: str, on_click: Callable[[], object], icon: str = "") -> html.button:
+    button = html.button(text, type="button", title=label).classes("action").on("click", on_click)
+    button.props["aria-label"] = label
+    if icon:
+        with button:
+            ui.icon(icon).props('aria-hidden="true"')
+    return button
+
+
+def _avatar(name: str) -> None:
+    colour = _AVATARS[zlib.crc32(name.encode()) % len(_AVATARS)]
+    initial = next((letter for letter in name if letter.isalnum()), "?").upper()
+    html.span(initial).classes("avatar").style(f"background:{colour}").props('aria-hidden="true"')
+
+
+def _head(name: str, at: int, badge: str = "") -> None:
+    with html.div().classes("head"):
+        html.span(name).classes("name")
+        if badge:
+            html.span(badge).classes("badge")
+        html.span(clock(at)).classes("time")
