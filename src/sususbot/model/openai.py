@@ -8,15 +8,14 @@ Who refuses for a moment (busy, loading, not there) is asked again before the fi
 the time that a reply has at most: the other half is for who answers instead. A server that was not there the last time
 is asked once. How it fares is asked in the background (`ServerHealth`).
 Tokens are counted by the server where it has `/tokenize` (llama.cpp, vLLM), else estimated (`estimate`).
-What a server says of an error may repeat the prompt, and errors are logged and kept in traces: they give its status,
-the name it has for the error, and what it means in our own words. Its own are logged at DEBUG.
+What a server says of an error is told in our own words (`openai_refusals`). Its own are logged at DEBUG.
 """
 
 import logging
 import math
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import chain, islice
@@ -24,9 +23,12 @@ from typing import Any, Final, Literal
 
 import httpx
 
-from sususbot.errors import BackendFailed, BackendUnreachable, ModelError, SettingsError
+from sususbot.errors import BackendFailed, BackendUnreachable, SettingsError
 from sususbot.model.backend import DRY_BREAKERS, DRY_TOKENS, Chunk, Deadline, Facts, Finish, Request, Usage
 from sususbot.model.estimate import estimate_tokens
+from sususbot.model.openai_refusals import WRONG_KEY, refusal
+from sususbot.model.openai_scoring import EchoScorer
+from sususbot.model.scoring import Scored
 from sususbot.model.server_health import ServerHealth
 from sususbot.model.stopping import Stopping
 from sususbot.model.wire import Event, Patience, Refused, Wire
@@ -42,7 +44,6 @@ _FAR_SECONDS: Final = 0.03
 # The OpenAI API itself takes no more stop strings.
 _STOPS: Final = 4
 _UNKNOWN_FIELD: Final = (400, 422)
-_WRONG_KEY: Final = (401, 403)
 _LOADING: Final = 503
 _MODELS: Final = "/v1/models"
 _LORAS: Final = "/lora-adapters"
@@ -51,24 +52,12 @@ _FOR_A_MOMENT: Final = (429, 502, 503, 504)
 _UNREACHABLE: Final = (httpx.ConnectError, httpx.ConnectTimeout)
 _FIRST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 2.0
-# What servers call their errors (`insufficient_quota`, `BadRequestError`): one word, as no message is.
-_NAME: Final = re.compile(r"[a-z]+(?:_[a-z0-9]+)+|(?:[A-Z][a-z0-9]+){2,}")
-_LONGEST_NAME: Final = 40
-# What they mean by what they say.
-_MEANINGS: Final = (
-    (
-        re.compile(
-            r"context[ _](?:length|size|window)|too many tokens|prompt is too long|max_model_len", re.IGNORECASE
-        ),
-        "the prompt is longer than its context, lower CONTEXT_TOKENS",
-    ),
-    (re.compile(r"out ?of ?memory|insufficient memory", re.IGNORECASE), "it is out of memory"),
-    (re.compile(r"is loading|loading (?:the )?model", re.IGNORECASE), "it is still loading"),
-)
 # Of a reply's time, what may go into asking again.
 _SHARE: Final = 0.5
 # The deadline of a reply is what bounds the first token; this is for what has all the time in the world.
 _PATIENCE: Final = Patience(first=60.0, between=10.0)
+# What is asked; plain: by the OpenAI API's own names alone.
+_Body = Callable[[bool], Event]
 # Beside replies: a count, a look at how it fares, and a dropped call that is not gone yet.
 _MORE_CONNECTIONS: Final = 3
 
@@ -109,6 +98,7 @@ class OpenAI:
         self._tokenizer: Literal["server", "away", "none"] = "server"
         self._count = lru_cache(_COUNTS_KEPT)(self._ask_count)
         self._health = ServerHealth(self._look)
+        self._scorer = EchoScorer(self._host, self._echo)
 
     def facts(self) -> Facts:
         """As it was known last: it is asked in the background, every ten seconds at most."""
@@ -151,7 +141,7 @@ class OpenAI:
         usage = Usage()
         if finish is None:
             with self._translated(), self._noticed():
-                for event in self._events(request, deadline):
+                for event in self._events(lambda plain: self._body(request, plain), deadline):
                     text, said = _choice(event)
                     usage = _usage(event) or Usage(usage.prompt, usage.completion + bool(text), usage.cached)
                     if shown := stopping.feed(text):
@@ -167,11 +157,19 @@ class OpenAI:
             self._tokenizer = "server"
         yield Chunk(stopping.rest() if finish in ("stop", "length") else "", finish, usage)
 
+    def score(self, prompt: str, texts: Sequence[str], deadline: Deadline) -> list[Scored]:
+        """As `Scoring.score`, but that what does not fit into the context is refused."""
+        with self._translated(), self._noticed():
+            return self._scorer.scored(prompt, texts, deadline)
+
+    def _echo(self, body: Event, deadline: Deadline) -> list[Event]:
+        return list(self._events(lambda _: body, deadline))
+
     def close(self) -> None:
         self._wire.close()
         self._health.close()
 
-    def _events(self, request: Request, deadline: Deadline) -> Iterator[Event]:
+    def _events(self, body: _Body, deadline: Deadline) -> Iterator[Event]:
         pauses = self._pauses(time.monotonic() + deadline.remaining * _SHARE)
         if (left := self._not_before - time.monotonic()) > 0:
             if (pause := next(pauses, None)) is None:
@@ -181,7 +179,7 @@ class OpenAI:
             deadline.wait(pause)
         while deadline.over() is None:
             try:
-                events = self._begun(request, deadline)
+                events = self._begun(body, deadline)
             except (Refused, *_UNREACHABLE) as error:
                 if not self._for_a_moment(error):
                     raise
@@ -199,12 +197,12 @@ class OpenAI:
                 yield from events
                 return
 
-    def _begun(self, request: Request, deadline: Deadline) -> Iterator[Event]:
+    def _begun(self, body: _Body, deadline: Deadline) -> Iterator[Event]:
         """A reply whose first event is there, or whose time is over. What is raised was raised before the first."""
         if self._chosen is None:
             self._chosen = self._find_adapter(deadline)
         for plain in (True,) if self._plain else (False, True):
-            events = self._wire.events(_COMPLETIONS, self._body(request, plain), deadline, self._patience)
+            events = self._wire.events(_COMPLETIONS, body(plain) | self._chosen, deadline, self._patience)
             try:
                 first = list(islice(events, 1))
             except Refused as refused:
@@ -255,7 +253,7 @@ class OpenAI:
         try:
             answer = self._wire.call(path, None, min(_COUNT_SECONDS, deadline.remaining))
         except Refused as refused:
-            if refused.status in _FOR_A_MOMENT or refused.status in _WRONG_KEY:
+            if refused.status in _FOR_A_MOMENT or refused.status in WRONG_KEY:
                 raise
             return []
         entries = answer.get("data")
@@ -289,7 +287,6 @@ class OpenAI:
             "stop": stops[:_STOPS] if plain else stops,
             "stream": True,
         }
-        body |= self._chosen or {}
         if sampling.seed is not None:
             body["seed"] = sampling.seed
         if not plain:
@@ -327,7 +324,9 @@ class OpenAI:
         try:
             yield
         except Refused as refused:
-            raise self._refusal(refused) from refused
+            _log.debug("%s says: %s", self._host, refused)
+            left_alone = self._not_before - time.monotonic()
+            raise refusal(refused, self._host, self._model, left_alone) from refused
         except _UNREACHABLE as error:
             raise BackendUnreachable(
                 f"No model server answers at {self._host}: start it, or correct OPENAI_BASE_URL."
@@ -336,31 +335,6 @@ class OpenAI:
             # Bytes that came instead of HTTP stand behind: after a wrong length, those of a reply.
             reason = str(error).partition(": bytearray(")[0] or type(error).__name__
             raise BackendFailed(f"{self._host} broke off its reply ({reason}): look at the server's log.") from error
-
-    def _refusal(self, refused: Refused) -> ModelError:
-        _log.debug("%s says: %s", self._host, refused)
-        meaning = next((words for pattern, words in _MEANINGS if pattern.search(str(refused))), None)
-        said = ", ".join(filter(None, (str(refused.status), _name(refused.error))))
-        if refused.status == httpx.codes.TOO_MANY_REQUESTS:
-            left = self._not_before - time.monotonic()
-            until = f" for {left:.0f} s" if left > 1 else ""
-            return BackendFailed(f"{self._host} is asked too much{until} ({said}): raise its limit, or ask less.")
-        if refused.status in _WRONG_KEY:
-            return BackendFailed(f"{self._host} refuses the key ({said}): correct OPENAI_API_KEY.")
-        if refused.status == httpx.codes.NOT_FOUND:
-            model = f"the model {self._model!r}" if self._model else "text completions"
-            return BackendFailed(
-                f"{self._host} does not have {model} ({said}): correct OPENAI_MODEL or OPENAI_BASE_URL."
-            )
-        if refused.status >= httpx.codes.INTERNAL_SERVER_ERROR:
-            said = f"{said}, {meaning}" if meaning else said
-            return BackendFailed(f"{self._host} failed ({said}): look at the server's log.")
-        if refused.status >= httpx.codes.BAD_REQUEST:
-            return BackendFailed(
-                f"{self._host} refuses the request ({said}): {meaning or 'LOG_LEVEL=DEBUG shows why'}."
-            )
-        reason = meaning or "what it says is no JSON object"
-        return BackendFailed(f"{self._host} does not answer as a model server ({reason}): correct OPENAI_BASE_URL.")
 
 
 def _host(root: str) -> str:
@@ -377,14 +351,6 @@ def _host(root: str) -> str:
 
 def _named(model: str | None) -> Event:
     return {} if model is None else {"model": model}
-
-
-def _name(error: Mapping[str, Any]) -> str | None:
-    """What a server calls its error; None where that could be anything."""
-    for name in (error.get("code"), error.get("type")):
-        if isinstance(name, str) and len(name) <= _LONGEST_NAME and _NAME.fullmatch(name):
-            return name
-    return None
 
 
 def _choice(event: Event) -> tuple[str, Finish | None]:

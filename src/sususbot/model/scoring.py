@@ -7,7 +7,8 @@ Held by one conformance suite for all that can (`tests/model/test_scoring.py`):
 - The same call gives the same numbers; texts do not influence each other; nothing that was kept for a channel's talk
   changes a number.
 - It looks at the deadline between two texts at least, and raises BackendFailed when its time is over.
-- A prompt and text that do not fit into the context lose the beginning of the prompt, on all texts alike.
+- A prompt and text that do not fit into the context lose the beginning of the prompt, on all texts alike. (A server
+  by URL, whose tokens nobody here knows, refuses them.)
 """
 
 from collections.abc import Sequence
