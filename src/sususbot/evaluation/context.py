@@ -25,7 +25,7 @@ from sususbot.evaluation.scores import bits, likelihoods, size
 from sususbot.model.backend import Backend
 
 NAME: Final = "context"
-# Each costs eight prompts: a model of 7 billion weights on a card takes about two seconds for them.
+# Each costs eight prompts, and ten texts after each.
 _MOST: Final = 100
 _EACH: Final = 5
 

@@ -39,12 +39,16 @@ EARLIER: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What of a ground depends on settings: how memory is searched, and how much of it and of a channel is read."""
+    """What of a ground depends on settings: how memory is searched, and how much of it and of a channel is read.
+
+    `earlier` is how many messages before the window are summed up; 0 for a bot that has no summaries.
+    """
 
     embedder: Embedder | None = None
     weights: Weights | None = None
     memories: int = 5
     window: int = WINDOW
+    earlier: int = EARLIER
 
 
 @contextmanager
@@ -57,7 +61,7 @@ def open_ground(
     copy has no room.
     """
     opened = opened or Opened()
-    found = exchanges(corpus, archive, limit=limit, seed=seed, window=opened.window)
+    found = exchanges(corpus, archive, limit=limit, seed=seed, window=opened.window, earlier=opened.earlier)
     with copy_until(archive, folder, int(corpus.manifest["split_at"])) as past:
         fits = opened.embedder is not None and past.vectors.embedder() == opened.embedder.name
         searched = opened.embedder if fits else None
@@ -76,7 +80,9 @@ def open_ground(
             )
 
 
-def exchanges(corpus: Corpus, archive: Archive, *, limit: int, seed: int, window: int = WINDOW) -> list[Exchange]:
+def exchanges(
+    corpus: Corpus, archive: Archive, *, limit: int, seed: int, window: int = WINDOW, earlier: int = EARLIER
+) -> list[Exchange]:
     """At most `limit` replies that were held out, oldest first. The same seed gives the same. Raises NothingHeldOut."""
     if corpus.manifest["split_at"] is None:
         raise NothingHeldOut(
@@ -84,7 +90,7 @@ def exchanges(corpus: Corpus, archive: Archive, *, limit: int, seed: int, window
             "sususbot build  and  sususbot train  again"
         )
     places = sorted(_places(corpus), key=lambda place: (place.line.at, place.line.message_ids[0]))
-    reading = _Reading(archive, window)
+    reading = _Reading(archive, window, earlier)
     found = [one for some in _spread(places, limit, seed) if (one := reading.first(some)) is not None]
     if len(found) < FEWEST:
         raise NothingHeldOut(
@@ -141,9 +147,10 @@ def _spread(places: Sequence[_Place], limit: int, seed: int) -> Iterator[list[_P
 class _Reading:
     """Places to exchanges, as the archive has their messages now."""
 
-    def __init__(self, archive: Archive, window: int) -> None:
+    def __init__(self, archive: Archive, window: int, earlier: int) -> None:
         self._archive = archive
         self._window = window
+        self._read = window + earlier
 
     def first(self, places: Sequence[_Place]) -> Exchange | None:
         """The first of these that still may be used."""
@@ -157,7 +164,7 @@ class _Reading:
             return None
         # The mention, as a running bot would have it, is the message that is answered: others may have spoken since.
         asked = before[-1].message_ids[-1]
-        found = self._archive.window(place.sample.channel_id, limit=self._window + EARLIER, before=asked + 1)
+        found = self._archive.window(place.sample.channel_id, limit=self._read, before=asked + 1)
         if not found or found[-1].id != asked:
             return None
         turns = tuple(turn(message, author.id) for message in found)
