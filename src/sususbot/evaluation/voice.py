@@ -1,0 +1,243 @@
+"""Whose voice a reply has, as told by a classifier that learned the persona's lines apart from other chat.
+
+In: the lines that were learned of the persona, lines of others, replies. Out: how many of the replies it takes for the
+persona's, between a floor (other chat that it never saw) and a ceiling (what the persona really said after the split),
+and how far the replies are from the persona's own in style.
+The classifier is a logistic regression on character n-grams within words, case kept, of lines without what they are
+about (`topics`). In the training both chats weigh the same at each length, so that length tells nothing, either;
+`style` has it.
+Not here: a voice that shows in rare words (`style` has vocabulary), in several lines together, or in what is said.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from sususbot import sample
+from sususbot.errors import EvaluationError, MissingExtra
+from sususbot.evaluation.figures import CONFIDENCE, Better, Figure, Section, mean, share
+from sususbot.evaluation.ground import Ground, System, Told
+from sususbot.evaluation.replies import Replies
+from sususbot.evaluation.style import distances
+from sususbot.evaluation.topics import WORD, voice_words, voiced, without_topics
+
+Floats = NDArray[np.float64]
+
+_LONGEST_GRAM: Final = 4
+_MOST_GRAMS: Final = 60_000
+# An n-gram in fewer lines, and in a smaller share of them, is left out.
+_FEWEST_LINES: Final = 3
+_LEAST_SHARE: Final = 0.0003
+# Of each chat; with fewer, nothing can be told.
+_MOST: Final = 20_000
+_FEWEST: Final = 40
+# Of other chat, what is kept from the classifier, the latest of it.
+_HELD_OUT: Final = 0.2
+_RESAMPLES: Final = 500
+
+
+class Classifier:
+    """Tells one chat from another. The same lines and seed give the same numbers."""
+
+    def __init__(self, own: Sequence[str], other: Sequence[str], *, seed: int, names: Collection[str] = ()) -> None:
+        """Learns lines, oldest first; `names` tell it nothing.
+
+        Raises EvaluationError where there are too few lines, MissingExtra without scikit-learn.
+        """
+        own, other = _some(own, seed), _some(other, seed)
+        for lines, whose in ((own, "the persona's"), (other, "other chat's")):
+            if len(lines) < _FEWEST:
+                raise EvaluationError(
+                    f"voice: {len(lines)} lines of {whose} are too few to tell voices apart: give files with at least "
+                    f"{_FEWEST} lines"
+                )
+        self.lines = len(own), len(other)
+        self._kept = voice_words(own, other, names)
+        self._learn([*own, *other], np.repeat([1, 0], [len(own), len(other)]))
+
+    def _learn(self, lines: Sequence[str], is_own: NDArray[np.int64]) -> None:
+        try:
+            from sklearn.feature_extraction.text import TfidfVectorizer
+            from sklearn.linear_model import LogisticRegression
+        except ImportError as error:
+            raise MissingExtra("telling voices apart", "eval") from error
+        self._grams: Any = TfidfVectorizer(
+            analyzer="char_wb",
+            ngram_range=(1, _LONGEST_GRAM),
+            lowercase=False,
+            sublinear_tf=True,
+            min_df=max(_FEWEST_LINES, int(len(lines) * _LEAST_SHARE)),
+            max_features=_MOST_GRAMS,
+        )
+        self._model: Any = LogisticRegression(solver="liblinear", random_state=0)
+        self._model.fit(self._grams.fit_transform(self._read(lines)), is_own, sample_weight=_weights(lines, is_own))
+
+    def probabilities(self, texts: Sequence[str]) -> list[float]:
+        """How sure it is, from 0 to 1, that each text is the persona's; 0 of an empty one."""
+        if not texts:
+            return []
+        sure: Floats = self._model.predict_proba(self._grams.transform(self._read(texts)))[:, 1]
+        return [float(one) if text.strip() else 0.0 for one, text in zip(sure, texts, strict=True)]
+
+    def _read(self, lines: Iterable[str]) -> list[str]:
+        return [without_topics(line, self._kept) for line in lines]
+
+
+class Voice:
+    """A classifier that was trained for an evaluation, and what it says of lines that it never saw."""
+
+    def __init__(
+        self,
+        own: Sequence[str],
+        other: Sequence[str],
+        held_out: Sequence[str],
+        *,
+        seed: int,
+        names: Collection[str] = (),
+    ) -> None:
+        """`held_out` are the persona's lines after the split; of `other` the last fifth is kept apart."""
+        cut = len(other) - round(len(other) * _HELD_OUT)
+        self.classifier = Classifier(own, other[:cut], seed=seed, names=names)
+        self.held_out = tuple(held_out)
+        self.own = tuple(self.classifier.probabilities(held_out))
+        self.other = tuple(self.classifier.probabilities(other[cut:]))
+
+
+def other_chat(ground: Ground, handed_in: Sequence[str] = ()) -> list[str]:
+    """Lines to tell the persona from, oldest first: of a member, what the others say on the same server.
+
+    Of a whole server, the lines that were handed in, else those of the sample community.
+    """
+    if handed_in:
+        return list(handed_in)
+    if (members := _members(ground)) is not None:
+        return [text for author, text in _learned(ground) if author not in members]
+    files = [orjson.loads(path.read_bytes()) for path in sample.exports()]
+    messages = sorted((one for file in files for one in file["messages"]), key=lambda one: int(one["id"]))
+    return [one["content"] for one in messages if one["content"].strip()]
+
+
+def classifier(ground: Ground, other: Sequence[str]) -> Voice:
+    """Trained once for all systems, on what their training saw. Raises EvaluationError, MissingExtra."""
+    members = _members(ground)
+    own = [text for author, text in _learned(ground) if members is None or author in members]
+    names = [name for some in ground.archive.names().values() for name in some]
+    return Voice(own, other, [one.reply for one in ground.exchanges], seed=ground.seed, names=names)
+
+
+def voice(system: System, ground: Ground, replies: Replies, told: Told, heard: Voice) -> Section:
+    """How much a system sounds like the persona."""
+    told(f"whose voice {system.name} has")
+    texts = [one.text for one in replies]
+    sure = heard.classifier.probabilities(texts)
+    hits = [float(one > 0.5) for one in sure]
+    figures = {
+        "attributed": share(int(sum(hits)), len(hits), "higher"),
+        "probability": mean(sure, "higher", seed=ground.seed),
+        "normalised": _normalised(hits, heard, ground.seed),
+        "ceiling": _taken(heard.own),
+        "floor": _taken(heard.other),
+        "classifier_accuracy": _accuracy(heard),
+        "classifier_auc": _resampled(_area, heard.own, heard.other, seed=ground.seed),
+        **distances(texts, heard.held_out, seed=ground.seed),
+    }
+    return Section("voice", figures, {"attributed": hits, "probability": sure}, _notes(heard, texts))
+
+
+def _notes(heard: Voice, texts: Sequence[str]) -> tuple[str, ...]:
+    own, other = heard.classifier.lines
+    notes = [
+        f"The classifier learned {own:,} lines of the persona and {other:,} of other chat; ceiling and floor are lines "
+        f"of each that it never saw ({len(heard.own):,} and {len(heard.other):,}).",
+        "normalised: 0 is the floor, 1 the ceiling. Style distances: 0 is alike; beside each stands what two halves of "
+        "the persona's own lines differ by (_own), which is as near as anything can come.",
+    ]
+    if min(own, other) < 1000:
+        notes.append("With so few lines on one side the classifier knows little: see its own accuracy first.")
+    if empty := sum(not text.strip() for text in texts):
+        notes.append(f"{empty} replies are empty; they are nobody's.")
+    return tuple(notes)
+
+
+# -- lines
+
+
+def _members(ground: Ground) -> frozenset[int] | None:
+    """Whose voice was learned; None: everybody's."""
+    persona = ground.corpus.manifest["recipe"]["persona"]
+    return None if persona == "server" else frozenset(map(int, persona))
+
+
+def _learned(ground: Ground) -> list[tuple[int, str]]:
+    """(author, line) of what was learned from, oldest first; each line once."""
+    turns = [turn for sample in ground.corpus.train() for turn in sample.turns if turn.weight > 0]
+    return [(turn.author_id, turn.text) for turn in sorted(turns, key=lambda turn: turn.at)]
+
+
+def _some(lines: Sequence[str], seed: int) -> list[str]:
+    kept = [line for line in lines if WORD.search(voiced(line))]
+    if len(kept) <= _MOST:
+        return kept
+    places = np.random.default_rng(seed).choice(len(kept), _MOST, replace=False)
+    return [kept[place] for place in sorted(places)]
+
+
+def _weights(lines: Sequence[str], is_own: NDArray[np.int64]) -> Floats:
+    """So that of each length both chats weigh the same, and a length that only one has nothing."""
+    lengths = np.array([min(4, len(line.split()).bit_length() - 1) for line in lines])
+    weights = np.zeros(len(lines))
+    for length in np.unique(lengths):
+        sides = [(lengths == length) & (is_own == side) for side in (0, 1)]
+        counts = [int(side.sum()) for side in sides]
+        if all(counts):
+            for side, count in zip(sides, counts, strict=True):
+                weights[side] = sum(counts) / 2 / count
+    return weights
+
+
+# -- figures
+
+
+def _taken(sure: Sequence[float]) -> Figure:
+    return share(sum(one > 0.5 for one in sure), len(sure), None)
+
+
+def _accuracy(heard: Voice) -> Figure:
+    """Right of lines that it never saw, as if there were as many of the one as of the other."""
+
+    def accuracy(own: Floats, other: Floats) -> float:
+        return float(((own > 0.5).mean() + (other <= 0.5).mean()) / 2)
+
+    return _resampled(accuracy, heard.own, heard.other, seed=0)
+
+
+def _normalised(hits: Sequence[float], heard: Voice, seed: int) -> Figure:
+    """Where between floor (0) and ceiling (1) the replies are."""
+
+    def place(said: Floats, own: Floats, other: Floats) -> float:
+        floor, ceiling = (other > 0.5).mean(), (own > 0.5).mean()
+        return float((said.mean() - floor) / (ceiling - floor)) if ceiling > floor else float("nan")
+
+    return _resampled(place, hits, heard.own, heard.other, seed=seed, better="higher")
+
+
+def _area(own: Floats, other: Floats) -> float:
+    """The chance that of two lines, one of each, the persona's is thought the more likely one."""
+    ranked = np.sort(other)
+    below = np.searchsorted(ranked, own, "left") + np.searchsorted(ranked, own, "right")
+    return float(below.mean() / 2 / len(other))
+
+
+def _resampled(measure: Any, *groups: Sequence[float], seed: int, better: Better = None) -> Figure:
+    """A measure of several groups, with its bootstrap interval; NaN where a group is empty."""
+    taken = [np.asarray(group, np.float64) for group in groups]
+    if not all(map(len, taken)):
+        return Figure(float("nan"), of=0, better=better)
+    random = np.random.default_rng(seed)
+    drawn = [measure(*(random.choice(group, len(group)) for group in taken)) for _ in range(_RESAMPLES)]
+    edge = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(drawn, [edge, 1 - edge])
+    return Figure(measure(*taken), float(low), float(high), len(taken[0]), better)
