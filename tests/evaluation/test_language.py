@@ -99,7 +99,7 @@ def test_conversations_with_who_said_no_since_are_left_out(ground: Ground) -> No
 def test_where_nothing_is_told_nothing_is_measured(ground: Ground) -> None:
     section = measured(ground, recall(ground))
     assert (section.name, dict(section.figures)) == ("language", {})
-    assert section.notes == ("not measured: recall does not tell how likely a text is: it has no model",)
+    assert section.notes == ("not measured: recall does not tell how likely a text is",)
     with pytest.raises(CannotScore):
         likelihoods(recall(ground), "a", ["b"])
 

@@ -4,8 +4,8 @@ A model is asked how much likelier the talk before makes a reply: log P(reply | 
 Among candidates of which one came from the talk and nine from anywhere, this is the measure that errs least (the
 likelihood ratio); likelihood alone, which is told beside it, prefers what is said often and what is short.
 A backend that does not tell likelihoods is judged by what it said: the candidate that is most like it, by the vectors
-of the memory, or by the words they share. That asks for more, since a good reply need not be like the true one: compare
-such figures among themselves only.
+of the memory, or by the words they share. That is another question: a good reply need not be like the true one, and who
+says again what was asked is like it often. Compare such figures among themselves only.
 """
 
 from collections.abc import Sequence
@@ -21,6 +21,7 @@ from sususbot.evaluation.figures import Figure, Section, mean, share
 from sususbot.evaluation.ground import Ground, System, Told
 from sususbot.evaluation.heldout import bare_prompt, continuation, prompt_of
 from sususbot.evaluation.replies import Replies
+from sususbot.evaluation.replies import replies as made
 from sususbot.evaluation.scores import likelihoods
 from sususbot.memory.embedding import Embedder
 from sususbot.memory.terms import terms_of
@@ -43,16 +44,14 @@ class Rank:
 
 
 def relevance(system: System, ground: Ground, replies: Replies, told: Told) -> Section:
-    """The measure. `accuracy` is the main figure."""
+    """The measure. `accuracy` is the main figure. Replies that it needs and that were not made beforehand, it makes."""
     among = candidates(ground)
     notes = [f"chance is {_chance(among):.3g}"]
     try:
         plain, bare = _scored(system.backend, ground, among, told)
     except CannotScore as error:
-        if not replies:
-            return Section(NAME, notes=(f"not measured: {error}, and no replies were made",))
-        by, fits = _likenesses(ground, among, replies)
-        notes.append(f"told by what it said, {by}, since {error}: compare it with others that were told so")
+        by, fits = _likenesses(ground, among, replies or made(system, ground, told))
+        notes.append(f"told by what it said, {by} ({error}): compare it with others that were told so")
         return _section({"accuracy": ranks(fits, among)}, notes)
     informed = [np.subtract(with_talk, without).tolist() for with_talk, without in zip(plain, bare, strict=True)]
     return _section({"accuracy": ranks(informed, among), "plain_accuracy": ranks(plain, among)}, notes)

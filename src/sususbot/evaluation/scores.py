@@ -20,7 +20,7 @@ _SECONDS_A_TEXT: Final = 60.0
 def likelihoods(backend: Backend, prompt: str, texts: Sequence[str]) -> list[Scored]:
     """How likely each of these texts goes on from the prompt. Raises CannotScore, and the backend's ModelErrors."""
     if not isinstance(backend, Scoring):
-        raise CannotScore(f"{backend.name} does not tell how likely a text is: it has no model")
+        raise CannotScore(f"{backend.name} does not tell how likely a text is")
     deadline = Deadline(_SECONDS + _SECONDS_A_TEXT * len(texts))
     return backend.score(_whole(prompt), [_whole(text) for text in texts], deadline)
 
