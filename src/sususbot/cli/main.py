@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "train": ("sususbot.cli.training:train", "Corpus into a LoRA adapter, or into a small base."),
     "export": ("sususbot.cli.exporting:export", "Adapter or small base into GGUF."),
     "index": ("sususbot.cli.indexing:index", "Archive into long-term memory."),
+    "eval": ("sususbot.cli.evaluating:evaluate", "How good the bot is: relevance, voice, context, leakage."),
     "chat": ("sususbot.cli.chat:chat", "Talk in the terminal."),
     "web": ("sususbot.cli.web:web", "The local page: chat, memory, data, training, health."),
     "bot": ("sususbot.cli.bot:bot", "Run the Discord bot."),

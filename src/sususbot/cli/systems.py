@@ -1,12 +1,17 @@
-"""What `sususbot eval` measures: names of systems to settings, and settings to something that answers over a ground."""
+"""What `sususbot eval` measures: names of systems to settings, and settings to something that answers over a ground.
 
-from collections.abc import Iterator, Mapping
+`bot` is what `.env` serves; `base` the same without its adapter; `run:NAME` a run's adapter (a GGUF file for llama.cpp,
+else by transformers, over the base it was trained on); `recall` no model; `remote` the server at OPENAI_BASE_URL.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
+from sususbot.archive.archive import Archive
 from sususbot.artifacts import MANIFEST, RUNS
 from sususbot.cli import build
 from sususbot.cli.main import Place
@@ -36,8 +41,18 @@ def usual(settings: Settings) -> list[str]:
     return [BOT, *[BASE] * (_adapter(settings) is not None), RECALL]
 
 
-def settings_of(name: str, settings: Settings, data: Path) -> Settings:
-    """The settings that serve a system. Raises SettingsError and RunMissing where there is no such one."""
+def served(names: Sequence[str], settings: Settings, data: Path) -> dict[str, Settings]:
+    """Each system's settings, in their order. Raises SettingsError and RunMissing where there is no such one."""
+    found = {name: _settings_of(name, settings, data) for name in names if name != BASE}
+    if BASE in names:
+        adapted = next((one for one in found.values() if _adapter(one) is not None), settings)
+        if adapted.backend == "recall":
+            raise SettingsError("base is the model without its adapter, and BACKEND=recall has none: set BACKEND first")
+        found[BASE] = adapted.model_copy(update={"adapter_path": None, "openai_adapter": None})
+    return {name: found[name] for name in names}
+
+
+def _settings_of(name: str, settings: Settings, data: Path) -> Settings:
     if name == BOT:
         return settings
     if name == RECALL:
@@ -46,11 +61,7 @@ def settings_of(name: str, settings: Settings, data: Path) -> Settings:
         return settings.model_copy(update={"backend": "openai"})
     if name.startswith(RUN):
         return _of_run(name.removeprefix(RUN), settings, data)
-    if name != BASE:
-        raise SettingsError(f"there is no system {name}: name {WHICH}")
-    if settings.backend == "recall":
-        raise SettingsError("base is the model without its adapter, and BACKEND=recall has none: set BACKEND first")
-    return settings.model_copy(update={"adapter_path": None, "openai_adapter": None})
+    raise SettingsError(f"there is no system {name}: name {WHICH}")
 
 
 def _of_run(name: str, settings: Settings, data: Path) -> Settings:
@@ -78,10 +89,25 @@ def _of_run(name: str, settings: Settings, data: Path) -> Settings:
     return settings.model_copy(update={"backend": "transformers", **update})
 
 
-def check(systems: Mapping[str, Settings], place: Place, split_at: int | None) -> None:
-    """Raises EvaluationError where a system learned from what was kept apart: its figures would be too good."""
+def corpus_of(systems: Mapping[str, Settings], data: Path) -> str | None:
+    """The corpus that the first of these that says so was trained on."""
+    for settings in systems.values():
+        for weights in build.weights_used(settings, data):
+            run = runs.run_of(weights, data)
+            corpus = (_manifest(run.folder).get("corpus") or {}) if run is not None else {}
+            if "name" in corpus:
+                return str(corpus["name"])
+    return None
+
+
+def check(
+    systems: Mapping[str, Settings], place: Place, archive: Archive, split_at: int | None, *, allow_stale: bool
+) -> None:
+    """Raises AdapterStale, and EvaluationError where a system learned from what was kept apart: its figures would be
+    too good."""
     for name, settings in systems.items():
         for weights in build.weights_used(settings, place.data):
+            build.check_learned(weights, place, archive, allow_stale=allow_stale)
             run = runs.run_of(weights, place.data)
             learned_until = _manifest(run.folder).get("learned_until", 0) if run is not None else 0
             if run is not None and split_at is not None and learned_until >= split_at:
@@ -97,13 +123,15 @@ def opening(name: str, settings: Settings, place: Place, *, allow_stale: bool) -
 
     @contextmanager
     def opened(ground: Ground) -> Iterator[System]:
+        # The same seed says the same again.
+        its = settings.model_copy(update={"seed": ground.seed})
         parts = build.build(
-            settings, place, ground.archive, allow_stale=allow_stale, long_term=ground.long_term, fallback=False
+            its, place, ground.archive, allow_stale=allow_stale, long_term=ground.long_term, fallback=False
         )
         try:
             backend = parts.backends[0]
-            context = build.context_builder(settings, ground.archive, backend, parts.network)
-            yield System(name, backend, context, parts.responder, build.sampling(settings))
+            context = build.context_builder(its, ground.archive, backend, parts.network)
+            yield System(name, backend, context, parts.responder, build.sampling(its))
         finally:
             parts.inference.close()
 

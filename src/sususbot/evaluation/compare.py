@@ -87,14 +87,13 @@ def _both(figure: Figure) -> tuple[float, float] | None:
 
 
 def _pairs(first: Side, second: Side, section: str, name: str) -> tuple[list[float], list[float]]:
-    """The items of exchanges that both were measured on."""
-    ours = _by_exchange(first, first.sections[section].items.get(name, ()))
-    theirs = _by_exchange(second, second.sections[section].items.get(name, ()))
-    both = [id_ for id_ in ours if id_ in theirs]
+    """The items that belong together: of exchanges that both were measured on, or in the order of a fixed list."""
+    ours, theirs = _items(first, section, name), _items(second, section, name)
+    both = [id_ for id_ in ours if id_ in theirs and not math.isnan(ours[id_] + theirs[id_])]
     return [ours[id_] for id_ in both], [theirs[id_] for id_ in both]
 
 
-def _by_exchange(side: Side, items: Sequence[float]) -> dict[int, float]:
-    if len(items) != len(side.exchanges):
-        return {}
-    return {id_: item for id_, item in zip(side.exchanges, items, strict=True) if not math.isnan(item)}
+def _items(side: Side, section: str, name: str) -> dict[int, float]:
+    items = side.sections[section].items.get(name, ())
+    ids = side.exchanges if len(items) == len(side.exchanges) else range(len(items))
+    return dict(zip(ids, items, strict=True))

@@ -1,0 +1,70 @@
+"""Which measures there are, in the order of a report; each is loaded when it is asked for."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Final
+
+from sususbot.evaluation.evaluation import Measure, Speaking
+from sususbot.evaluation.figures import Section
+from sususbot.evaluation.ground import Ground, System, Told
+from sususbot.evaluation.replies import Replies, replies
+
+NAMES: Final = ("relevance", "language", "voice", "context", "facts", "leakage", "safety", "cost")
+# What reads replies that are made beforehand.
+_READ_REPLIES: Final = frozenset({"voice", "leakage", "cost"})
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What an owner may hand in: lines of other chat that voices are told apart from, strings that were planted."""
+
+    other: Sequence[str] = ()
+    canaries: Sequence[str] = ()
+
+
+def chosen(names: Sequence[str], given: Given) -> dict[str, Measure]:
+    """The measures of these names, in the order of a report."""
+    return {name: _MADE.get(name, _plain)(name, given) for name in NAMES if name in names}
+
+
+def speaking(names: Collection[str]) -> Speaking | None:
+    """What makes the replies that these measures read; None where they read none."""
+    return None if _READ_REPLIES.isdisjoint(names) else replies
+
+
+def _plain(name: str, _given: Given) -> Measure:
+    measure: Measure = getattr(import_module(f"sususbot.evaluation.{name}"), name)
+    return measure
+
+
+def _voice(_name: str, given: Given) -> Measure:
+    from sususbot.evaluation import voice
+
+    heard: list[voice.Voice] = []
+
+    def measure(system: System, ground: Ground, said: Replies, told: Told) -> Section:
+        if not heard:
+            told("learning the persona's voice")
+            heard.append(voice.classifier(ground, voice.other_chat(ground, given.other)))
+        return voice.voice(system, ground, said, told, heard[0])
+
+    return measure
+
+
+def _leakage(_name: str, given: Given) -> Measure:
+    from sususbot.evaluation import leakage
+    from sususbot.evaluation.withheld import Forbidden
+
+    watched: list[leakage.Watch] = []
+
+    def measure(system: System, ground: Ground, said: Replies, told: Told) -> Section:
+        if not watched:
+            told("reading what was learned")
+            watched.append(leakage.watch(ground, Forbidden(canaries=given.canaries)))
+        return leakage.leakage(system, ground, said, told, watched[0])
+
+    return measure
+
+
+_MADE: Final[Mapping[str, Callable[[str, Given], Measure]]] = {"voice": _voice, "leakage": _leakage}
