@@ -1,10 +1,236 @@
-"""The page Training."""
+"""The page Training: all runs, their curves over each other, and starting, stopping, going on. Polled each second.
 
-from nicegui import ui
+Files are read in threads, each from where the last look ended; a run's process is its own and outlives the page.
+"""
 
+from dataclasses import dataclass
+from typing import Final
+
+from nicegui import html, run, ui
+
+from sususbot.artifacts import RUNS
+from sususbot.errors import SususError
+from sususbot.web import evaluations, training_form
+from sususbot.web.curves import Reading
 from sususbot.web.desk import Desk
+from sususbot.web.frame import tell
+from sususbot.web.runs import BASE, Run, differences, runs
+from sususbot.web.tables import ONE_LINE, table
+from sususbot.web.training_charts import Charts, Drawn, Tiles
+from sususbot.web.trainings import How, trainings_of
+
+_SECONDS: Final = 1.0
+_LIVE: Final = ("starting", "training", "stopping")
+_CAN_GO_ON: Final = ("stopped", "broken off", "failed")
+_COLOURS: Final = {"failed": "bad", "broken off": "warn", "finished": "good"}
+_MOST_CHOSEN: Final = 6
 
 
-def build(_desk: Desk) -> None:
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """A run at one look. `run` is None where nothing of it is on disk yet; `drawn` only of what is shown or lives."""
+
+    name: str
+    how: How
+    run: Run | None
+    drawn: Drawn | None
+    said: tuple[str, ...]
+
+
+async def build(desk: Desk) -> None:
     """Draw it."""
-    ui.label("Nothing here yet.")
+    page = _Training(desk)
+    await page.look()
+    ui.timer(_SECONDS, page.look)
+
+
+class _Training:
+    """One tab."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._trainings = trainings_of(desk.data, desk.env)
+        self._readings: dict[str, Reading] = {}
+        self._rows: dict[str, _Row] = {}
+        self._chosen: list[str] = []
+        self._looking = False
+        self._compared: tuple[object, ...] = ()
+        self._said: tuple[str, ...] = ()
+        self._tiles = Tiles()
+        with html.section().classes("card"):
+            html.h2("Runs")
+            with html.div(tabindex=0, role="region", **{"aria-label": "Runs"}).classes("scroll"):
+                self._list = html.div()
+            self._empty = ui.label("Nothing was trained yet.").classes("note")
+        self._form = training_form.Form(desk, self._trainings, self._started)
+        self._charts = Charts()
+        self._difference = html.section().classes("card")
+        with html.section().classes("card") as self._log_card:
+            html.h2("What it says")
+            self._log = html.div().classes("mono").props('data-log="training"')
+        evaluations.build(desk)
+
+    async def look(self) -> None:
+        """Read what is new, in a thread, and show it."""
+        if self._looking:
+            return
+        self._looking = True
+        try:
+            looked = await run.io_bound(self._gather, list(self._chosen))
+        finally:
+            self._looking = False
+        # None while the server ends.
+        if looked is not None:
+            self._show(looked)
+
+    def _gather(self, chosen: list[str]) -> list[_Looked]:
+        on_disk = {one.name: one for one in runs(self._desk.data)}
+        begun = [name for name in self._trainings.begun_here() if name not in on_disk]
+        looked = []
+        for name in [*begun, *on_disk]:
+            one = on_disk.get(name)
+            how = self._trainings.how(one, name)
+            shown = name in chosen or how in _LIVE or not chosen
+            looked.append(
+                _Looked(
+                    name,
+                    how,
+                    one,
+                    self._drawn(name) if shown and one is not None else None,
+                    tuple(self._trainings.said(name)) if shown else (),
+                )
+            )
+        return looked
+
+    def _drawn(self, name: str) -> Drawn:
+        if name not in self._readings:
+            self._readings[name] = Reading(self._desk.data / RUNS / name)
+        return Drawn.of(name, self._readings[name].look())
+
+    def _show(self, looked: list[_Looked]) -> None:
+        self._show_list(looked)
+        by_name = {one.name: one for one in looked}
+        self._chosen = [name for name in self._chosen if name in by_name]
+        if not self._chosen and looked:
+            # What lives, or else the newest.
+            first = next((one for one in looked if one.how in _LIVE), looked[0])
+            self._rows[first.name].choose()
+        chosen = [by_name[name] for name in self._chosen]
+        self._charts.show([one.drawn for one in chosen if one.drawn is not None])
+        focus = chosen[-1] if chosen else None
+        if focus is not None:
+            self._tiles.show(focus.drawn, focus.how)
+        self._show_log(focus)
+        self._compare([one.run for one in chosen if one.run is not None])
+
+    def _show_list(self, looked: list[_Looked]) -> None:
+        if list(self._rows) != [one.name for one in looked]:
+            self._list.clear()
+            self._empty.set_visibility(not looked)
+            self._rows = {}
+            with self._list, html.table().classes("plain-table").style(ONE_LINE):
+                with html.thead(), html.tr():
+                    for name in ("show", "run", "state", "step", "kept apart", "base", "begun", ""):
+                        html.th(name, scope="col")
+                with html.tbody():
+                    for one in looked:
+                        self._rows[one.name] = _Row(self, one.name, chosen=one.name in self._chosen)
+        for one in looked:
+            self._rows[one.name].show(one)
+
+    def _show_log(self, focus: _Looked | None) -> None:
+        said = focus.said if focus is not None else ()
+        self._log_card.set_visibility(bool(said))
+        if said != self._said:
+            self._said = said
+            self._log.clear()
+            with self._log:
+                for line in said:
+                    ui.label(line)
+
+    def _compare(self, chosen: list[Run]) -> None:
+        self._difference.set_visibility(len(chosen) > 1)
+        rows = differences(chosen) if len(chosen) > 1 else []
+        if (names := (*[one.name for one in chosen], *rows)) == self._compared:
+            return
+        self._compared = names
+        self._difference.clear()
+        with self._difference:
+            html.h2("What is different in them")
+            cells = [(name, *values) for name, values in rows] or [("nothing", *["the same"] * len(chosen))]
+            table("Differences of the recipes", ("", *(one.name for one in chosen)), cells)
+
+    def choose(self, name: str, *, chosen: bool) -> None:
+        """Show it with the others, or no more."""
+        self._chosen = [one for one in self._chosen if one != name] + [name] * chosen
+        for dropped in self._chosen[:-_MOST_CHOSEN]:
+            self._rows[dropped].drop()
+
+    def _started(self, name: str) -> None:
+        """Alone on the screen, once it is in the list."""
+        for other in list(self._chosen):
+            self._rows[other].drop()
+        self._chosen = [name]
+        if name in self._rows:
+            self._rows[name].choose()
+        ui.notify(f"{name} is starting")
+
+    async def stop(self, name: str) -> None:
+        try:
+            await run.io_bound(self._trainings.stop, name)
+        except SususError as error:
+            tell(error)
+            return
+        ui.notify(f"{name} stops after this step")
+
+    async def go_on(self, name: str) -> None:
+        try:
+            await run.io_bound(self._trainings.resume, name, self._desk.settings)
+        except SususError as error:
+            tell(error)
+
+
+class _Row:
+    """One run in the list; its texts change, its controls stay, so that the keyboard is not lost."""
+
+    def __init__(self, page: _Training, name: str, *, chosen: bool) -> None:
+        with html.tr().props(f'data-run="{name}"'):
+            with html.td():
+                self._box = ui.checkbox(
+                    value=chosen, on_change=lambda event: page.choose(name, chosen=event.value)
+                ).props(f'aria-label="Show {name}" dense')
+            html.th(name, scope="row")
+            self._cells = {}
+            for cell in ("state", "step", "bits", "base", "begun"):
+                with html.td():
+                    self._cells[cell] = ui.label()
+            with html.td(), html.div().classes("row"):
+                self._stop = ui.button("Stop", on_click=lambda: page.stop(name)).props("dense outline")
+                self._resume = ui.button("Resume", on_click=lambda: page.go_on(name)).props("dense outline")
+                self._stop.props(f'aria-label="Stop {name}"')
+                self._resume.props(f'aria-label="Resume {name}"')
+
+    def show(self, one: _Looked) -> None:
+        outcome = one.run.outcome if one.run is not None else {}
+        last = one.drawn.last if one.drawn is not None else {}
+        step, of = last.get("step", outcome.get("step")), last.get("of")
+        bits = one.drawn.best if one.drawn is not None else outcome.get("bits_per_byte")
+        kind = "" if one.run is None else ("a base" if one.run.kind == BASE else one.run.base)
+        texts = {
+            "state": one.how,
+            "step": "–" if step is None else f"{step:,}" + (f" of {of:,}" if of else ""),
+            "bits": f"{bits:.4f}" if isinstance(bits, int | float) else "–",
+            "base": kind,
+            "begun": one.run.begun[:16].replace("T", " ") if one.run is not None else "now",
+        }
+        for name, text in texts.items():
+            self._cells[name].set_text(text)
+        self._cells["state"].classes(replace=_COLOURS.get(one.how, ""))
+        self._stop.set_visibility(one.how in ("starting", "training"))
+        self._resume.set_visibility(one.how in _CAN_GO_ON and one.run is not None)
+
+    def choose(self) -> None:
+        self._box.set_value(True)
+
+    def drop(self) -> None:
+        self._box.set_value(False)
