@@ -4,7 +4,7 @@ from sususbot.archive.archive import Archive
 from sususbot.memory.lines import RememberedLines
 from sususbot.memory.long_term import LongTerm
 from sususbot.messages import Audience, Turn
-from tests.memory.chat import EVE, HOUR, MIA, MINUTE, TOM, Chat
+from tests.memory.chat import DAY, EVE, HOUR, MIA, MINUTE, TOM, Chat
 
 
 def asked(text: str, message_id: int | None = None) -> Turn:
@@ -90,3 +90,17 @@ def test_a_bare_mention_is_answered_by_the_turn_before_it(archive: Archive, chat
     assert lines(archive, asked("tell me of the printer"), asked("")) == ["gerald broke the printer"]
     assert lines(archive, asked(" ")) == []
     assert lines(archive) == []
+
+
+def test_how_old_a_line_is_counts_from_when_it_was_asked(archive: Archive, chat: Chat) -> None:
+    chat.say(TOM, "the tea is in the red box", after=HOUR)
+    chat.say(MIA, "the tea is in the blue box", after=60 * DAY)
+    source = RememberedLines(LongTerm(archive, None, None))
+
+    def lead(days: float) -> float:
+        at = chat.now + round(days * DAY * 1000)
+        best, second = source.lines([Turn("eve", "where is the tea?", at, author_id=EVE.id)], None)
+        assert best.text == "the tea is in the blue box"
+        return best.source.score - second.source.score
+
+    assert lead(1) > lead(30) > lead(600)

@@ -54,16 +54,17 @@ class RememberedLines:
         # A bare mention asks about what was said just before it.
         question = next((turn.text for turn in reversed(turns) if turn.text.strip()), "")
         shown = {turn.message_id for turn in turns if turn.message_id is not None}
-        lines, withheld = self._quotable(question, _SIMILAR, audience, shown)
+        at = turns[-1].at if turns else None
+        lines, withheld = self._quotable(question, _SIMILAR, audience, shown, at)
         if withheld and len(lines) < _ENOUGH:
-            lines, _ = self._quotable(question, _ALL, audience, shown)
+            lines, _ = self._quotable(question, _ALL, audience, shown, at)
         return sorted(lines, key=lambda line: (-line.source.score, line.text))
 
     def _quotable(
-        self, question: str, limit: int, audience: Audience, shown: Collection[int]
+        self, question: str, limit: int, audience: Audience, shown: Collection[int], at: int | None
     ) -> tuple[list[Line], bool]:
         """What was found that may be said again, each text once; and whether something may not."""
-        found = self._memory.search(question, limit=limit, audience=audience, exclude=shown)
+        found = self._memory.search(question, limit=limit, audience=audience, exclude=shown, now=at)
         best_score = max((hit.score for hit in found.hits), default=0.0)
         lines = [line for hit in found.hits for line in _lines_of(hit, math.exp((hit.score - best_score) / _SPREAD))]
         allowed = self._memory.may_quote({line.author_id for line in lines})
