@@ -15,7 +15,7 @@ from sususbot.evaluation.language import cost, language
 from sususbot.evaluation.scores import bits, likelihoods, size
 from sususbot.model.backend import Backend, Deadline
 from sususbot.model.scoring import Scored
-from tests.evaluation.making import ANA, Counting, recall, system_of, unheard
+from tests.evaluation.making import ANA, Counting, ground_of, recall, system_of, unheard
 
 
 def measured(ground: Ground, backend: Backend, lines: int = 60) -> Section:
@@ -85,15 +85,13 @@ def test_as_many_conversations_are_asked_about_as_have_the_lines(ground: Ground)
     assert all_ == ground.corpus.manifest["files"]["valid.jsonl"]["samples"]
 
 
-def test_conversations_with_who_said_no_since_are_left_out(ground: Ground) -> None:
-    samples = list(ground.corpus.valid())
-    hers = sum(ANA.id in {turn.author_id for turn in sample.turns} for sample in samples)
-    assert hers
-    ground.archive.consents.say(ANA.id, by="member", way="asked", at=1, learn=False)
-    try:
+def test_conversations_with_who_said_no_since_are_left_out(tmp_path: Path) -> None:
+    with ground_of(tmp_path) as ground:
+        samples = list(ground.corpus.valid())
+        hers = sum(ANA.id in {turn.author_id for turn in sample.turns} for sample in samples)
+        assert hers
+        ground.archive.consents.say(ANA.id, by="member", way="asked", at=1, learn=False)
         assert measured(ground, Even(), 10_000).figures["bits_per_byte"].of == len(samples) - hers
-    finally:
-        ground.archive.consents.say(ANA.id, by="member", way="asked", at=2, learn=True)
 
 
 def test_where_nothing_is_told_nothing_is_measured(ground: Ground) -> None:
