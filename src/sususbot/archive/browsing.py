@@ -112,6 +112,10 @@ class Browsing:
         held = self._database.rows(_HOLDINGS)[0]
         return Holdings(*(int(count or 0) for count in held))
 
+    def stamp(self) -> tuple[int, ...]:
+        """Figures that change with every message, edit, deletion, reaction, answer and erasure."""
+        return tuple(int(value or 0) for value in self._database.rows(_STAMP)[0])
+
     def channels_with_pieces(self) -> list[int]:
         """Channels whose earlier talk was cut into pieces, the one that went on last first."""
         rows = self._database.rows("SELECT channel_id FROM pieces GROUP BY channel_id ORDER BY max(last_id) DESC")
@@ -159,3 +163,8 @@ SELECT count(*), sum(reason = 'remembered'), sum(reason = 'refused'),
     sum(reason = 'remembered' AND link IS NULL AND type <> {NOTE_TYPE}),
     sum(reason = 'remembered' AND vector IS NULL AND edited_at > 0)
     FROM told"""
+
+_STAMP: Final = """SELECT count(*), count(deleted_at), max(words_at), max(fetched_at), sum(words_at % 1000003),
+    sum(length(rendered)), (SELECT count(*) FROM consents), (SELECT max(id) FROM consents),
+    (SELECT count(*) FROM erased), (SELECT count(*) FROM facts WHERE name = 'consent' AND value = 'opt-in')
+    FROM messages"""

@@ -1,10 +1,17 @@
-"""The page Data."""
+"""The page Data: what the archive holds, who agreed to what, and how texts are cleaned."""
 
-from nicegui import ui
+from functools import partial
 
+from sususbot.web import consent, report, rules
 from sususbot.web.desk import Desk
+from sususbot.web.parts import style, views
 
 
-def build(_desk: Desk) -> None:
+def build(desk: Desk) -> None:
     """Draw it."""
-    ui.label("Nothing here yet.")
+    style()
+    views(
+        ("Report", partial(report.draw, desk)),
+        ("Consent", partial(consent.draw, desk)),
+        ("Cleaning", partial(rules.draw, desk)),
+    )

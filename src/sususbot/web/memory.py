@@ -1,10 +1,18 @@
-"""The page Memory."""
+"""The page Memory: what the bot may remember, searched, leafed through, held back, summed up."""
 
-from nicegui import ui
+from functools import partial
 
+from sususbot.web import gists, holding, leafing, searching
 from sususbot.web.desk import Desk
+from sususbot.web.parts import style, views
 
 
-def build(_desk: Desk) -> None:
+def build(desk: Desk) -> None:
     """Draw it."""
-    ui.label("Nothing here yet.")
+    style()
+    views(
+        ("Search", partial(searching.draw, desk)),
+        ("Browse", partial(leafing.draw, desk)),
+        ("Held back", partial(holding.draw, desk)),
+        ("Summaries", partial(gists.draw, desk)),
+    )
