@@ -63,6 +63,13 @@ def share(hits: float, of: int, better: Better) -> Figure:
     return Figure(part, max(0.0, middle - half), min(1.0, middle + half), of, better)
 
 
+def count(hits: int, of: int, better: Better) -> Figure:
+    """A number of hits; the interval is the share's, so it says how many there may be among as many others."""
+    part = share(hits, of, better)
+    low, high = (None if edge is None else edge * of for edge in (part.low, part.high))
+    return Figure(float(hits), low, high, of, better)
+
+
 def ratio(tops: Sequence[float], bottoms: Sequence[float], better: Better, *, seed: int = 0) -> Figure:
     """A sum over a sum (bits over bytes), with the interval of resampled pairs."""
     top, bottom = np.asarray(tops, np.float64), np.asarray(bottoms, np.float64)

@@ -63,6 +63,11 @@ def redact(text: str, kinds: frozenset[str] = KINDS) -> Redacted:
     return Redacted("".join([*parts, text[at:]]), tuple(span.kind for span in spans))
 
 
+def found(text: str, kinds: frozenset[str] = KINDS) -> list[tuple[str, str]]:
+    """What of these kinds stands in a text: of each thing its kind and its words."""
+    return [(span.kind, text[span.start : span.end]) for span in _spans(text, kinds)]
+
+
 def _spans(text: str, kinds: frozenset[str]) -> list[_Span]:
     """What is found, in order and without overlaps; the finders earlier in the table win."""
     taken: list[_Span] = []
