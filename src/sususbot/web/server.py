@@ -35,7 +35,7 @@ from sususbot.web.pages import PAGES, Page
 logger = logging.getLogger(__name__)
 
 # A tab that is gone for longer is forgotten, and what it waited for ends.
-_RECONNECT_SECONDS: Final = 5.0
+_RECONNECT_SECONDS: Final = 3.0
 # How long requests may take to end once the server is stopped; open sockets never would.
 _GRACE_SECONDS: Final = 1
 _FAVICON: Final = (
