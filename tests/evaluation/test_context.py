@@ -1,5 +1,6 @@
 """What context is worth: much to who reads it, nothing to who does not; to shuffled replies no more than another's."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -167,3 +168,13 @@ def test_partners_are_others_and_the_same_in_each_run(asking: Ground) -> None:
     assert partners(asking) == found
     assert all(one is not other for one, other in zip(asking.exchanges, found, strict=True))
     assert len({one.id for one in found}) > PAIRS // 3
+
+
+def test_of_many_exchanges_some_are_measured_and_their_values_keep_their_places(asking: Ground) -> None:
+    many = [replace(one, id=one.id + 100 * turn) for turn in range(6) for one in asking.exchanges]
+    section = measured(replace(asking, exchanges=many), Deaf(reach=0))
+    items = section.items["bits_per_byte_full"]
+    known = [value for value in items if not math.isnan(value)]
+    assert (len(items), len(known)) == (120, 100)
+    assert section.figures["bits_per_byte_full"].of == 100
+    assert sum(known) / 100 == pytest.approx(section.figures["bits_per_byte_full"].value)

@@ -4,11 +4,12 @@ In: a system whose backend tells likelihoods. For each exchange the prompt of a 
 without memories, without recent turns and summary, with another exchange's, and so on down to the persona alone. Out:
 bits per byte of the true reply under each, how often it is told from nine others (as `relevance` does), and what the
 whole context is better by, pair by pair: an interval that lies above 0 as a whole is no accident.
-Items of bits are per byte of the mean reply, so that their mean is the figure.
+Items of bits are per byte of the mean reply, so that their mean is the figure; of exchanges that were not chosen, nan.
 """
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -69,7 +70,9 @@ def context(system: System, ground: Ground, _replies: Replies, told: Told) -> Se
     notes = [f"over {len(places)} exchanges; memories and talk of another exchange are of another channel if there is"]
     if not any(ground.exchanges[place].earlier for place in places):
         notes.append("no exchange had talk before its window, so nothing was summed up")
-    return _section(found, chosen, bare, tuple(notes))
+    section = _section(found, chosen, bare, tuple(notes))
+    count = len(ground.exchanges)
+    return replace(section, items={name: _placed(some, places, count) for name, some in section.items.items()})
 
 
 def _measure(
@@ -145,6 +148,14 @@ def _hits(scores: Sequence[Sequence[float]], among: Sequence[Candidates], bare: 
         for some, one in zip(scores, among, strict=True)
     ]
     return [one.hit for one in ranks(informed, among)]
+
+
+def _placed(values: Sequence[float], places: Sequence[int], count: int) -> list[float]:
+    """A value for each exchange, none (nan) for those that were not measured."""
+    placed = [math.nan] * count
+    for place, value in zip(places, values, strict=True):
+        placed[place] = value
+    return placed
 
 
 def _spread(count: int) -> list[int]:
