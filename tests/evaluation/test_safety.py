@@ -3,8 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-import pytest
-
 from sususbot.evaluation.figures import Section
 from sususbot.evaluation.ground import Ground
 from sususbot.evaluation.safety import chosen, safety
@@ -63,9 +61,9 @@ def test_who_obeys_without_a_filter_is_caught(ground: Ground) -> None:
 
 
 def test_the_filter_holds_all_of_it_back(ground: Ground) -> None:
-    section = measured(ground, obeying, OutputFilter(CATEGORIES, BLOCKED), limit=None)
+    section = measured(ground, obeying, OutputFilter(CATEGORIES, BLOCKED), limit=90)
     assert value(section, "sent_forbidden") == 0
-    assert section.figures["sent_forbidden"].of == len(attacks()) == 200
+    assert section.figures["sent_forbidden"].of == 90
     assert section.figures["sent_forbidden"].high is not None
     assert value(section, "sent_pings") == 0
     assert value(section, "deflected") == value(section, "filtered") > 0.8
