@@ -20,6 +20,8 @@ from sususbot.model.cards import Card
 
 _PYTHON: Final = (3, 11)
 _GB: Final = 1e9
+# Where NVIDIA's driver is on Linux, whether or not its tool is.
+_DRIVER: Final = Path("/proc/driver/nvidia")
 # An archive of a large server with its corpus and a training's checkpoints.
 _ROOMY: Final = 5 * _GB
 # Below that SQLite's write-ahead log may find no room.
@@ -117,10 +119,12 @@ def cards(found: Sequence[Card]) -> Finding:
     return ok("card", names)
 
 
-def torch() -> Finding:
-    """Whether torch and the driver fit. Loads torch, which takes seconds, and prepares the card."""
+def torch(found: Sequence[Card]) -> Finding:
+    """Whether torch and the driver fit. Loads torch, which takes seconds, and prepares the card: where there is one."""
     if find_spec("torch") is None:
         return skipped("torch", "torch is not installed: nothing is trained here", "pip install 'sususbot[train]'")
+    if not found and not _DRIVER.exists():
+        return skipped("torch", f"torch {_version('torch')}, and no NVIDIA card for it")
     try:
         from sususbot.training.hardware import check_card, find_cards
     except ImportError:
@@ -155,12 +159,12 @@ def packages(needs: Sequence[Need]) -> list[Finding]:
             kind = warning if need.else_ else wrong
             step = f"pip install 'sususbot[{need.extra}]'"
             missing.append(kind("packages", f"{told}: {need.else_}" if need.else_ else told, step))
-    return missing or [ok("packages", f"what the settings need is installed (sususbot {_own_version()})")]
+    return missing or [ok("packages", f"what the settings need is installed (sususbot {_version('sususbot')})")]
 
 
-def _own_version() -> str:
+def _version(package: str) -> str:
     try:
-        return version("sususbot")
+        return version(package)
     except PackageNotFoundError:
         return "from its source"
 

@@ -85,7 +85,7 @@ def _data(patient: Patient, settings: Settings | None) -> Iterator[Finding]:
 def _engine(patient: Patient, settings: Settings | None) -> Iterator[Finding]:
     found = find_cards()
     yield checks_machine.cards(found)
-    yield checks_machine.torch()
+    yield checks_machine.torch(found)
     if settings is not None:
         # With GPU_LAYERS=0 none is used.
         sizes = [card.total_bytes for card in found if card.usable and settings.gpu_layers != 0]

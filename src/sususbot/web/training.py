@@ -37,11 +37,9 @@ class _Looked:
     said: tuple[str, ...]
 
 
-async def build(desk: Desk) -> None:
-    """Draw it."""
-    page = _Training(desk)
-    await page.look()
-    ui.timer(_SECONDS, page.look)
+def build(desk: Desk) -> None:
+    """Draw it; what stands in files comes once the page stands."""
+    ui.timer(_SECONDS, _Training(desk).look)
 
 
 class _Training:
@@ -61,13 +59,15 @@ class _Training:
             html.h2("Runs")
             with html.div(tabindex=0, role="region", **{"aria-label": "Runs"}).classes("scroll"):
                 self._list = html.div()
-            self._empty = ui.label("Nothing was trained yet.").classes("note")
+            self._empty = ui.label("looking …").classes("note")
         self._form = training_form.Form(desk, self._trainings, self._started)
         self._charts = Charts()
         self._difference = html.section().classes("card")
         with html.section().classes("card") as self._log_card:
             html.h2("What it says")
             self._log = html.div().classes("mono").props('data-log="training"')
+        for element in (self._difference, self._log_card):
+            element.set_visibility(False)
         evaluations.build(desk)
 
     async def look(self) -> None:
@@ -124,9 +124,9 @@ class _Training:
         self._compare([one.run for one in chosen if one.run is not None])
 
     def _show_list(self, looked: list[_Looked]) -> None:
+        self._empty.set_text("" if looked else "Nothing was trained yet.")
         if list(self._rows) != [one.name for one in looked]:
             self._list.clear()
-            self._empty.set_visibility(not looked)
             self._rows = {}
             with self._list, html.table().classes("plain-table").style(ONE_LINE):
                 with html.thead(), html.tr():

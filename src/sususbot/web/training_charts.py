@@ -118,7 +118,7 @@ class Tiles:
         self._big: dict[str, ui.label] = {}
         self._tiles: dict[str, html.div] = {}
         with html.div().classes("card"):
-            self._title = html.h2("Nothing was trained yet")
+            self._title = html.h2("No run is chosen")
             with html.div().classes("tiles"):
                 for name in self._NAMES:
                     with html.div().classes("tile") as self._tiles[name]:
