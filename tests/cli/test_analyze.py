@@ -10,7 +10,8 @@ import pytest
 
 from sususbot.analysis.page import SECTIONS
 from tests.analysis import teahouse
-from tests.support.commands import environment, refusal, run
+from tests.support.commands import environment, refusal
+from tests.support.commands import run_here as run
 
 
 @pytest.fixture
