@@ -68,6 +68,7 @@ FENCES: Final = {
     "fastapi": ("web",),
     "starlette": ("web",),
     "uvicorn": ("web",),
+    "playwright": ("benchmarks.web",),
     "pydantic": ("settings", "env_file"),
     "dotenv": ("env_file",),
     "pydantic_settings": ("settings",),

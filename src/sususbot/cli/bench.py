@@ -25,7 +25,7 @@ _ON_LOGS: Final = ("segmentation", "links")
     type=click.Choice(
         [
             *("import", "index", "memory", "retrieval", "links", "segmentation", "summarizing", "reply", "filter"),
-            *("train", "backfill", "kills", "soak", "scale"),
+            *("train", "backfill", "kills", "soak", "scale", "web"),
         ]
     ),
 )
@@ -95,6 +95,7 @@ def bench(
     kills         commands killed at any instant, 200 times (some 6 minutes)
     soak          the whole bot under 100,000 mentions, every fault and 20 kills (some 40 minutes)
     scale         import, analyze and build of a million messages
+    web           the page in a browser: first paint, and clicks while the bot answers (some 2 minutes)
     """
     if name in _ON_LOGS and not irc:
         raise click.UsageError(f"{name} needs --irc FILE: annotated logs")
@@ -229,6 +230,12 @@ def _backfill(_place: Place, _files: list[Path], _messages: int | None) -> "Resu
         return bench_backfill()
 
 
+def _web(place: Place, files: list[Path], _messages: int | None) -> "Result":
+    from sususbot.benchmarks.web import bench_web
+
+    return bench_web(files, place.data / "bench", say)
+
+
 def _kills(_place: Place, _files: list[Path], _messages: int | None) -> "Result":
     from sususbot.benchmarks.kills import bench_kills
 
@@ -243,6 +250,7 @@ _RUNS: Final[dict[str, Callable[[Place, list[Path], int | None], "Result"]]] = {
     "reply": _reply,
     "backfill": _backfill,
     "kills": _kills,
+    "web": _web,
     "scale": _scale,
     "filter": _filter,
     "segmentation": _segmentation,
