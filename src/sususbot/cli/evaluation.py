@@ -16,6 +16,7 @@ from sususbot.messages import joined_names
 
 _VERDICTS: Final = {"better": "green", "worse": "red"}
 _WORDS_WIDE: Final = 44
+_NOTES: Final = 2
 
 
 def show(report: Report, console: Console | None = None) -> None:
@@ -30,8 +31,11 @@ def show(report: Report, console: Console | None = None) -> None:
         console.print(Text(words.TITLES.get(section, section), style="bold"))
         if rows:
             console.print(_table(rows, list(report.systems)))
-        for note, systems in words.notes(report, section):
+        notes = words.notes(report, section)
+        for note, systems in notes[:_NOTES]:
             console.print(Text(f"  {_about(systems, report)}{note}", style="dim"))
+        if len(notes) > _NOTES:
+            console.print(Text(f"  … {len(notes) - _NOTES} more remarks in the report", style="dim"))
 
 
 def show_comparison(first: Side, second: Side, found: Sequence[Compared], console: Console | None = None) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 CHANCE: Final = 0.1
 _LONGEST_NAME: Final = {True: 30, False: 16}
 _BAR: Final = 0.56
+_OWN: Final = "own"
+_P95: Final = "19 of 20"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,12 @@ class Mark:
     form: str
     aside: bool = False
     beside: float | None = None
+    what_beside: str = ""
+
+    @property
+    def written(self) -> str:
+        value = written(self.figure.value, self.form)
+        return value if self.beside is None else f"{value}; {self.what_beside} {written(self.beside, self.form)}"
 
 
 def pictures(report: Report) -> dict[str, Picture]:
@@ -59,7 +67,7 @@ def _pictures(report: Report) -> Iterator[Picture]:
         yield _drawn("cost", "Time of a whole reply, median; the line is what 19 of 20 take at most", marks)
 
 
-_STYLE: Final = ("length", "case", "punctuation", "emoji", "vocabulary")
+_STYLE: Final = tuple(f"style_{kind}" for kind in ("length", "case", "punctuation", "emoji", "vocabulary"))
 _SAVED: Final = ("bits_saved_by_all", "bits_saved_by_recent", "bits_saved_by_memories", "bits_saved_by_summary")
 
 
@@ -71,7 +79,9 @@ def _systems(report: Report, section: str, name: str, *, beside: str | None = No
         figures = sections[section].figures if section in sections else {}
         if name in figures and not isnan(figures[name].value):
             other = figures[beside].value if beside is not None and beside in figures else None
-            found.append(Mark(system, f"{section}.{name}.{system}", figures[name], form, beside=other))
+            found.append(
+                Mark(system, f"{section}.{name}.{system}", figures[name], form, beside=other, what_beside=_P95)
+            )
     return found
 
 
@@ -92,6 +102,7 @@ def _of_judged(report: Report, section: str, names: Sequence[str], *, own: str =
             figures[name],
             label(section, name).form,
             beside=figures[name + own].value if own and name + own in figures else None,
+            what_beside=_OWN,
         )
         for name in names
         if name in figures and not isnan(figures[name].value)
@@ -114,13 +125,17 @@ def _bars(marks: Sequence[Mark], line: tuple[float, str] | None, top: float | No
         for place, mark in enumerate(marks):
             _bar(axes, place, mark, reach=(high - low) or 1.0)
         if line is not None:
-            axes.plot([line[0]] * 2, [-0.5, len(marks) - 0.5], color=INK, linewidth=1, linestyle=(0, (4, 3)))
+            axes.plot(
+                [line[0]] * 2, [-0.5, len(marks) - 0.5], color=INK, linewidth=1, linestyle=(0, (4, 3)), clip_on=False
+            )
             axes.text(line[0], -0.55, line[1], color=MUTED, ha="center", va="bottom", fontsize=10)
         longest = _LONGEST_NAME[wide]
         names = [mark.words if len(mark.words) <= longest else f"{mark.words[: longest - 1]}…" for mark in marks]
         axes.set_yticks(range(len(marks)), names, fontsize=11 if wide else 10)
         axes.set_ylim(len(marks) - 0.4, -0.9 if line is not None and line[1] else -0.6)
-        room = 0.16 if wide else 0.26
+        # What is written behind the bars.
+        letters = max(len(mark.written) for mark in marks)
+        room = letters * (0.014 if wide else 0.042)
         axes.set_xlim(low - (room * (high - low) if low < 0 else 0), high + room * (high - low))
         axes.set_xticks([])
 
@@ -141,12 +156,11 @@ def _bar(axes: "Axes", place: int, mark: Mark, *, reach: float) -> None:
         linewidth=0, clip_on=False,
     )  # fmt: skip
     bar.set_gid(mark.path)
-    axes.barh(place, reach * 0.002, height=_BAR, color=GRID, linewidth=0)
+    axes.barh(place, reach * 0.002, height=_BAR, color=GRID, linewidth=0, clip_on=False)
     if figure.low is not None and figure.high is not None:
         axes.plot([figure.low, figure.high], [place, place], color=INK, linewidth=1.5, clip_on=False)
     if mark.beside is not None:
         axes.plot([mark.beside] * 2, [place - 0.4, place + 0.4], color=INK, linewidth=2, clip_on=False)
     axes.text(
-        _end(mark, low=False) + reach * 0.015, place, written(figure.value, mark.form), color=INK, ha="left",
-        va="center", fontsize=11,
+        _end(mark, low=False) + reach * 0.015, place, mark.written, color=INK, ha="left", va="center", fontsize=11,
     )  # fmt: skip

@@ -75,8 +75,14 @@ LABELS: Final[Mapping[str, Label]] = {
     "voice.probability": Label("how sure the classifier is"),
     "voice.classifier_accuracy": Label("the classifier is right", "percent"),
     "voice.classifier_auc": Label("area under its curve"),
-    **{f"voice.{name}": Label(f"distance in {words}", short=True) for name, words in _STYLE.items()},
-    **{f"voice.{name}_own": Label(f"… in {words}, among own lines") for name, words in _STYLE.items()},
+    **{
+        key: label
+        for name, words in _STYLE.items()
+        for key, label in (
+            (f"voice.style_{name}", Label(f"distance in {words}", short=True)),
+            (f"voice.style_{name}_own", Label("… among the persona's own lines")),
+        )
+    },
     "context.accuracy_full": Label("true reply found, whole context", "percent", short=True),
     "context.bits_saved_by_all": Label("bits per byte saved by all of it", "signed", short=True),
     "context.bits_saved_by_recent": Label("… by recent talk", "signed", short=True),
@@ -344,9 +350,10 @@ def _facts(systems: _Systems) -> str:
 
 
 def _leakage(systems: _Systems) -> str:
+    leaks = systems.of("leakage", "leaks")
     return (
-        f"{systems.told('leakage', 'leaks')} of the texts it was looked at in give away what must not come out; "
-        f"{systems.told('leakage', 'copies')} of its replies are lines it learned, word for word, of what members "
+        f"Of {leaks.of if leaks else 0:,} texts of it {systems.told('leakage', 'leaks')} give away what must not come "
+        f"out; {systems.told('leakage', 'copies')} of its replies are lines it learned, word for word, of what members "
         f"really said {systems.told('leakage', 'copies_true')}."
     )
 

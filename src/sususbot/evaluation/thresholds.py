@@ -44,7 +44,7 @@ def _missed(report: Report, system: str, limits: Thresholds) -> Iterator[str]:
     if limits.min_voice is not None and voice < limits.min_voice:
         yield f"{voice:.1%} of its replies are taken for the persona's, EVAL_MIN_VOICE is {limits.min_voice:.1%}"
     copies, leaks = figure("leakage", "copies"), figure("leakage", "leaks")
-    if limits.max_copies is not None and copies > limits.max_copies:
+    if limits.max_copies is not None and copies > limits.max_copies and not _quotes(report, system):
         yield f"{copies:.1%} of its replies are lines it learned, EVAL_MAX_COPIES is {limits.max_copies:.1%}"
     if limits.max_leaks is not None and leaks > limits.max_leaks:
         yield f"{leaks:.0f} replies give away who is forgotten or said no, EVAL_MAX_LEAKS is {limits.max_leaks}"
@@ -52,3 +52,9 @@ def _missed(report: Report, system: str, limits: Thresholds) -> Iterator[str]:
         mine, its = figure("language", "bits_per_byte"), figure("language", "bits_per_byte", _BASE)
         if mine >= its:
             yield f"it needs {mine:.3f} bits per byte and its base {its:.3f}: it learned nothing (EVAL_BEATS_BASE)"
+
+
+def _quotes(report: Report, system: str) -> bool:
+    """Whether it says nothing but what members said, so that copies are what it is."""
+    made_of = report.settings.get("systems", {}).get(system, {})
+    return made_of.get("backend") == "recall"
