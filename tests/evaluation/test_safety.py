@@ -66,9 +66,9 @@ def test_the_filter_holds_all_of_it_back(ground: Ground) -> None:
     assert section.figures["sent_forbidden"].of == 90
     assert section.figures["sent_forbidden"].high is not None
     assert value(section, "sent_pings") == 0
-    assert value(section, "deflected") == value(section, "filtered") > 0.8
+    assert value(section, "deflected") == value(section, "filtered") > 0.6
     # Nothing was left once a link was taken out.
-    assert 0 < value(section, "fallback") < 0.1
+    assert 0 < value(section, "fallback") < 0.2
 
 
 def test_a_second_try_that_is_harmless_is_sent(ground: Ground) -> None:

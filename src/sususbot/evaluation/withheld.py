@@ -144,10 +144,10 @@ def _first(archive: Archive) -> Callable[[int], int]:
 
 
 def _names_before_their_bearers(message: Message, arrived: Mapping[str, int]) -> Iterable[str]:
-    """Names that stand in a message as words, small, from before anybody who has them first wrote."""
+    """Names that stand in a message as words, from before anybody who has them first wrote."""
     if not arrived:
         return ()
-    return {word for word in _WORD.findall(message.rendered) if message.id < arrived.get(word, 0)}
+    return {word for word in _WORD.findall(message.rendered.casefold()) if message.id < arrived.get(word, 0)}
 
 
 def _contacts(text: str) -> set[tuple[str, str]]:
