@@ -34,7 +34,7 @@ def gists(archive: Archive, channel_id: int, *, summarizer: str) -> list[Gist]:
     made = archive.summaries.made(channel_id)
     found = []
     for span in reversed(archive.summaries.spans(channel_id)):
-        messages = _messages(archive, span)
+        messages, members = _messages(archive, span)
         if not messages:
             continue
         ready = made.get(span.id)
@@ -46,17 +46,17 @@ def gists(archive: Archive, channel_id: int, *, summarizer: str) -> list[Gist]:
                 len(messages),
                 None if ready is None else ready.text,
                 _waits(summarizer) if ready is None else _MADE_BY.get(ready.by, ready.by),
-                ready is not None and not ready.of <= messages.keys(),
+                ready is not None and not members <= ready.of <= messages.keys(),
             )
         )
     return found
 
 
-def _messages(archive: Archive, span: Span) -> dict[int, int]:
-    """Id -> time of what may be remembered of a piece, or is a bot's own line."""
+def _messages(archive: Archive, span: Span) -> tuple[dict[int, int], set[int]]:
+    """Id -> time of what may be remembered of a piece, or is a bot's line; and which of them are no bot's."""
     there = archive.messages(archive.ids(span.channel_id, span.after_id + 1, span.last_id))
     allowed = archive.remembered(there)
-    return {id_: one.created_at for id_, one in there.items() if id_ in allowed or one.author.is_bot}
+    return {id_: one.created_at for id_, one in there.items() if id_ in allowed or one.author.is_bot}, allowed
 
 
 def _waits(summarizer: str) -> str:
@@ -108,6 +108,6 @@ def _draw_pieces(pieces: list[Gist], zone: str | None) -> None:
             span = f"{moment(piece.first_at, zone)} to {moment(piece.last_at, zone)}, {piece.messages} messages"
             html.span(f"{span}; by {piece.by}" if piece.text is not None else f"{span}; {piece.by}").classes("muted")
             if piece.stale:
-                html.span("Some of them are gone since: it is used no more, and made anew.").classes("warn")
+                html.span("Its messages are others by now: it is used no more, and made anew.").classes("warn")
             if piece.text is not None:
                 html.p(piece.text).classes("words")

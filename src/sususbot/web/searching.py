@@ -4,11 +4,14 @@ No model is needed, only the long-term memory (`Desk.recollect`). What readers o
 by naming the channels they may see.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from nicegui import html, ui
 
 from sususbot.archive.archive import Archive
+from sususbot.errors import SususError
 from sususbot.memory.long_term import Found
 from sususbot.messages import Audience
 from sususbot.web import remembered
@@ -28,7 +31,7 @@ async def draw(desk: Desk) -> None:
         "The question is searched as the bot searches it before a reply: by meaning and by words, with what stands "
         "around a message, and with a little for what is new, liked or pinned."
     )
-    with html.form(action="javascript:void 0").classes("fields") as form:
+    with html.form().classes("fields") as form:
         question = ui.input("What do you want to find?").props("outlined dense clearable").classes("grow")
         audience = (
             ui.select({id_: f"#{name}" for id_, name in channels.items()}, label="Readers may see", multiple=True)
@@ -37,21 +40,24 @@ async def draw(desk: Desk) -> None:
         )
         limit = ui.select(list(_HITS), label="Hits", value=10).props("outlined dense").style("width: 90px")
         ui.button("Search").props('type="submit"')
-    results = html.div().classes("stack").props('aria-live="polite"')
+    status = ui.label().classes("note").props('role="status"')
+    results = html.div().classes("stack")
 
     async def search() -> None:
         asked = str(question.value or "").strip()
         if not asked:
             return
         results.clear()
-        with results:
-            ui.spinner(size="md")
+        status.text = "Searching…"
         chosen = frozenset(audience.value) or None
-        with told():
-            found, seen, how = await aside(_found, desk, asked, int(limit.value), chosen)
-            results.clear()
+        with told(), _cleared(status):
+            found, seen, by_meaning = await aside(_found, desk, asked, int(limit.value), chosen)
+            hits = [hit for hit in found.hits if hit.message.id in seen]
+            status.text = _told(asked, len(hits), by_meaning, sum(found.seconds.values()))
             with results:
-                _draw_found(desk, found, seen, how)
+                for hit in hits:
+                    parts = {name: value for name, value in hit.parts.items() if abs(value) >= _SEEN}
+                    remembered.draw(desk, seen[hit.message.id], why=parts, around=hit.around)
 
     form.on("submit.prevent", search)
 
@@ -67,14 +73,18 @@ def _seen(archive: Archive, found: Found) -> dict[int, remembered.Seen]:
     return {one.message.id: one for one in remembered.look_up(archive, [hit.message.id for hit in found.hits])}
 
 
-def _draw_found(desk: Desk, found: Found, seen: dict[int, remembered.Seen], by_meaning: bool) -> None:
+@contextmanager
+def _cleared(status: ui.label) -> Iterator[None]:
+    """Where it fails, the page does not go on as if it were searching."""
+    try:
+        yield
+    except SususError:
+        status.text = ""
+        raise
+
+
+def _told(asked: str, hits: int, by_meaning: bool, seconds: float) -> str:
     how = "meaning and words" if by_meaning else "words alone (sususbot index  adds meaning)"
-    took = sum(found.seconds.values()) * 1000
-    hits = [hit for hit in found.hits if hit.message.id in seen]
     if not hits:
-        note(f"Nothing fits, by {how}.")
-        return
-    note(f"{len(hits)} found by {how} in {took:.0f} ms. A score is the sum of its parts.")
-    for hit in hits:
-        parts = {name: value for name, value in hit.parts.items() if abs(value) >= _SEEN}
-        remembered.draw(desk, seen[hit.message.id], why=parts, around=hit.around)
+        return f"Nothing fits “{asked}”, by {how}."
+    return f"{hits} found for “{asked}” by {how} in {seconds * 1000:.0f} ms. A score is the sum of its parts."

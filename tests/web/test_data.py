@@ -1,0 +1,167 @@
+"""The page Data in a browser: the report, consent changed and members forgotten, rules switched off."""
+
+import os
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from sususbot.archive.archive import Archive
+from sususbot.archive.consents import Permissions
+from sususbot.messages import WRITTEN_TYPES
+from tests.web.browsing import BROWSING, NARROW, Served, Visit, overflows, serving, write_community
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Locator, Page
+
+pytestmark = BROWSING
+
+ENV = "# mine\nSEED=7\n\n# CLEAN_OFF=\n# the end\n"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
+    """A community of this module's own: it changes."""
+    folder = write_community(tmp_path_factory.mktemp("data"))
+    (folder / ".env").write_text(ENV, encoding="utf-8")
+    (folder / ".env").chmod(0o600)
+    async with serving(folder) as served:
+        yield served
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def visit(browser: "Browser", served: Served) -> AsyncIterator[Visit]:
+    owner = Visit(browser, served)
+    yield owner
+    await owner.close()
+
+
+@pytest.fixture
+def archive(served: Served) -> Iterator[Archive]:
+    with Archive(served.folder / "data") as archive:
+        yield archive
+
+
+def account(archive: Archive, name: str) -> int:
+    return next(id_ for id_, author in archive.authors().items() if author.display_name == name)
+
+
+async def opened(tab: "Page", name: str) -> "Locator":
+    """The consent row of a member."""
+    await tab.get_by_role("tab", name="Consent").click()
+    row = tab.get_by_role("listitem").filter(has=tab.get_by_role("button", name=f"Change what {name} said"))
+    await row.wait_for()
+    return row
+
+
+async def test_the_report_tells_what_the_archive_holds(visit: Visit, archive: Archive) -> None:
+    written = [one for one in archive.history() if one.type in WRITTEN_TYPES and not one.author.is_bot]
+    busiest, count = Counter(one.author.display_name for one in written).most_common(1)[0]
+    tab = await visit("/data")
+    await tab.get_by_text("tokens in one pass").wait_for()
+    tiles = await tab.locator(".tile .big").all_inner_texts()
+    assert tiles[:2] == [f"{len(written):,}", str(len({one.author.id for one in written}))]
+    pictures = tab.get_by_role("img")
+    assert await pictures.count() >= 4
+    for number in range(await pictures.count()):
+        assert await pictures.nth(number).get_attribute("aria-label")
+        await pictures.nth(number).locator("canvas").first.wait_for()
+    await tab.get_by_text("These figures as a table").first.click()
+    weeks = tab.get_by_label("Messages by week").locator("tbody tr")
+    await weeks.first.wait_for()
+    by_week = Counter(datetime.fromtimestamp(one.created_at / 1000).strftime("%G-%V") for one in written)
+    assert (await weeks.first.inner_text()).split()[-1] == str(by_week[min(by_week)])
+    members = tab.get_by_label("Members", exact=True).locator("tbody tr")
+    assert (await members.first.inner_text()).split()[:2] == [busiest, str(count)]
+
+
+async def test_the_report_fits_a_phone(visit: Visit) -> None:
+    tab = await visit("/data", width=NARROW)
+    await tab.get_by_text("tokens in one pass").wait_for()
+    assert not await overflows(tab)
+    await tab.get_by_role("tab", name="Consent").click()
+    await tab.get_by_role("button", name="Change what Ravi said").wait_for()
+    assert not await overflows(tab)
+
+
+async def test_an_answer_is_written_down(visit: Visit, archive: Archive) -> None:
+    dee = account(archive, "Dee")
+    tab = await visit("/data")
+    row = await opened(tab, "Dee")
+    await row.get_by_role("button", name="Change what Dee said").click()
+    await tab.get_by_label("To be quoted").get_by_role("button", name="no").click()
+    await tab.get_by_role("button", name="The member said so").click()
+    await tab.get_by_label("How it was said").fill("told me <b>in</b> #general")
+    await tab.get_by_role("button", name="Write it down").click()
+    await row.get_by_text("by the member on").wait_for()
+    assert await row.locator(".source").get_by_text("told me <b>in</b> #general").count() == 1
+    assert archive.consents.answers(dee) == Permissions(learn=True, remember=True, quote=False)
+    (said,) = (one for one in archive.consents.statements() if one.author_id == dee)
+    assert (said.by, said.learn, said.remember, said.quote) == ("member", None, None, False)
+
+
+async def test_a_full_no_is_asked_about_first_and_takes_the_words_away(visit: Visit, archive: Archive) -> None:
+    kasia = account(archive, "Kasia")
+    count = archive.erasure.count(kasia)
+    tab = await visit("/data")
+    row = await opened(tab, "Kasia")
+    await row.get_by_role("button", name="Change what Kasia said").click()
+    write = tab.get_by_role("button", name="Write it down")
+    await write.click()
+    await tab.get_by_text("Say yes or no to at least one of them.").wait_for()
+    for purpose in ("learned from", "remembered"):
+        await tab.get_by_label(f"To be {purpose}").get_by_role("button", name="no").click()
+    await write.click()
+    await tab.get_by_text(f"{count} messages lose their words").wait_for()
+    assert archive.erasure.count(kasia) == count
+    await write.click()
+    await row.get_by_text("words taken away").wait_for()
+    assert archive.erasure.count(kasia) == 0
+    assert archive.check() == []
+
+
+async def test_a_member_is_forgotten_once_their_name_is_typed(visit: Visit, archive: Archive) -> None:
+    gaz = account(archive, "Gaz")
+    tab = await visit("/data")
+    await tab.get_by_role("tab", name="Consent").click()
+    await tab.get_by_label("Find by name or id").fill("gaz")
+    await tab.get_by_text("1 of 9 members").wait_for()
+    await tab.get_by_role("button", name="Forget Gaz").click()
+    sure = tab.get_by_role("button", name="Forget them")
+    assert await sure.is_disabled()
+    await tab.get_by_label("Type Gaz to go on").fill("Gaz")
+    await sure.click()
+    await tab.get_by_text("Gaz is forgotten.").wait_for()
+    await tab.get_by_label("Find by name or id").fill(str(gaz))
+    await tab.get_by_text("forgotten on").wait_for()
+    assert gaz in archive.erasure.forgotten([gaz])
+    assert not any("gaz" in one.rendered.lower().split() for one in archive.history() if "@" in one.rendered)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the mode of a file is POSIX's")
+async def test_a_rule_is_switched_off_in_the_settings_file(visit: Visit, served: Served) -> None:
+    env: Path = served.folder / ".env"
+    tab = await visit("/data")
+    await tab.get_by_role("tab", name="Cleaning").click()
+    rule = tab.get_by_role("listitem").filter(has=tab.get_by_role("switch", name="Rule commands"))
+    await rule.get_by_text("Examples").click()
+    await rule.get_by_text("!roll").first.wait_for()
+    assert await tab.get_by_role("switch", name="Rule bots").is_disabled()
+    await tab.get_by_role("switch", name="Rule links").click()
+    await tab.get_by_text("links is switched off").wait_for()
+    await tab.get_by_role("switch", name="Rule commands").press("Space")
+    await tab.get_by_text("commands is switched off: run sususbot build again").wait_for()
+    assert env.read_text(encoding="utf-8") == ENV.replace("# CLEAN_OFF=", "CLEAN_OFF=commands,links")
+    assert env.stat().st_mode & 0o777 == 0o600
+    await tab.get_by_role("switch", name="Rule links").click()
+    await tab.get_by_text("links is switched on").wait_for()
+    await tab.reload()
+    await tab.get_by_role("tab", name="Cleaning").click()
+    rule = tab.get_by_role("listitem").filter(has=tab.get_by_role("switch", name="Rule commands"))
+    await rule.get_by_text("switched off", exact=True).wait_for()
+    assert await tab.get_by_role("switch", name="Rule commands").get_attribute("aria-checked") == "false"
+    assert await tab.get_by_role("switch", name="Rule links").get_attribute("aria-checked") == "true"
