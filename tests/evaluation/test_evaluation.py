@@ -68,9 +68,7 @@ def test_a_system_that_learned_stands_above_one_that_did_not_and_one_is_loaded_a
         "bot": opening("bot", Counting(learned, lines=["the ladle is in the attic"]), seen),
         "base": opening("base", Counting("", lines=["hm"]), seen),
     }
-    report = run(
-        ground, openings, {"language": LANGUAGE, "voice": measures.chosen(["voice"], measures.Given())["voice"]}
-    )
+    report = run(few, openings, {"language": LANGUAGE, "voice": measures.chosen(["voice"], measures.Given())["voice"]})
     assert seen == ["bot opened", "bot closed", "base opened", "base closed"]
     assert list(report.systems) == ["bot", "base"]
     assert all(list(sections) == ["language", "voice"] for sections in report.systems.values())

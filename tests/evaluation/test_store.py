@@ -20,7 +20,7 @@ def test_what_is_kept_comes_back(tmp_path: Path) -> None:
     assert folder == tmp_path / REPORTS / "eval-winter"
     assert store.load(tmp_path, "winter") == store.latest(tmp_path) == REPORT
     assert (folder / store.PAGE).read_text(encoding="utf-8") == "<page>"
-    assert authors_of(folder) == {TOM.id, MIA.id}
+    assert authors_of(folder) == frozenset({TOM.id, MIA.id})
     assert store.names(tmp_path) == ["winter"]
     assert store.free_name(tmp_path, "winter") == "winter-2"
     assert store.free_name(tmp_path, "summer") == "summer"

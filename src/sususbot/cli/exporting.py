@@ -198,6 +198,11 @@ def _adapter_file(place: Place, trained: _Trained, base: str | None, out: Path |
     return adapter_to_gguf(trained.folder, out or trained.beside("adapter.gguf"), _base_of(place, trained, base))
 
 
+def run_to_gguf(place: Place, run: str) -> Path:
+    """A run's adapter beside it, where MODEL_PATH's engine reads it. Raises RunMissing, AdapterUnfit, ExportFailed."""
+    return _adapter_file(place, _find(place, run), None, None).path
+
+
 def _merged(
     place: Place, trained: _Trained, base: str | None, folder: Path | None, told: Callable[[int, int], None]
 ) -> "Exported":

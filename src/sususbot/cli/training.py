@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,9 @@ _HOUR: Final = 3600
     help="--from-scratch: how large.",
 )  # fmt: skip
 @click.option("--cpu", is_flag=True, help="Train on the processor: right for small bases, far too slow for 7B.")
+@click.option(
+    "--eval", "measured", is_flag=True, help="Measure the adapter at the end; fail where it is worse than EVAL_… allow."
+)
 @click.option("--plan", "plan_only", is_flag=True, help="Check everything, say what it would take, and end.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
 @click.pass_obj
@@ -51,6 +55,7 @@ def train(
     from_scratch: bool,
     size: str,
     cpu: bool,
+    measured: bool,
     plan_only: bool,
     as_json: bool,
 ) -> None:
@@ -69,8 +74,12 @@ def train(
             raise click.UsageError(f"a name of a folder is wanted, not a path: {given}")
     if earlier is not None and (resume or from_scratch):
         raise click.UsageError("--continue begins a new run: it goes neither with --resume nor with --from-scratch")
+    if measured and from_scratch:
+        raise click.UsageError("--eval measures an adapter against its base, and --from-scratch makes a base")
     settings = load_settings(place)
     corpus = load(place.data / CORPORA / corpus_name)
+    if measured:
+        _check_apart(corpus)
     _check_permission(place, settings, corpus)
     try:
         from sususbot.training import jobs, layout
@@ -81,7 +90,7 @@ def train(
     speaks = layout.first_process()
     if resume and (outcome := jobs.finished(run)) is not None:
         say(f"the run {run.name} is finished already; to learn what came since:  --continue {run.name} --name NEW")
-        _report(run, outcome, from_scratch=from_scratch, as_json=as_json)
+        _end(place, settings, corpus, run, outcome, from_scratch=from_scratch, as_json=as_json, measured=measured)
         return
     with working("looking at base and card"):
         if from_scratch:
@@ -103,7 +112,7 @@ def train(
         )  # fmt: skip
         outcome = _train(corpus, run, plan, how, size, place.data / RUNS / earlier if earlier else None)
     if speaks:
-        _report(run, outcome, from_scratch=from_scratch, as_json=as_json)
+        _end(place, settings, corpus, run, outcome, from_scratch=from_scratch, as_json=as_json, measured=measured)
 
 
 def _train(corpus: "Corpus", run: Path, plan: Any, how: "How", size: str, earlier: Path | None) -> "Outcome":
@@ -125,6 +134,17 @@ def _check_permission(place: Place, settings: "Settings", corpus: "Corpus") -> N
     permission.check(corpus.origins, confirmed=settings.training_permission_confirmed)
     with open_archive(place) as archive:
         permission.check_authors(corpus.authors, archive.consents)
+
+
+def _check_apart(corpus: "Corpus") -> None:
+    """What cannot be measured in the morning is told in the evening."""
+    from sususbot.errors import NothingHeldOut
+
+    if not corpus.manifest["files"]["valid.jsonl"]["samples"]:
+        raise NothingHeldOut(
+            f"the corpus {corpus.folder.name} keeps nothing apart to measure on: set VALID_SHARE above 0 and run  "
+            "sususbot build  again, or leave --eval away"
+        )
 
 
 def _base(place: Place, name: str) -> str:
@@ -215,10 +235,60 @@ def duration(seconds: float) -> str:
     return f"{seconds / _MINUTE:.0f} min" if seconds >= 2 * _MINUTE else f"{seconds:.0f} s"
 
 
-def _report(run: Path, outcome: "Outcome", *, from_scratch: bool, as_json: bool) -> None:
-    if as_json:
+def _end(
+    place: Place,
+    settings: "Settings",
+    corpus: "Corpus",
+    run: Path,
+    outcome: "Outcome",
+    *,
+    from_scratch: bool,
+    as_json: bool,
+    measured: bool,
+) -> None:
+    """Says what came out, and measures it where that is asked for, or agreed to."""
+    whole = not from_scratch and not outcome.stopped
+    if not as_json:
+        _report(run, outcome, from_scratch=from_scratch)
+    if whole and (measured or (not as_json and _agreed(run, corpus))):
+        _measure(place, settings, corpus, run, outcome, as_json=as_json)
+    elif as_json:
         print_json({"run": str(run), **outcome._asdict()})
-    elif outcome.stopped:
+
+
+def _agreed(run: Path, corpus: "Corpus") -> bool:
+    """Asks on a terminal; elsewhere it says how to."""
+    if not corpus.manifest["files"]["valid.jsonl"]["samples"]:
+        return False
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        say(f"how good it is:  sususbot eval run:{run.name} base")
+        return False
+    return click.confirm("measure how good it is now?", default=True, err=True)
+
+
+def _measure(
+    place: Place, settings: "Settings", corpus: "Corpus", run: Path, outcome: "Outcome", *, as_json: bool
+) -> None:
+    """Raises BelowThreshold where it is worse than the settings allow; report and adapter stay."""
+    from sususbot.cli import evaluating
+    from sususbot.cli.exporting import run_to_gguf
+    from sususbot.evaluation.store import free_name
+
+    if settings.backend == "llamacpp":
+        run_to_gguf(place, run.name)
+    wanted = evaluating.Wanted(
+        (f"run:{run.name}", "base"), corpus=corpus.folder.name, name=free_name(place.data, run.name), quiet=as_json
+    )
+    report = evaluating.measure(place, wanted)
+    if as_json:
+        print_json({"run": str(run), **outcome._asdict(), "evaluation": report.as_json()})
+    else:
+        evaluating.show(place, report, as_json=False)
+    evaluating.judge(place, report)
+
+
+def _report(run: Path, outcome: "Outcome", *, from_scratch: bool) -> None:
+    if outcome.stopped:
         click.echo(f"stopped after step {outcome.step:,}, all is saved; go on with the same command and  --resume")
     else:
         what = "base" if from_scratch else "adapter"

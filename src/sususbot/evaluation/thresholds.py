@@ -57,4 +57,4 @@ def _missed(report: Report, system: str, limits: Thresholds) -> Iterator[str]:
 def _quotes(report: Report, system: str) -> bool:
     """Whether it says nothing but what members said, so that copies are what it is."""
     made_of = report.settings.get("systems", {}).get(system, {})
-    return made_of.get("backend") == "recall"
+    return bool(made_of.get("backend") == "recall")
