@@ -14,6 +14,10 @@ from sususbot.web.desk import Desk
 Analyze = Callable[[Callable[[int, int], None]], Analysis]
 
 
+class Unwanted(Exception):
+    """Nobody waits for it any more."""
+
+
 class Counting:
     """The newest analysis of one archive. Safe to use from several threads."""
 
@@ -23,6 +27,8 @@ class Counting:
         self._analysis: Analysis | None = None
         self.done = 0.0
         """How far the counting that goes on is, from 0 to 1."""
+        self.wanted: Callable[[], bool] = lambda: True
+        """Asked now and then while it counts; a no ends it with Unwanted."""
 
     def kept(self, stamp: Hashable) -> Analysis | None:
         """The analysis of an archive that looked like this, if that is the one that is kept."""
@@ -39,6 +45,8 @@ class Counting:
             return kept
 
     def _told(self, done: int, all_: int) -> None:
+        if not self.wanted():
+            raise Unwanted
         self.done = done / all_ if all_ else 0.0
 
 

@@ -4,6 +4,7 @@ A view is drawn when it is first opened, so that a page is there at once whateve
 into cards where the window is narrow; every chart says in words what it shows, and has its figures in a table below.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from importlib.resources import files
 from typing import Any, Final, ParamSpec, TypeVar, cast
 from zoneinfo import ZoneInfo
 
-from nicegui import events, html, run, ui
+from nicegui import app, events, html, run, ui
 
 from sususbot.errors import SususError
 from sususbot.messages import day
@@ -44,8 +45,16 @@ class Column:
 
 
 async def aside(work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
-    """Work that blocks, in a thread. Raises what it raises."""
-    return cast(T, await run.io_bound(work, *given, **named))
+    """Work that blocks, in a thread. Raises what it raises; where the server stops meanwhile, CancelledError."""
+    result = await run.io_bound(work, *given, **named)
+    if not serving():
+        raise asyncio.CancelledError
+    return cast(T, result)
+
+
+def serving() -> bool:
+    """Whether the server goes on."""
+    return not app.is_stopping
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from sususbot.analysis.analysis import Analysis, Bin, Counted, Quoted
 from sususbot.analysis.page import as_json
 from sususbot.web.counting import counting_of, stamp_of
 from sususbot.web.desk import Desk
-from sususbot.web.parts import Column, aside, figures, folded, note, picture, table, tiles
+from sususbot.web.parts import Column, aside, figures, folded, note, picture, serving, table, tiles
 
 _POLL_SECONDS: Final = 0.3
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -26,6 +26,7 @@ _KEYWORDS: Final = 8
 async def counted(desk: Desk) -> Analysis:
     """The analysis, with a bar on the page while it is made."""
     counting = counting_of(desk)
+    counting.wanted = serving
     stamp = await aside(stamp_of, desk.archive, desk.env)
     if (kept := counting.kept(stamp)) is not None:
         return kept

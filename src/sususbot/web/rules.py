@@ -4,14 +4,15 @@ Counts and examples are those of the analysis, which shows words only of members
 trained before stays as it is: a switch is for the next `sususbot build`.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from nicegui import events, html, ui
 
 from sususbot import env_file
 from sususbot.analysis.analysis import RuleRow
-from sususbot.corpus.clean import ALL, ALWAYS, rules_without
+from sususbot.corpus.clean import ALL, ALWAYS, RULES, rules_without
+from sususbot.errors import ArchiveEmpty
 from sususbot.web.desk import Desk
 from sususbot.web.parts import aside, folded, note, told
 from sususbot.web.report import counted
@@ -28,10 +29,18 @@ async def draw(desk: Desk) -> None:
         "runs shows its model the talk so after its next start or /reload."
     )
     status = ui.label().classes("warn").props('role="status"')
-    analysis = await counted(desk)
+    rows = await _rows(desk)
     with html.ul().classes("plain").props('aria-label="Cleaning rules"'):
-        for row in analysis.cleaning.rules:
+        for row in rows:
             _draw_rule(desk, row, off, status)
+
+
+async def _rows(desk: Desk) -> Sequence[RuleRow]:
+    """Every rule with what it does here; in an empty archive, nothing."""
+    try:
+        return (await counted(desk)).cleaning.rules
+    except ArchiveEmpty:
+        return [RuleRow(name, what, 0, 0, ()) for name, what in RULES.items()]
 
 
 def switched_off(desk: Desk) -> frozenset[str]:
