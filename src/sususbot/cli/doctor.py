@@ -67,6 +67,7 @@ def _end(findings: "Sequence[Finding]", *, as_json: bool) -> None:
     if as_json:
         print_json({"wrong": wrong, "warnings": warnings, "findings": [finding.as_json() for finding in findings]})
     else:
-        click.echo(f"\n{wrong} wrong, {warnings} warnings, {len(findings)} checks")
+        worth = "1 warning" if warnings == 1 else f"{warnings} warnings"
+        click.echo(f"\n{wrong} wrong, {worth}, {len(findings)} checks")
     if wrong:
         sys.exit(1)

@@ -67,7 +67,7 @@ def erased(archive: Archive, forgetting: Forgetting) -> list[Finding]:
     name = "erased members"
     waiting = len({*archive.erasure.unfinished(), *archive.consents.refused()})
     found = [
-        wrong(name, f"{number(waiting, 'member')} are still to be erased", "sususbot index finishes it, as others do")
+        wrong(name, f"still to be erased: {number(waiting, 'member')}", "sususbot index finishes it, as others do")
     ] * bool(waiting)
     gone = archive.erasure.erased().keys() - set(archive.erasure.unfinished())
     if files := forgetting.naming(gone):

@@ -103,7 +103,7 @@ class _Bot:
             "Median reply": _span(day.get("p50_s")),
             "Slow reply (95 %)": _span(day.get("p95_s")),
             "Silence of Discord": _span(health.get("since_received_s")),
-            "Sessions begun": f"{state.identifies} (+{state.resumes} resumed)",
+            "Sessions begun": f"{state.identifies}, {state.resumes} resumed",
             "Memory": "–" if state.memory_mb is None else f"{state.memory_mb:,.0f} MB",
         }
         for name, text in figures.items():
@@ -171,7 +171,7 @@ class _Log:
                 self._level = ui.select(list(LEVELS[:-1]), label="From level", value="INFO", on_change=self._redraw)
                 self._level.props("outlined dense").style("min-width: 130px")
                 self._follow = ui.switch("Follow", value=True)
-            self._view = ui.log(max_lines=_LINES).classes("mono").style("height: 320px; white-space: pre-wrap")
+            self._view = ui.log(max_lines=_LINES).classes("mono").style("height: 320px")
             self._view.props('tabindex="0" role="log" aria-label="The bot\'s log"')
             self._note = ui.label().classes("note")
         ui.timer(_LOG_SECONDS, self._look)
@@ -196,7 +196,8 @@ class _Log:
 
     def _push(self, lines: list[Line]) -> None:
         for line in at_least(lines, str(self._level.value)):
-            self._view.push(line.shown(), classes=_LEVEL_COLOURS.get(line.level, ""))
+            colour = _LEVEL_COLOURS.get(line.level, "")
+            self._view.push(line.shown(), classes=colour, style="white-space: pre-wrap")
 
 
 class _Doctor:

@@ -130,7 +130,7 @@ class _Training:
             self._rows = {}
             with self._list, html.table().classes("plain-table").style(ONE_LINE):
                 with html.thead(), html.tr():
-                    for name in ("show", "run", "state", "step", "kept apart", "base", "begun", ""):
+                    for name in ("show", "run", "state", "", "step", "kept apart", "base", "begun"):
                         html.th(name, scope="col")
                 with html.tbody():
                     for one in looked:
@@ -200,15 +200,18 @@ class _Row:
                     value=chosen, on_change=lambda event: page.choose(name, chosen=event.value)
                 ).props(f'aria-label="Show {name}" dense')
             html.th(name, scope="row")
-            self._cells = {}
-            for cell in ("state", "step", "bits", "base", "begun"):
-                with html.td():
-                    self._cells[cell] = ui.label()
-            with html.td(), html.div().classes("row"):
+            self._cells: dict[str, ui.label] = {}
+            with html.td():
+                self._cells["state"] = ui.label().props('role="status"')
+            # Near its state, so that a narrow window shows both.
+            with html.td():
                 self._stop = ui.button("Stop", on_click=lambda: page.stop(name)).props("dense outline")
                 self._resume = ui.button("Resume", on_click=lambda: page.go_on(name)).props("dense outline")
                 self._stop.props(f'aria-label="Stop {name}"')
                 self._resume.props(f'aria-label="Resume {name}"')
+            for cell in ("step", "bits", "base", "begun"):
+                with html.td():
+                    self._cells[cell] = ui.label()
 
     def show(self, one: _Looked) -> None:
         outcome = one.run.outcome if one.run is not None else {}

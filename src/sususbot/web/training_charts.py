@@ -10,6 +10,8 @@ from sususbot.web import theme
 from sususbot.web.curves import Curve, Point, thinned
 from sususbot.web.tables import table
 
+# Curves want width more than company.
+_GRID: Final = "grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr))"
 _FEW: Final = 40
 _ROWS: Final = 40
 _HOUR: Final = 3600
@@ -68,7 +70,7 @@ class Charts:
         self._shown_rows: tuple[object, ...] = ()
         self._charts: dict[str, ui.echart] = {}
         self._cards: dict[str, html.div] = {}
-        with html.div().classes("grid"):
+        with html.div().classes("grid").style(_GRID):
             for column, (title, _) in _CHARTS.items():
                 with html.div().classes("card") as card:
                     html.h3(title)

@@ -1,0 +1,1 @@
+"""The doctor: every check where all is well, and where it is not."""

@@ -1,0 +1,70 @@
+"""A bot that runs, one that does not, ports that are free and taken."""
+
+import asyncio
+import socket
+from pathlib import Path
+
+from sususbot.artifacts import BOT_LOCK
+from sususbot.bot.health import Health, HealthServer
+from sususbot.bot.metrics import Metrics
+from sususbot.bot.service import alone
+from sususbot.doctor import checks_running
+from sususbot.doctor.held import held
+from sususbot.env_file import checked
+
+
+def test_a_lock_that_is_held_and_one_that_was(tmp_path: Path) -> None:
+    assert not held(tmp_path / BOT_LOCK)
+    with alone(tmp_path):
+        assert held(tmp_path / BOT_LOCK)
+    assert not held(tmp_path / BOT_LOCK)
+    # Looking locks nothing.
+    with alone(tmp_path):
+        pass
+
+
+def found(data: Path, port: int) -> list[tuple[str, str]]:
+    settings = checked({"metrics_port": str(port)})
+    return [(finding.name, finding.state) for finding in checks_running.bot(settings, data)]
+
+
+async def test_a_bot_by_its_lock_and_its_word(tmp_path: Path) -> None:
+    metrics = Metrics()
+    metrics.watch_connection(lambda: {"state": "running"})
+    assert found(tmp_path, 0) == [("bot", "skipped"), ("health port", "skipped")]
+    async with HealthServer(Health(metrics, lambda: 0), metrics, 0) as server:
+        port = server.port or 0
+        assert await asyncio.to_thread(found, tmp_path, port) == [("bot", "skipped"), ("health port", "warning")]
+        with alone(tmp_path):
+            assert await asyncio.to_thread(found, tmp_path, port) == [("bot", "ok"), ("health port", "ok")]
+            metrics.watch_engine(lambda: {"state": "resting"})
+            assert await asyncio.to_thread(found, tmp_path, port) == [("bot", "warning"), ("health port", "ok")]
+            assert found(tmp_path, 0) == [("bot", "ok"), ("health port", "skipped")]
+    assert found(tmp_path, port) == [("bot", "skipped"), ("health port", "ok")]
+
+
+def test_ports_that_others_have() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen(8)
+        other.settimeout(5)
+        port = other.getsockname()[1]
+        assert checks_running.taken("127.0.0.1", port)
+    assert checks_running.web_port(checked({"web_port": str(port)})).state == "ok"
+    assert checks_running.web_port(checked({"web_port": "0"})).state == "ok"
+
+
+async def test_the_page_knows_its_own_port_from_anothers() -> None:
+    async def answer(text: bytes) -> str:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.0 401 no\r\n\r\n" + text)
+            await writer.drain()
+            writer.close()
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            settings = checked({"web_port": str(server.sockets[0].getsockname()[1])})
+            return (await asyncio.to_thread(checks_running.web_port, settings)).state
+
+    assert await answer(b"open the link that  sususbot web  printed") == "ok"
+    assert await answer(b"who are you?") == "warning"
