@@ -8,6 +8,8 @@ from sususbot.memory.indexing import index
 from sususbot.memory.long_term import LongTerm
 from sususbot.memory.vector_index import ExactIndex
 from sususbot.messages import DISCORD_EPOCH_MS, NOTE_TYPE, Message
+from sususbot.sources.dump_lines import dump_lines
+from sususbot.sources.ingest import ingest
 from tests.archive.making import GARDEN, KITCHEN, MIA, NOON, SUSU, TOM, filled, message, raw
 from tests.memory.chat import WordEmbedder
 
@@ -24,6 +26,20 @@ def test_a_pin_outlives_every_import(archive: Archive) -> None:
     assert not archive.lore.unpin(1)
     assert archive.lore.pinned() == {2: 6}
     assert archive.check() == []
+
+
+def test_a_pin_goes_with_a_dump_into_another_archive(archive: Archive, tmp_path: Path) -> None:
+    filled(archive, message(1, "tea"), message(2, "rain", TOM), message(3, "moon"))
+    for id_ in (3, 1, 2):
+        archive.lore.pin(id_, at=id_ + 4)
+    archive.consents.say(TOM.id, by="member", way="slash", at=NOON, remember=False)
+    lines = list(dump_lines(archive))
+    (tmp_path / "dump.jsonl").write_bytes(b"".join(lines))
+    with Archive(tmp_path / "copy") as copy:
+        for _ in range(2):
+            assert not ingest(copy, tmp_path / "dump.jsonl").faults
+            assert copy.lore.pinned() == {3: 7, 1: 5}
+            assert list(dump_lines(copy)) == lines
 
 
 def test_a_pin_goes_to_the_real_message_of_one_that_had_no_id(archive: Archive) -> None:

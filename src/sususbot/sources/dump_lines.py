@@ -1,9 +1,9 @@
 """An archive as lines of JSON, one object each; `json_lines` reads them back into the same archive.
 
-All that cannot be had again is in them: also how and when each message was seen, who agreed to what, and who is to
-stay forgotten. Vectors and full text are not: they are made again. Same archive, same bytes. Ids are strings, as
-Discord writes them, for not every reader of JSON can hold them as numbers; times are ms since 1970 UTC; what is empty
-is left out.
+All that cannot be had again is in them: also how and when each message was seen, who agreed to what, who is to stay
+forgotten, and what the owner pinned. Vectors and full text are not: they are made again. Same archive, same bytes. Ids
+are strings, as Discord writes them, for not every reader of JSON can hold them as numbers; times are ms since 1970 UTC;
+what is empty is left out.
 """
 
 from collections.abc import Iterator
@@ -41,6 +41,8 @@ def _items(archive: Archive) -> Iterator[Json]:
     for author_id, at in sorted(erased.items()):
         back = None if author_id in forgotten else True
         yield _filled("erased", author_id=str(author_id), erased_at=at, may_return=back)
+    for id_, at in sorted(archive.lore.pinned().items()):
+        yield {"kind": "lore", "id": str(id_), "at": at}
 
 
 def _names(archive: Archive) -> Iterator[Json]:

@@ -21,6 +21,7 @@ from sususbot.sources.source import (
     GuildSeen,
     Messages,
     Part,
+    Pinned,
     Said,
     Source,
 )
@@ -129,6 +130,9 @@ class _Writer:
                 if author_id not in self._archive.erasure.erased():
                     self._archive.erasure.begin(author_id, at=at, may_return=may_return)
                     self._archive.erasure.carry_out(author_id)
+
+            case Pinned(message_id, at):
+                self._archive.lore.pin(message_id, at=at)
 
     def _source(self, origin: Origin) -> int:
         if origin not in self._sources:

@@ -1,9 +1,10 @@
 """Lines of JSON, plain or gzipped: what `sususbot dump` writes, and message objects as Discord's API shows them.
 
 A dump names the `kind` of each line: `header`, `guild`, `channel`, `author`, `consent`, `message`, `tombstone`,
-`deleted` (before it was ever seen), `erased`. Guilds, channels and authors stand before what refers to them; where such
-a line is lost, they are known by their id alone. Lines of other tools are messages of the API with `guild_id` and
-`channel_id` added, perhaps with `fetched_at` (ms). Every line is read on its own, so a broken one costs only itself.
+`deleted` (before it was ever seen), `erased`, `lore` (what the owner pinned). Guilds, channels and authors stand before
+what refers to them; where such a line is lost, they are known by their id alone. Lines of other tools are messages of
+the API with `guild_id` and `channel_id` added, perhaps with `fetched_at` (ms). Every line is read on its own, so a
+broken one costs only itself.
 Not here: writing dumps (`dump_lines`).
 """
 
@@ -36,6 +37,7 @@ from sususbot.sources.source import (
     Messages,
     NameSpan,
     Part,
+    Pinned,
     Said,
 )
 
@@ -43,7 +45,7 @@ Json = dict[str, Any]
 
 FORMAT: Final = "sususbot"
 VERSION: Final = 1
-_KINDS: Final = frozenset("header guild channel author consent message tombstone deleted erased".split())
+_KINDS: Final = frozenset("header guild channel author consent message tombstone deleted erased lore".split())
 _ORIGINS: Final = frozenset({"api", "gateway", "export", "csv", "package", "jsonl"})
 _BOM: Final = b"\xef\xbb\xbf"
 _DECODER: Final = json.JSONDecoder()
@@ -155,6 +157,9 @@ class JsonLines:
                 # What an erased member left are tombstones, and those keep the time of their own deletion.
                 yield from self._settled()
                 yield Erased(int64(item["author_id"]), int64(item["erased_at"]), bool(item.get("may_return")))
+            case "lore":
+                yield from self._settled()
+                yield Pinned(int64(item["id"]), int64(item["at"]))
             case "header":
                 pass
             case _:

@@ -107,13 +107,21 @@ class Erased:
 
 
 @dataclass(frozen=True, slots=True)
+class Pinned:
+    """A message that the owner pinned as lore, and when (ms)."""
+
+    message_id: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
     """Answers to the question of consent."""
 
     statements: list[Statement]
 
 
-Part = GuildSeen | ChannelSeen | Messages | AuthorSeen | Deleted | Erased | Said
+Part = GuildSeen | ChannelSeen | Messages | AuthorSeen | Deleted | Erased | Pinned | Said
 
 
 class Source(Protocol):
