@@ -4,7 +4,7 @@ The values are those of `sususbot analyze`, which decides what may be shown of w
 and words of who may not be quoted are not in them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Final
 
 from nicegui import html, ui
@@ -17,6 +17,8 @@ from sususbot.web.desk import Desk
 from sususbot.web.parts import Column, aside, figures, folded, note, picture, serving, table, tiles
 
 _POLL_SECONDS: Final = 0.3
+# Looking takes a third of a second for each million messages.
+_LOOK_SECONDS: Final = 10.0
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _EMOJI: Final = 30
 _LANGUAGES: Final = 10
@@ -42,18 +44,37 @@ async def counted(desk: Desk) -> Analysis:
 
 
 async def draw(desk: Desk) -> None:
-    """The view."""
-    analysis = await counted(desk)
-    for section in _SECTIONS:
-        with html.section().classes("card"):
-            section(analysis)
+    """The view; once the archive is another than it tells of, it says so."""
+    shown: Hashable = None
+    with html.div().classes("row") as changed:
+        ui.label("The archive or the rules have changed since this was counted.").props('role="status"')
+        ui.button("Count again", on_click=lambda: show()).props("outline dense")
+    place = html.div().classes("stack")
+
+    async def show() -> None:
+        nonlocal shown
+        changed.set_visibility(False)
+        place.clear()
+        with place:
+            shown = await aside(stamp_of, desk.archive, desk.env)
+            analysis = await counted(desk)
+            for section in _SECTIONS:
+                with html.section().classes("card"):
+                    section(analysis)
+
+    async def look() -> None:
+        if shown is not None and await aside(stamp_of, desk.archive, desk.env) != shown:
+            changed.set_visibility(True)
+
+    await show()
+    ui.timer(_LOOK_SECONDS, look)
 
 
 def _summary(a: Analysis) -> None:
     html.h2("Summary")
     note(
-        f"{report.day(a.overview.first)} to {report.day(a.overview.last)}, times in {a.overview.timezone}. Counted "
-        "anew when the archive changes."
+        f"{report.day(a.overview.first)} to {report.day(a.overview.last)}, times in {a.overview.timezone}. Kept "
+        "until the archive changes."
     )
     tiles(
         (report.number(a.overview.written), "messages by members"),
