@@ -176,6 +176,7 @@ async def test_thumbs_are_kept(at_model: Visit, modelled: Served) -> None:
     await line.locator("[aria-pressed=true][aria-label='Thumb up']").wait_for()
     await down.click()
     await line.locator("[aria-pressed=true][aria-label='Thumb down']").wait_for()
+    await tab.get_by_text("0 up and 1 down so far").wait_for()
     kept, votes = await asyncio.to_thread(_feedback, modelled.folder)
     assert votes == [Votes("llamacpp", "first.gguf", 0, 1)]
     assert (kept[0].asked, kept[0].said) == ("hello there", await line.locator(".text").inner_text())

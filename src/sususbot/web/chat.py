@@ -40,6 +40,7 @@ class ChatPage:
         self._name = desk.settings.bot_name
         self._talk = WebTalk(desk)
         self._last: Turn | None = None
+        self._engine: Facts = {}
         self._replies: set[asyncio.Task[None]] = set()
         with html.div().classes("channel-bar"):
             self._state = ui.label(f"{self._name} wakes up with the first message").classes("note")
@@ -113,7 +114,8 @@ class ChatPage:
             if not self._talk.awake:
                 reply.begin(_WAKING)
                 self._state.text = f"{self._name} is {_WAKING}"
-                self._tell_state(await self._talk.wake())
+                self._engine = await self._talk.wake()
+                await self._tell_state()
             reply.begin("")
             await self._talk.answer(reply.exchange, sampling, reply.hear)
         except SususError as error:
@@ -132,14 +134,17 @@ class ChatPage:
             return
         try:
             await self._talk.rate(reply.exchange, answer, None if answer.rating == rating else rating)
+            await self._tell_state()
         except SususError as error:
             tell(error)
         reply.mark()
 
-    def _tell_state(self, facts: Facts) -> None:
-        model, adapter = facts.get("model"), facts.get("adapter")
-        parts = [f"{self._name} is awake", *(str(one) for one in (model, adapter) if one not in (None, "none"))]
-        self._state.text = " · ".join(parts)
+    async def _tell_state(self) -> None:
+        """What it runs on, and what was thought of it so far."""
+        ups, downs = await self._talk.votes()
+        parts = [str(one) for name in ("model", "adapter") if (one := self._engine.get(name)) not in (None, "none")]
+        thumbs = [f"{ups} up and {downs} down so far"] if ups or downs else []
+        self._state.text = " · ".join([f"{self._name} is awake", *parts, *thumbs])
 
     def _leave(self) -> None:
         for task in self._replies:

@@ -100,6 +100,10 @@ class WebTalk:
         exchange.shown = len(exchange.answers) - 1
         return answer
 
+    async def votes(self) -> tuple[int, int]:
+        """Thumbs up and down that the bot got as it is now. Raises ArchiveError."""
+        return await asyncio.to_thread(self._votes)
+
     async def rate(self, exchange: Exchange, answer: Answer, rating: Rating | None) -> None:
         """Give a thumb, or take it back. Raises ArchiveError."""
         await asyncio.to_thread(self._keep, exchange, answer, rating)
@@ -107,6 +111,13 @@ class WebTalk:
     def _woken(self) -> tuple[Talk, str, Facts]:
         bot = self._desk.wake()
         return bot, adapter_name(self._desk), bot.backend.facts()
+
+    def _votes(self) -> tuple[int, int]:
+        name = None if self._bot is None else self._bot.backend.name
+        mine = [
+            one for one in self._desk.archive.feedback.votes() if (one.engine, one.adapter) == (name, self._adapter)
+        ]
+        return sum(one.ups for one in mine), sum(one.downs for one in mine)
 
     def _before(self, exchange: Exchange) -> Iterator[Turn]:
         for earlier in self._exchanges:

@@ -1,0 +1,180 @@
+"""Pictures of every page for the documentation, narrow and wide; each is what a visitor sees, and fits its window.
+
+A picture in `docs/pictures/` is replaced only where the page looks different by now, so that a run changes no file that
+need not change. What this machine is called, and where things lie on it, is not to be in a picture.
+"""
+
+import io
+import json
+import math
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pytest
+import pytest_asyncio
+from PIL import Image
+
+from sususbot.artifacts import RUNS
+from sususbot.bot.health import Health, HealthServer
+from sususbot.training.metrics import Measured, Metrics, StepDone
+from sususbot.web.pages import PAGES
+from tests.web.browsing import BROWSING, NARROW, WIDE, Served, Visit, overflows, serving, write_community
+from tests.web.test_chat import ask
+from tests.web.test_health import busy, free_port, written
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Page
+
+pytestmark = BROWSING
+
+FOLDER: Final = Path(__file__).parents[2] / "docs" / "pictures"
+# Of all pixels, how many may differ in a page that looks the same: times of day, milliseconds.
+_SAME: Final = 0.01
+_VISIBLY: Final = 24
+_STEPS: Final = 600
+_LOOKS: Final = 40
+_QUESTION: Final = "why is the cat called Invoice?"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
+    """A page with something to see on each of its pages: two runs, a log, a bot that counted."""
+    folder = write_community(tmp_path_factory.mktemp("pictures"))
+    data, port = folder / "data", free_port()
+    data.chmod(0o700)
+    for seed, (name, best) in enumerate({"autumn": 1.62, "winter": 1.55}.items()):
+        _write_run(data, name, best, seed)
+    written(data / "logs" / "bot.jsonl", ("INFO", "connected as sususbot"), ("WARNING", "a reply took 6.1 s"))
+    metrics = busy()
+    settings = {"METRICS_PORT": str(port), "LOG_FILE": "data/logs/bot.jsonl", "SEED": "7"}
+    async with HealthServer(Health(metrics, lambda: 1), metrics, port), serving(folder, **settings) as served:
+        yield served
+
+
+def _write_run(data: Path, name: str, best: float, seed: int) -> None:
+    """A finished training, as its files tell of it."""
+    run, chance = data / RUNS / name, random.Random(seed)
+    run.mkdir(parents=True)
+    facts = {
+        "format": 1, "name": name, "kind": "lora", "state": "finished", "begun": f"2026-1{seed}-07T18:00:00+00:00",
+        "authors": {}, "corpus": {"name": "default"}, "base": {"name": "Mistral-7B-v0.3"},
+        "recipe": {"rank": 16 + 16 * seed, "learning_rate": 0.0002},
+        "outcome": {"step": _STEPS, "bits_per_byte": best},
+    }  # fmt: skip
+    (run / "manifest.json").write_text(json.dumps(facts))
+    metrics = Metrics(run)
+    metrics.add(Measured(0, 2.4, best=True))
+    for number in range(1, _STEPS + 1):
+        loss = best + 1.4 * math.exp(-number / 140) + chance.gauss(0, 0.05)
+        machine = {"vram_used_mb": 8900.0 + 200 * seed, "vram_total_mb": 11264.0, "celsius": 58 + number % 60 / 20}
+        rate = 2e-4 * (1 + math.cos(math.pi * number / _STEPS)) / 2
+        speed = 880 + chance.gauss(0, 25)
+        metrics.add(StepDone(number, _STEPS, 1, loss, rate, 0.5, 1.0, 0, 4096, speed, 60.0, machine))
+        if number % 100 == 0:
+            metrics.add(Measured(number, best + 0.9 * math.exp(-number / 150), best=True))
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def owner(browser: "Browser", place: Served) -> AsyncIterator[Visit]:
+    visit = Visit(browser, place)
+    yield visit
+    await visit.close()
+
+
+async def _chat(tab: "Page") -> None:
+    line = await ask(tab, _QUESTION)
+    await line.get_by_role("button", name="Why this reply").click()
+    await line.get_by_role("heading", name="Memories").wait_for()
+
+
+async def _memory(tab: "Page") -> None:
+    await tab.get_by_label("What do you want to find?").fill(_QUESTION)
+    await tab.get_by_label("What do you want to find?").press("Enter")
+    await tab.get_by_text(f"found for “{_QUESTION}”").wait_for()
+
+
+async def _data(tab: "Page") -> None:
+    await tab.get_by_text("may be learned from").first.wait_for()
+    await tab.locator("canvas, .content svg").first.wait_for()
+
+
+async def _training(tab: "Page") -> None:
+    for name in ("autumn", "winter"):
+        box = tab.get_by_role("checkbox", name=f"Show {name}")
+        if await box.get_attribute("aria-checked") != "true":
+            await box.click()
+    curves = tab.get_by_role("img", name="Loss by step")
+    for name in ("autumn", "winter"):
+        await curves.and_(tab.get_by_label(f"{name}: ")).wait_for()
+
+
+async def _health(tab: "Page") -> None:
+    await tab.get_by_text("It runs, and answers.").wait_for()
+    await tab.locator('li[data-state="ok"]', has_text="archive content").wait_for()
+    # Where things lie on this machine.
+    await tab.evaluate(
+        """for (const item of document.querySelectorAll('li[data-state]'))
+            if (/[\\\\/](site-packages|tmp|home)[\\\\/]|GB are free/.test(item.textContent)) item.remove()"""
+    )
+
+
+_SHOWN: Final[dict[str, Callable[["Page"], Awaitable[None]]]] = {
+    "chat": _chat,
+    "memory": _memory,
+    "data": _data,
+    "training": _training,
+    "health": _health,
+}
+_PICTURES: Final = [(page.name, page.path, width, False) for page in PAGES for width in (NARROW, WIDE)]
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "width", "dark"),
+    [*_PICTURES, ("chat", "/", NARROW, True), ("training", "/training", WIDE, True)],
+    ids=lambda value: str(value).strip("/"),
+)
+async def test_a_page_looks_right(owner: Visit, name: str, path: str, width: int, dark: bool) -> None:
+    tab = await owner(path, width=width, dark=dark)
+    await _SHOWN[name](tab)
+    await tab.evaluate("document.activeElement.blur()")
+    await tab.mouse.move(0, 0)
+    assert not await overflows(tab)
+    assert await tab.locator(".failed").count() == 0
+    picture = await _settled(tab)
+    assert len(picture.getcolors(1 << 24) or ()) > 20
+    _keep(picture, FOLDER / f"{name}-{'dark-' * dark}{width}.png")
+
+
+async def _settled(tab: "Page") -> Image.Image:
+    """The window once two pictures in a row are alike: charts are drawn, widths are found."""
+    before = await _picture(tab)
+    for _ in range(_LOOKS):
+        if _alike(before, now := await _picture(tab)):
+            return now
+        before = now
+    raise AssertionError("the page never settles")
+
+
+async def _picture(tab: "Page") -> Image.Image:
+    await tab.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    return Image.open(io.BytesIO(await tab.screenshot(animations="disabled", caret="hide"))).convert("RGB")
+
+
+def _alike(one: Image.Image, other: Image.Image) -> bool:
+    """Whether nobody would call them two looks."""
+    if one.size != other.size:
+        return False
+    apart = np.abs(np.asarray(one, np.int16) - np.asarray(other, np.int16)).max(axis=2) > _VISIBLY
+    return float(apart.mean()) <= _SAME
+
+
+def _keep(picture: Image.Image, path: Path) -> None:
+    """Put it in its place, small, unless what is there looks the same."""
+    small = picture.quantize(192, dither=Image.Dither.NONE)
+    if path.is_file() and _alike(Image.open(path).convert("RGB"), small.convert("RGB")):
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    small.save(path, optimize=True)
