@@ -5,7 +5,6 @@ no purpose any more is taken away.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from nicegui import html, ui
@@ -35,59 +34,59 @@ _AS_IT_IS: Final = "as it is"
 Changed = Callable[[], Awaitable[None]]
 
 
-@dataclass(slots=True)
-class _Place:
-    """What is looked at."""
-
-    rows: Sequence[Member] = ()
-    shown: list[Member] = field(default_factory=list)
-    page: int = 0
-
-
 async def draw(desk: Desk) -> None:
     """The view."""
-    place = _Place()
-    note(_rule(desk.archive.consents.mode))
-    with html.div().classes("fields"):
-        wanted = ui.input("Find by name or id").props("outlined dense clearable").classes("grow")
-        state = ui.select(dict(_STATES), label="Show", value="all").props("outlined dense").classes("field")
-    count = ui.label().classes("muted").props('role="status"')
-    table = html.ul().classes("plain").props('aria-label="Members"')
-    with html.div().classes("row"):
-        earlier = ui.button("Previous", on_click=lambda: turn(-1)).props("flat dense")
-        later = ui.button("Next", on_click=lambda: turn(1)).props("flat dense")
+    note(_rule(await aside(lambda: desk.archive.consents.mode)))
+    view = _View(desk)
+    view.draw()
+    await view.read()
 
-    def choose() -> None:
-        place.shown = matching(place.rows, str(wanted.value or ""), str(state.value))
-        place.page = 0
-        show()
 
-    def turn(step: int) -> None:
-        place.page += step
-        show()
+class _View:
+    """The members that are wanted, a page of them at a time."""
 
-    def show() -> None:
-        first = place.page * PAGE
-        here = place.shown[first : first + PAGE]
-        table.clear()
-        with table:
-            for member in here:
-                _draw_member(desk, member, again)
-        count.text = f"{len(place.shown):,} of {len(place.rows):,} members"
-        earlier.set_enabled(first > 0)
-        later.set_enabled(first + PAGE < len(place.shown))
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._rows: Sequence[Member] = ()
+        self._wanted: Sequence[Member] = ()
+        self._page = 0
 
-    async def again() -> None:
-        page = place.page
+    def draw(self) -> None:
+        with html.div().classes("fields"):
+            self._text = ui.input("Find by name or id").props("outlined dense clearable").classes("grow")
+            self._state = ui.select(dict(_STATES), label="Show", value="all").props("outlined dense").classes("field")
+        self._count = ui.label().classes("muted").props('role="status"')
+        self._table = html.ul().classes("plain").props('aria-label="Members"')
+        with html.div().classes("row"):
+            self._earlier = ui.button("Previous", on_click=lambda: self._turn(-1)).props("flat dense")
+            self._later = ui.button("Next", on_click=lambda: self._turn(1)).props("flat dense")
+        self._text.on_value_change(lambda: self._choose(0))
+        self._state.on_value_change(lambda: self._choose(0))
+
+    async def read(self) -> None:
+        """Everybody as they are in the archive now, on the same page."""
         with told():
-            place.rows = await aside(members, desk.archive)
-            choose()
-            place.page = min(page, max(0, len(place.shown) - 1) // PAGE)
-            show()
+            self._rows = await aside(members, self._desk.archive)
+            self._choose(self._page)
 
-    wanted.on_value_change(choose)
-    state.on_value_change(choose)
-    await again()
+    def _choose(self, page: int) -> None:
+        self._wanted = matching(self._rows, str(self._text.value or ""), str(self._state.value))
+        self._page = min(page, max(0, len(self._wanted) - 1) // PAGE)
+        self._show()
+
+    def _turn(self, step: int) -> None:
+        self._page += step
+        self._show()
+
+    def _show(self) -> None:
+        first = self._page * PAGE
+        self._table.clear()
+        with self._table:
+            for member in self._wanted[first : first + PAGE]:
+                _draw_member(self._desk, member, self.read)
+        self._count.text = f"{len(self._wanted):,} of {len(self._rows):,} members"
+        self._earlier.set_enabled(first > 0)
+        self._later.set_enabled(first + PAGE < len(self._wanted))
 
 
 def matching(rows: Sequence[Member], text: str, state: str) -> list[Member]:

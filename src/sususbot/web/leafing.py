@@ -1,6 +1,6 @@
 """The memory leafed through: by channel, author and day, pinned ones and notes, a page at a time."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -18,6 +18,9 @@ from sususbot.web.remembered import Seen
 PAGE: Final = 20
 # Members to choose from: those who said most.
 _MEMBERS: Final = 500
+
+# Id, name and number of messages.
+Choices = list[tuple[int, str, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,69 +53,79 @@ def day_begin(text: str | None, zone: str | None, *, days: int = 0) -> int | Non
     return round((begin if where else begin.astimezone()).astimezone(UTC).timestamp() * 1000)
 
 
-@dataclass(slots=True)
-class _Place:
-    """Where the reader is."""
-
-    wanted: Wanted = field(default_factory=Wanted)
-    shown: Leaf | None = None
-
-
 async def draw(desk: Desk) -> None:
     """The view."""
-    place = _Place()
     channels, members = await aside(_choices, desk.archive)
-    with html.div().classes("fields"):
-        channel = _choice("Channel", {id_: f"#{name} ({count:,})" for id_, name, count in channels})
-        author = _choice("Member", {id_: f"{name} ({count:,})" for id_, name, count in members})
-        first = ui.input("From").props("type=date outlined dense stack-label").classes("field")
-        last = ui.input("Until").props("type=date outlined dense stack-label").classes("field")
-        lore = ui.switch("Pinned as lore")
-        notes = ui.switch("Notes of members")
-    with html.div().classes("row"):
-        newer = ui.button("Newer", on_click=lambda: turn(newer=True)).props("flat dense")
-        older = ui.button("Older", on_click=lambda: turn(newer=False)).props("flat dense")
-        count = ui.label().classes("muted").props('role="status"')
-    results = html.div().classes("stack").props('aria-label="Messages"')
+    view = _View(desk)
+    view.draw_choices(channels, members)
+    view.draw_turning()
+    await view.show()
 
-    async def show(*, before: int | None = None, after: int | None = None) -> None:
+
+class _View:
+    """What is wanted, the page that is shown of it, and the elements that say so."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._wanted = Wanted()
+        self._shown: Leaf | None = None
+
+    def draw_choices(self, channels: Choices, members: Choices) -> None:
+        with html.div().classes("fields"):
+            self._channel = _choice("Channel", {id_: f"#{name} ({count:,})" for id_, name, count in channels})
+            self._author = _choice("Member", {id_: f"{name} ({count:,})" for id_, name, count in members})
+            self._first = ui.input("From").props("type=date outlined dense stack-label").classes("field")
+            self._last = ui.input("Until").props("type=date outlined dense stack-label").classes("field")
+            self._lore = ui.switch("Pinned as lore")
+            self._notes = ui.switch("Notes of members")
+        for chosen in (self._channel, self._author, self._first, self._last, self._lore, self._notes):
+            chosen.on_value_change(self._choose)
+
+    def draw_turning(self) -> None:
+        with html.div().classes("row"):
+            self._newer = ui.button("Newer", on_click=self._turn_newer).props("flat dense")
+            self._older = ui.button("Older", on_click=self._turn_older).props("flat dense")
+            self._count = ui.label().classes("muted").props('role="status"')
+        self._results = html.div().classes("stack").props('aria-label="Messages"')
+
+    async def show(self, *, before: int | None = None, after: int | None = None) -> None:
         with told():
-            place.shown = shown = await aside(leaf, desk.archive, place.wanted, before=before, after=after)
-            results.clear()
-            with results:
+            shown = await aside(leaf, self._desk.archive, self._wanted, before=before, after=after)
+            self._shown = shown
+            self._results.clear()
+            with self._results:
                 for seen in shown.seen:
-                    remembered.draw(desk, seen)
+                    remembered.draw(self._desk, seen)
                 if not shown.seen:
                     note("Nothing here that may be remembered.")
-            count.text = f"{shown.count:,} messages"
-            older.set_enabled(shown.older)
-            newer.set_enabled(shown.newer)
+            self._count.text = f"{shown.count:,} messages"
+            self._older.set_enabled(shown.older)
+            self._newer.set_enabled(shown.newer)
 
-    async def turn(*, newer: bool) -> None:
-        if place.shown is None or not place.shown.seen:
-            await show()
-            return
-        edge = place.shown.seen[0 if newer else -1].message.id
-        await show(after=edge if newer else None, before=None if newer else edge)
+    async def _turn_newer(self) -> None:
+        await self.show(after=self._edge(0))
 
-    async def choose() -> None:
-        zone = desk.settings.timezone
-        place.wanted = Wanted(
-            channel_id=channel.value,
-            author_id=author.value,
-            first=day_begin(first.value, zone),
-            end=day_begin(last.value, zone, days=1),
-            lore=bool(lore.value),
-            notes=bool(notes.value),
+    async def _turn_older(self) -> None:
+        await self.show(before=self._edge(-1))
+
+    def _edge(self, place: int) -> int | None:
+        seen = self._shown.seen if self._shown is not None else ()
+        return seen[place].message.id if seen else None
+
+    async def _choose(self) -> None:
+        zone = self._desk.settings.timezone
+        self._wanted = Wanted(
+            channel_id=self._channel.value,
+            author_id=self._author.value,
+            first=day_begin(self._first.value, zone),
+            end=day_begin(self._last.value, zone, days=1),
+            lore=bool(self._lore.value),
+            notes=bool(self._notes.value),
         )
-        await show()
-
-    for chosen in (channel, author, first, last, lore, notes):
-        chosen.on_value_change(choose)
-    await show()
+        await self.show()
 
 
-def _choices(archive: Archive) -> tuple[list[tuple[int, str, int]], list[tuple[int, str, int]]]:
+def _choices(archive: Archive) -> tuple[Choices, Choices]:
     places, speakers = archive.browsing.places(), archive.browsing.speakers()
     named = [[(id_, one_line(name), count) for id_, name, count in rows] for rows in (places, speakers[:_MEMBERS])]
     return named[0], named[1]
