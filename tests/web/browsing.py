@@ -31,7 +31,6 @@ CHROMIUM: Final = next(
 BROWSING: Final = [
     pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here: install the package chromium"),
     pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.xdist_group("browser"),
 ]
 NARROW: Final = 360
 WIDE: Final = 1600

@@ -1,6 +1,7 @@
 """One browser and one page for all tests that only look; those that change something start a page of their own."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,13 @@ from tests.web.browsing import Served, Visit, browsing, serving, write_community
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of a module share a page: where groups count (`--dist loadgroup`), they stay in one process."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -18,7 +18,7 @@ from sususbot.web.access import Access, Receive, Scope, Send
 from tests.support.commands import refusal, run_here
 from tests.web.browsing import Served, serving, stop
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 # A page, another, what they load, their socket, and nothing.
 PATHS = (

@@ -85,12 +85,15 @@ def _application(desk: Desk) -> App:
 
 
 def _mount(desk: Desk, page: Page) -> None:
+    # Now, not when it is first looked at: loading a module would keep every tab waiting.
+    build = page.build()
+
     @ui.page(page.path, title=f"{page.title} · sususbot")
     async def draw(request: Request) -> None:
         chosen = request.cookies.get(theme.COOKIE, "auto")
         with frame(page, cast(Theme, chosen)):
             try:
-                drawn = page.build()(desk)
+                drawn = build(desk)
                 if inspect.isawaitable(drawn):
                     await drawn
             except SususError as error:
