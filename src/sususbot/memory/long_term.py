@@ -280,7 +280,7 @@ class LongTerm:
         weights = ranking.weighed(self.fitted, meaning=self._weights.semantic, words=self._weights.words)
         parts = ranking.parts(features, weights)
         likely = self._worth_weighing(np.sum(list(parts.values()), axis=0), limit)
-        likely |= np.isin(ids, list(self._archive.lore.pinned(ids)))
+        likely |= np.isin(ids, self._archive.lore.among(None))
         # Most often the first are enough; the others follow where many of these may not be remembered any more.
         yield from self._weighed(ids, parts, np.flatnonzero(likely), now)
         yield from self._weighed(ids, parts, np.flatnonzero(~likely), now)
