@@ -172,6 +172,13 @@ async def at_width(page: "Page", width: int) -> None:
 
 
 async def overflows(page: "Page") -> bool:
-    """Whether the page is wider than the window, so that it must be scrolled sideways."""
-    wide: bool = await page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
-    return wide
+    """Whether the page stays wider than the window, so that it must be scrolled sideways."""
+    from playwright.async_api import TimeoutError as Late
+
+    within = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    try:
+        # Parts that follow the window's width by script do so a moment later.
+        await page.wait_for_function(within)
+    except Late:
+        return True
+    return False
