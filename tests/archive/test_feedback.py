@@ -8,6 +8,8 @@ import pytest
 
 from sususbot.archive.archive import Archive
 from sususbot.archive.feedback import Rated, Votes
+from sususbot.sources.dump_lines import dump_lines
+from sususbot.sources.ingest import ingest
 from tests.archive.making import MIA, NOON, SUSU, TOM, filled, message, raw
 from tests.support.consents import refuse
 
@@ -110,3 +112,33 @@ def test_no_byte_of_the_forgotten_is_left(archive: Archive, tmp_path: Path) -> N
     archive.erasure.finish([MIA.id], at=NOON)
     archive.close()
     assert b"zyzzyva" not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+@pytest.mark.usefixtures("rated")
+def test_thumbs_go_with_a_dump_into_another_archive(archive: Archive, tmp_path: Path) -> None:
+    lines = list(dump_lines(archive))
+    (tmp_path / "dump.jsonl").write_bytes(b"".join(lines))
+    with Archive(tmp_path / "copy") as copy:
+        for _ in range(2):
+            assert not ingest(copy, tmp_path / "dump.jsonl").faults
+            assert copy.feedback.all() == [UP, OTHER]
+            assert list(dump_lines(copy)) == lines
+
+
+@pytest.mark.usefixtures("rated")
+def test_where_somebody_was_erased_since_a_dump_brings_no_words_back(archive: Archive, tmp_path: Path) -> None:
+    (tmp_path / "dump.jsonl").write_bytes(b"".join(dump_lines(archive)))
+    with Archive(tmp_path / "copy") as copy:
+        copy.erase(404, at=NOON + 1)
+        ingest(copy, tmp_path / "dump.jsonl")
+        assert copy.feedback.all() == [without_words(UP), without_words(OTHER)]
+
+
+@pytest.mark.parametrize("wrong", ['"rating": 2', '"sampling": {"seed": "x"}', '"at": "noon"', '"asked": 3'])
+def test_a_broken_thumb_costs_only_itself(archive: Archive, tmp_path: Path, wrong: str) -> None:
+    header = '{"kind": "header", "format": "sususbot", "version": 1}\n'
+    good = '{"kind": "feedback", "at": 5, "rating": 1, "engine": "recall", "sampling": {}}\n'
+    bad = f'{{"kind": "feedback", "at": 6, "rating": 1, "engine": "recall", "sampling": {{}}, {wrong}}}\n'
+    (tmp_path / "dump.jsonl").write_text(header + bad + good)
+    assert len(ingest(archive, tmp_path / "dump.jsonl").faults) == 1
+    assert archive.feedback.all() == [Rated(5, 1, "", "", "recall")]

@@ -9,7 +9,7 @@ Not here: what is learned from it.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 import orjson
@@ -54,6 +54,17 @@ class Feedback:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def restore(self, rated: Rated) -> None:
+        """Take in what a dump tells, once. Words come back only where nobody was erased since they were said: whom
+        they may name is not known here any more.
+        """
+        with self._database.transaction():
+            if self._database.rows("SELECT 1 FROM feedback WHERE (at, engine) = (?, ?)", [rated.at, rated.engine]):
+                return
+            if self._database.rows("SELECT 1 FROM erased WHERE at >= ? LIMIT 1", [rated.at]):
+                rated = replace(rated, asked="", said="")
+            self.put(rated)
 
     def put(self, rated: Rated) -> int:
         """Keep it and give its number; without its words where a message it was made of is not there any more."""

@@ -1,9 +1,9 @@
 """An archive as lines of JSON, one object each; `json_lines` reads them back into the same archive.
 
 All that cannot be had again is in them: also how and when each message was seen, who agreed to what, who is to stay
-forgotten, and what the owner pinned. Vectors and full text are not: they are made again. Same archive, same bytes. Ids
-are strings, as Discord writes them, for not every reader of JSON can hold them as numbers; times are ms since 1970 UTC;
-what is empty is left out.
+forgotten, what the owner pinned, and what they thought of replies. Vectors and full text are not: they are made again.
+Same archive, same bytes. Ids are strings, as Discord writes them, for not every reader of JSON can hold them as
+numbers; times are ms since 1970 UTC; what is empty is left out.
 """
 
 from collections.abc import Iterator
@@ -43,6 +43,12 @@ def _items(archive: Archive) -> Iterator[Json]:
         yield _filled("erased", author_id=str(author_id), erased_at=at, may_return=back)
     for id_, at in sorted(archive.lore.pinned().items()):
         yield {"kind": "lore", "id": str(id_), "at": at}
+    for rated in archive.feedback.all():
+        yield _filled(
+            "feedback", at=rated.at, rating=rated.rating, asked=rated.asked or None, said=rated.said or None,
+            engine=rated.engine, adapter=rated.adapter or None, sampling=dict(rated.sampling),
+            of=list(map(str, rated.of)) or None,
+        )  # fmt: skip
 
 
 def _names(archive: Archive) -> Iterator[Json]:

@@ -24,6 +24,7 @@ from sususbot.sources.source import (
     Pinned,
     Said,
     Source,
+    Thumb,
 )
 
 # Told after each transaction: messages so far, bytes of the file read so far.
@@ -130,9 +131,10 @@ class _Writer:
                 if author_id not in self._archive.erasure.erased():
                     self._archive.erasure.begin(author_id, at=at, may_return=may_return)
                     self._archive.erasure.carry_out(author_id)
-
             case Pinned(message_id, at):
                 self._archive.lore.pin(message_id, at=at)
+            case Thumb(rated):
+                self._archive.feedback.restore(rated)
 
     def _source(self, origin: Origin) -> int:
         if origin not in self._sources:

@@ -1,11 +1,10 @@
 """Lines of JSON, plain or gzipped: what `sususbot dump` writes, and message objects as Discord's API shows them.
 
 A dump names the `kind` of each line: `header`, `guild`, `channel`, `author`, `consent`, `message`, `tombstone`,
-`deleted` (before it was ever seen), `erased`, `lore` (what the owner pinned). Guilds, channels and authors stand before
-what refers to them; where such a line is lost, they are known by their id alone. Lines of other tools are messages of
-the API with `guild_id` and `channel_id` added, perhaps with `fetched_at` (ms). Every line is read on its own, so a
-broken one costs only itself.
-Not here: writing dumps (`dump_lines`).
+`deleted` (before it was ever seen), `erased`, `lore` (what the owner pinned), `feedback` (thumbs on replies). Guilds,
+channels and authors stand before what refers to them; where such a line is lost, they are known by their id alone.
+Lines of other tools are messages of the API with `guild_id` and `channel_id` added, perhaps with `fetched_at` (ms).
+Every line is read on its own, so a broken one costs only itself. Not here: writing dumps (`dump_lines`).
 """
 
 import json
@@ -19,6 +18,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from sususbot.archive.consents import Statement
+from sususbot.archive.feedback import Rated
 from sususbot.errors import NotAnExport
 from sususbot.messages import Attachment, Author, Channel, Guild, Message, Origin, Reaction
 from sususbot.sources import source as limits
@@ -39,13 +39,14 @@ from sususbot.sources.source import (
     Part,
     Pinned,
     Said,
+    Thumb,
 )
 
 Json = dict[str, Any]
 
 FORMAT: Final = "sususbot"
 VERSION: Final = 1
-_KINDS: Final = frozenset("header guild channel author consent message tombstone deleted erased lore".split())
+_KINDS: Final = frozenset("header guild channel author consent message tombstone deleted erased lore feedback".split())
 _ORIGINS: Final = frozenset({"api", "gateway", "export", "csv", "package", "jsonl"})
 _BOM: Final = b"\xef\xbb\xbf"
 _DECODER: Final = json.JSONDecoder()
@@ -160,6 +161,9 @@ class JsonLines:
             case "lore":
                 yield from self._settled()
                 yield Pinned(int64(item["id"]), int64(item["at"]))
+            case "feedback":
+                yield from self._settled()
+                yield Thumb(_rated(item))
             case "header":
                 pass
             case _:
@@ -305,6 +309,24 @@ def _statement(item: Json) -> Statement:
     if any(answer not in (None, True, False) for answer in answers.values()):
         raise TypeError("an answer is neither yes nor no")
     return Statement(int64(item["author_id"]), by, text(item["way"]), int64(item["at"]), **answers)
+
+
+def _rated(item: Json) -> Rated:
+    rating, sampling = item["rating"], item["sampling"]
+    if rating not in (-1, 1):
+        raise ValueError(f"{rating!r} is no thumb")
+    if any(not isinstance(value, int | float | None) for value in sampling.values()):
+        raise TypeError("a knob is no number")
+    return Rated(
+        int64(item["at"]),
+        rating,
+        text(item.get("asked", "")),
+        text(item.get("said", "")),
+        text(item["engine"]),
+        text(item.get("adapter", "")),
+        sampling,
+        tuple(map(int64, item.get("of", ()))),
+    )
 
 
 def _origin(item: Json) -> Origin:

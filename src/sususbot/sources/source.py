@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sususbot.archive.consents import Statement
+from sususbot.archive.feedback import Rated
 from sususbot.messages import Author, Channel, Guild, Message, Origin
 
 # Messages to a transaction: large enough that commits do not count, small enough that a kill costs a second at most.
@@ -115,13 +116,20 @@ class Pinned:
 
 
 @dataclass(frozen=True, slots=True)
+class Thumb:
+    """What the owner thought of a reply."""
+
+    rated: Rated
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
     """Answers to the question of consent."""
 
     statements: list[Statement]
 
 
-Part = GuildSeen | ChannelSeen | Messages | AuthorSeen | Deleted | Erased | Pinned | Said
+Part = GuildSeen | ChannelSeen | Messages | AuthorSeen | Deleted | Erased | Pinned | Said | Thumb
 
 
 class Source(Protocol):
