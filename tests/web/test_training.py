@@ -39,8 +39,11 @@ SLOW = {
     "BASE_MODEL": "base",
     "EPOCHS": "200",
     "PATIENCE": "900",
-    "TOKENS_PER_STEP": "512",
-    "PACK_TOKENS": "512",
+    "TOKENS_PER_STEP": "256",
+    "PACK_TOKENS": "256",
+    "EVALS_PER_EPOCH": "1",
+    # Threads that wait for each other are slower than one where other tests want the cores, too.
+    "OMP_NUM_THREADS": "1",
 }
 
 
