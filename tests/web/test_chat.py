@@ -191,7 +191,23 @@ def _feedback(folder: Path) -> tuple[list[Rated], list[Votes]]:
         return archive.feedback.all(), archive.feedback.votes()
 
 
-# -- a model that never comes to an end
+# -- a model that is not there, and one that never comes to an end
+
+
+async def test_what_keeps_the_bot_asleep_is_one_sentence(browser: "Browser", tmp_path: Path) -> None:
+    async with serving(write_community(tmp_path), BACKEND="llamacpp") as served:
+        owner = Visit(browser, served)
+        tab = await owner("/")
+        await tab.get_by_label("Message").fill("hello there")
+        await tab.get_by_label("Message").press("Enter")
+        line = tab.locator(".line.own")
+        await line.get_by_text("BACKEND=llamacpp needs MODEL_PATH").wait_for()
+        await tab.get_by_text("could not wake up").wait_for()
+        assert not await line.get_by_role("button", name="Why this reply").is_visible()
+        await line.get_by_role("button", name="Redo").click()
+        await tab.get_by_role("dialog").get_by_role("button", name="Redo").click()
+        await line.get_by_text("BACKEND=llamacpp needs MODEL_PATH").wait_for()
+        await owner.close()
 
 
 class Endless:

@@ -15,7 +15,7 @@ from sususbot.web import why
 from sususbot.web.talks import Answer, Exchange, clock
 
 # On each of them white text reads (4.5 to 1 and more).
-_AVATARS: Final = ("#4752c4", "#2d7d46", "#a1440c", "#8a3ffc", "#0b6e99", "#b3261e", "#6b5b00", "#9c2a72")
+AVATARS: Final = ("#4752c4", "#2d7d46", "#a1440c", "#8a3ffc", "#0b6e99", "#b3261e", "#6b5b00", "#9c2a72")
 # What one says within this time of their last line stands under the same name.
 _TOGETHER_MS: Final = 7 * 60_000
 
@@ -166,7 +166,7 @@ def _button(text: str, label: str, on_click: Callable[[], object], icon: str = "
 
 
 def _avatar(name: str) -> None:
-    colour = _AVATARS[zlib.crc32(name.encode()) % len(_AVATARS)]
+    colour = AVATARS[zlib.crc32(name.encode()) % len(AVATARS)]
     initial = next((letter for letter in name if letter.isalnum()), "?").upper()
     html.span(initial).classes("avatar").style(f"background:{colour}").props('aria-hidden="true"')
 

@@ -12,7 +12,6 @@ does not use and which compiles styles in the browser before anything is seen.
 
 import asyncio
 import inspect
-import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -21,7 +20,6 @@ from typing import Final, cast
 
 import uvicorn
 from fastapi import FastAPI
-from nicegui import app as nicegui_app
 from nicegui import ui
 from starlette.requests import Request
 
@@ -31,8 +29,6 @@ from sususbot.web.access import Access, App, is_loopback, new_token
 from sususbot.web.desk import Desk
 from sususbot.web.frame import Theme, failed, frame
 from sususbot.web.pages import PAGES, Page
-
-logger = logging.getLogger(__name__)
 
 # A tab that is gone for longer is forgotten, and what it waited for ends.
 _RECONNECT_SECONDS: Final = 3.0
@@ -67,7 +63,6 @@ def _application(desk: Desk) -> App:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     for page in PAGES:
         _mount(desk, page)
-    nicegui_app.on_exception(_log)
     ui.run_with(
         app,
         title="sususbot",
@@ -98,11 +93,6 @@ def _mount(desk: Desk, page: Page) -> None:
                     await drawn
             except SususError as error:
                 failed(error)
-
-
-def _log(error: Exception) -> None:
-    """What goes wrong in a page is told in the log; by its kind alone, since its text may hold members' words."""
-    logger.error("the page broke: %s", type(error).__name__, exc_info=error)
 
 
 async def _run(access: Access, listener: socket.socket, started: Callable[[], None]) -> None:
