@@ -2,32 +2,34 @@
 
 In: a system whose backend tells likelihoods. For each exchange the prompt of a running bot (`contexts`), then the same
 without memories, without recent turns and summary, with another exchange's, and so on down to the persona alone. Out:
-bits per byte of the true reply under each, how often it is told from nine others (as `relevance` does), and what the
-whole context is better by, pair by pair: an interval that lies above 0 as a whole is no accident.
+bits per byte of the true reply under each, and what the whole context is better by, pair by pair: an interval that lies
+above 0 as a whole is no accident. Of some exchanges, and of the parts that matter most, also how often the true reply
+is told from nine others, as `relevance` does: that takes ten times as long, since engines say a text to score it.
 Items of bits are per byte of the mean reply, so that their mean is the figure; of exchanges that were not chosen, nan.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
 from sususbot.errors import CannotScore
-from sususbot.evaluation.candidates import Candidates, candidates
+from sususbot.evaluation.candidates import candidates
 from sususbot.evaluation.contexts import FULL, Shown, context_of, partners
-from sususbot.evaluation.figures import Figure, Section, difference, ratio, share
-from sususbot.evaluation.ground import Exchange, Ground, System, Told
+from sususbot.evaluation.figures import Better, Figure, Section, difference, ratio, share
+from sususbot.evaluation.ground import Ground, System, Told
 from sususbot.evaluation.heldout import bare_prompt, continuation
-from sususbot.evaluation.relevance import ranks
+from sususbot.evaluation.relevance import rank
 from sususbot.evaluation.replies import Replies
 from sususbot.evaluation.scores import bits, likelihoods, size
-from sususbot.model.backend import Backend
+from sususbot.model.scoring import Scored
 
 NAME: Final = "context"
-# Each costs eight prompts, and ten texts after each.
-_MOST: Final = 100
+# Each costs eight prompts, and a text after each; those that are ranked ten texts after four of these.
+_MOST: Final = 60
+_RANKED: Final = 40
 _EACH: Final = 5
 
 _WHOLE: Final = "full"
@@ -42,87 +44,7 @@ _SHOWN: Final[Mapping[str, Shown]] = {
     "message_alone": Shown(memories="none", recent="none", summary="none"),
     "memories_below": Shown(below=True),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Under:
-    """Of each exchange, log P of the candidates under one variation, in nats, and the bits of the true reply."""
-
-    scores: list[list[float]]
-    bits: list[float]
-
-
-def context(system: System, ground: Ground, _replies: Replies, told: Told) -> Section:
-    """The measure. `bits_saved_by_all` and `accuracy_full` are the main figures."""
-    among = candidates(ground)
-    others = partners(ground)
-    places = _spread(len(ground.exchanges))
-    found = {name: _Under([], []) for name in _SHOWN}
-    try:
-        bare = _bare(system.backend, ground, among, told)
-        for number, place in enumerate(places):
-            if number % _EACH == 0:
-                told(f"{number} of {len(places)}")
-            _measure(system, ground, ground.exchanges[place], others[place], among[place], found)
-    except CannotScore as error:
-        return Section(NAME, notes=(f"not measured: {error}",))
-    chosen = [among[place] for place in places]
-    notes = [f"over {len(places)} exchanges; memories and talk of another exchange are of another channel if there is"]
-    if not any(ground.exchanges[place].earlier for place in places):
-        notes.append("no exchange had talk before its window, so nothing was summed up")
-    section = _section(found, chosen, bare, tuple(notes))
-    count = len(ground.exchanges)
-    return replace(section, items={name: _placed(some, places, count) for name, some in section.items.items()})
-
-
-def _measure(
-    system: System, ground: Ground, exchange: Exchange, other: Exchange, one: Candidates, found: Mapping[str, _Under]
-) -> None:
-    """Add one exchange to each variation. Where a part was empty anyway, its prompt is read once."""
-    texts = [continuation(text) for text in one.texts]
-    known: dict[str, list[float]] = {}
-    for name, shown in _SHOWN.items():
-        prompt = context_of(system, ground, exchange, shown, other).prompt
-        if prompt not in known:
-            scored = likelihoods(system.backend, prompt, texts)
-            known[prompt] = [*(text.logprob for text in scored), bits(scored[one.true])]
-        *scores, cost = known[prompt]
-        found[name].scores.append(scores)
-        found[name].bits.append(cost)
-
-
-def _bare(backend: Backend, ground: Ground, among: Sequence[Candidates], told: Told) -> dict[str, float]:
-    """log P of each text after the persona alone, in nats."""
-    told("each reply by itself")
-    texts = list(dict.fromkeys(text for one in among for text in one.texts))
-    scored = likelihoods(backend, bare_prompt(ground.persona, ground.own_name), [continuation(text) for text in texts])
-    return {text: one.logprob for text, one in zip(texts, scored, strict=True)}
-
-
-def _section(
-    found: Mapping[str, _Under], among: Sequence[Candidates], bare: Mapping[str, float], notes: tuple[str, ...]
-) -> Section:
-    sizes = [float(size(continuation(one.texts[one.true]))) for one in among]
-    per_byte = {name: _per_byte(under.bits, sizes) for name, under in found.items()}
-    alone = [-bare[one.texts[one.true]] / np.log(2) for one in among]
-    per_byte[_PERSONA] = _per_byte(alone, sizes)
-    hits = {name: _hits(under.scores, among, bare) for name, under in found.items()}
-    figures: dict[str, Figure] = {}
-    for name, values in per_byte.items():
-        whole = [value * float(np.mean(sizes)) for value in values]
-        figures[f"bits_per_byte_{name}"] = ratio(whole, sizes, "lower" if name == _WHOLE else None)
-    for name, values in hits.items():
-        figures[f"accuracy_{name}"] = share(sum(values), len(values), "higher" if name == _WHOLE else None)
-    for name, what in _SAVED.items():
-        figures[f"bits_saved_{what}"] = difference(per_byte[name], per_byte[_WHOLE], "higher")
-    for name, what in _SAVED.items():
-        if name in hits:
-            figures[f"accuracy_gained_{what}"] = difference(hits[_WHOLE], hits[name], "higher")
-    items: dict[str, Sequence[float]] = {f"bits_per_byte_{name}": values for name, values in per_byte.items()}
-    items |= {f"accuracy_{name}": values for name, values in hits.items()}
-    return Section(NAME, figures, items, notes)
-
-
+_RANKED_BY: Final = (_WHOLE, "without_memories", "without_recent", "message_alone")
 # What the whole context has that these lack.
 _SAVED: Final = {
     "without_memories": "by_memories",
@@ -136,29 +58,113 @@ _SAVED: Final = {
 }
 
 
-def _per_byte(costs: Sequence[float], sizes: Sequence[float]) -> list[float]:
-    mean = float(np.mean(sizes)) if sizes else 1.0
-    return [cost / mean for cost in costs]
+@dataclass(slots=True)
+class _Found:
+    """By variation, of an exchange's place: the bits of its reply, and whether it was told from the others."""
+
+    bits: dict[str, dict[int, float]] = field(default_factory=dict)
+    hits: dict[str, dict[int, float]] = field(default_factory=dict)
 
 
-def _hits(scores: Sequence[Sequence[float]], among: Sequence[Candidates], bare: Mapping[str, float]) -> list[float]:
-    """Whether the true reply is what the context makes likelier most."""
-    informed = [
-        [score - bare[text] for score, text in zip(some, one.texts, strict=True)]
-        for some, one in zip(scores, among, strict=True)
-    ]
-    return [one.hit for one in ranks(informed, among)]
+def context(system: System, ground: Ground, _replies: Replies, told: Told) -> Section:
+    """The measure. `bits_saved_by_all` and `accuracy_full` are the main figures."""
+    measuring = _Measuring(system, ground)
+    places = _spread(len(ground.exchanges), _MOST)
+    ranked = {places[number] for number in _spread(len(places), _RANKED)}
+    try:
+        told("each reply by itself")
+        measuring.read_alone(places, ranked)
+        for number, place in enumerate(places):
+            if number % _EACH == 0:
+                told(f"{number} of {len(places)}")
+            measuring.measure(place, ranked=place in ranked)
+    except CannotScore as error:
+        return Section(NAME, notes=(f"not measured: {error}",))
+    notes = [f"over {len(places)} exchanges, {len(ranked)} of them ranked; another's is of another channel if there is"]
+    if not any(ground.exchanges[place].earlier for place in places):
+        notes.append("no exchange had talk before its window, so nothing was summed up")
+    return _section(measuring.found, ground, tuple(notes))
 
 
-def _placed(values: Sequence[float], places: Sequence[int], count: int) -> list[float]:
-    """A value for each exchange, none (nan) for those that were not measured."""
-    placed = [math.nan] * count
-    for place, value in zip(places, values, strict=True):
-        placed[place] = value
-    return placed
-
-
-def _spread(count: int) -> list[int]:
-    """Places of the exchanges that are measured, over the whole time."""
-    most = min(count, _MOST)
+def _spread(count: int, most: int) -> list[int]:
+    """At most so many of these places, over the whole time."""
+    most = min(count, most)
     return [number * count // most for number in range(most)]
+
+
+class _Measuring:
+    """One system over one ground."""
+
+    def __init__(self, system: System, ground: Ground) -> None:
+        self._system = system
+        self._ground = ground
+        self._among = candidates(ground)
+        self._others = partners(ground)
+        # log P of each text after the persona alone, in nats.
+        self._alone: dict[str, float] = {}
+        self.found = _Found()
+
+    def read_alone(self, places: Sequence[int], ranked: Collection[int]) -> None:
+        """How likely texts are with nothing before them: what the others are compared with."""
+        texts = dict.fromkeys(text for place in places for text in self._texts(place, ranked=place in ranked))
+        scored = self._scored(bare_prompt(self._ground.persona, self._ground.own_name), list(texts))
+        self._alone = {text: one.logprob for text, one in zip(texts, scored, strict=True)}
+        known = dict(zip(texts, scored, strict=True))
+        costs = {place: bits(known[self._texts(place, ranked=False)[0]]) for place in places}
+        self.found.bits[_PERSONA] = costs
+
+    def measure(self, place: int, *, ranked: bool) -> None:
+        """Add one exchange. Where a part was empty anyway, its prompt is read once."""
+        known: dict[tuple[str, bool], list[Scored]] = {}
+        for name, shown in _SHOWN.items():
+            whole = ranked and name in _RANKED_BY
+            exchange, other = self._ground.exchanges[place], self._others[place]
+            prompt = context_of(self._system, self._ground, exchange, shown, other).prompt
+            texts = self._texts(place, ranked=whole)
+            if (prompt, whole) not in known:
+                known[prompt, whole] = self._scored(prompt, texts)
+            scored = known[prompt, whole]
+            self.found.bits.setdefault(name, {})[place] = bits(scored[0])
+            if whole:
+                informed = [one.logprob - self._alone[text] for one, text in zip(scored, texts, strict=True)]
+                self.found.hits.setdefault(name, {})[place] = rank(informed, 0).hit
+
+    def _texts(self, place: int, *, ranked: bool) -> list[str]:
+        """The true reply, and with `ranked` the others behind it."""
+        one = self._among[place]
+        others = [text for number, text in enumerate(one.texts) if number != one.true]
+        return [one.texts[one.true], *(others if ranked else ())]
+
+    def _scored(self, prompt: str, texts: Sequence[str]) -> list[Scored]:
+        return likelihoods(self._system.backend, prompt, [continuation(text) for text in texts])
+
+
+def _section(found: _Found, ground: Ground, notes: tuple[str, ...]) -> Section:
+    sizes = {place: float(size(continuation(ground.exchanges[place].reply))) for place in found.bits[_WHOLE]}
+    mean_size = float(np.mean(list(sizes.values()))) if sizes else 1.0
+    per_byte = {name: {at: cost / mean_size for at, cost in costs.items()} for name, costs in found.bits.items()}
+    figures: dict[str, Figure] = {}
+    for name, costs in found.bits.items():
+        better: Better = "lower" if name == _WHOLE else None
+        figures[f"bits_per_byte_{name}"] = ratio(list(costs.values()), [sizes[at] for at in costs], better)
+    for name, hits in found.hits.items():
+        figures[f"accuracy_{name}"] = share(sum(hits.values()), len(hits), "higher" if name == _WHOLE else None)
+    for name, what in _SAVED.items():
+        figures[f"bits_saved_{what}"] = difference(*_pairs(per_byte[name], per_byte[_WHOLE]), "higher")
+    for name, what in _SAVED.items():
+        if name in found.hits:
+            figures[f"accuracy_gained_{what}"] = difference(*_pairs(found.hits[_WHOLE], found.hits[name]), "higher")
+    items = {f"bits_per_byte_{name}": values for name, values in per_byte.items()}
+    items |= {f"accuracy_{name}": values for name, values in found.hits.items()}
+    count = len(ground.exchanges)
+    return Section(NAME, figures, {name: _placed(values, count) for name, values in items.items()}, notes)
+
+
+def _pairs(ours: Mapping[int, float], theirs: Mapping[int, float]) -> tuple[list[float], list[float]]:
+    """The values of the same exchanges."""
+    return list(ours.values()), [theirs[place] for place in ours]
+
+
+def _placed(values: Mapping[int, float], count: int) -> list[float]:
+    """A value for each exchange, none (nan) for those that were not measured."""
+    return [values.get(place, math.nan) for place in range(count)]
