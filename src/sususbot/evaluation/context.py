@@ -115,15 +115,15 @@ class _Measuring:
 
     def measure(self, place: int, *, ranked: bool) -> None:
         """Add one exchange. Where a part was empty anyway, its prompt is read once."""
-        known: dict[tuple[str, bool], list[Scored]] = {}
+        known: dict[str, list[Scored]] = {}
         for name, shown in _SHOWN.items():
             whole = ranked and name in _RANKED_BY
             exchange, other = self._ground.exchanges[place], self._others[place]
             prompt = context_of(self._system, self._ground, exchange, shown, other).prompt
             texts = self._texts(place, ranked=whole)
-            if (prompt, whole) not in known:
-                known[prompt, whole] = self._scored(prompt, texts)
-            scored = known[prompt, whole]
+            if len(known.get(prompt, ())) < len(texts):
+                known[prompt] = self._scored(prompt, texts)
+            scored = known[prompt]
             self.found.bits.setdefault(name, {})[place] = bits(scored[0])
             if whole:
                 informed = [one.logprob - self._alone[text] for one, text in zip(scored, texts, strict=True)]
