@@ -28,6 +28,7 @@ def web(place: Place, open_: bool, allow_stale: bool) -> None:
 
     It listens on this machine alone (WEB_HOST, WEB_PORT); whoever has the link is the owner.
     """
+    from sususbot.bot.logs import logged
     from sususbot.cli.build import load_settings, open_archive
     from sususbot.errors import MissingExtra
 
@@ -37,7 +38,8 @@ def web(place: Place, open_: bool, allow_stale: bool) -> None:
         raise MissingExtra("the web page", "web") from error
 
     settings = load_settings(place)
-    with open_archive(place) as archive:
+    # Without LOG_FILE: it is the bot's, which may run beside this.
+    with logged(settings.log_level, secrets=settings.secrets), open_archive(place) as archive:
         bot = _Bot(settings, place, archive, allow_stale=allow_stale)
         try:
             serve(

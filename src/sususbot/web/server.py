@@ -99,6 +99,7 @@ async def _run(access: Access, listener: socket.socket, started: Callable[[], No
     config = uvicorn.Config(
         access,
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         date_header=False,
