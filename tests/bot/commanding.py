@@ -27,6 +27,7 @@ from sususbot.model.scripted import Scripted
 from sususbot.responder import Responder
 from sususbot.standin.objects import Channel, Interaction, User
 from sususbot.standin.server import StandIn
+from tests.bot.running import sweep
 from tests.memory.chat import WordEmbedder
 from tests.standin.patch import pointed_at
 
@@ -125,6 +126,7 @@ async def commanded(
             contact=contact,
         )
         commands = Commands(controls, again=0.1)
+        sweep()
         with pointed_at(server):
             task = asyncio.create_task(
                 run_bot(
@@ -137,6 +139,7 @@ async def commanded(
                     metrics=metrics,
                     pace=PACE,
                     extend=commands.extend,
+                    frozen=False,
                 )
             )
             try:

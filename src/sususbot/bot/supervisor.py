@@ -55,10 +55,12 @@ async def run_bot(
     grace: float = 15.0,
     extend: Callable[[Client], Awaitable[None]] | None = None,
     signals: bool = False,
+    frozen: bool = True,
 ) -> None:
     """Run until it is stopped. Raises DiscordError when it cannot go on, BotRunning where one runs in `folder` already.
 
     With `signals`, SIGTERM and Ctrl-C stop it: replies in hand may take `grace` seconds more. The keeper is closed.
+    `frozen`: meanwhile the garbage collector leaves alone what was loaded before.
     """
     metrics = metrics or Metrics()
     try:
@@ -81,15 +83,17 @@ async def run_bot(
                 client, token, sessions=sessions, keeper=keeper, answering=answering, metrics=metrics, pace=pace
             )
             metrics.watch_connection(supervisor.facts)
-            # What is loaded by now stays loaded (the encoder alone brings a million objects): the collector need not
-            # stop the replies to look at all of it again.
-            gc.collect()
-            gc.freeze()
+            if frozen:
+                # It stays loaded (the encoder alone brings a million objects): the collector need not stop the replies
+                # to look at all of it again.
+                gc.collect()
+                gc.freeze()
             with signals_to(supervisor.stop, supervisor.hurry) if signals else nullcontext():
                 await supervisor.run(grace=grace)
     finally:
         keeper.close()
-        gc.unfreeze()
+        if frozen:
+            gc.unfreeze()
 
 
 class Supervisor:
