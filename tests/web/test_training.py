@@ -20,7 +20,8 @@ from sususbot.settings import Settings
 from sususbot.training.metrics import Measured, Metrics, Note, StepDone
 from sususbot.web.curves import MOST_POINTS, Reading, thinned
 from sususbot.web.runs import Run, bases, differences
-from sususbot.web.trainings import Trainings, Wish, wish_to_resume
+from sususbot.web.training_wish import Wish, wish_to_resume
+from sususbot.web.trainings import Trainings
 from tests.bot.running import until
 from tests.support.commands import run_here
 from tests.training import tiny
@@ -272,3 +273,17 @@ async def test_what_differs_between_runs(tmp_path: Path) -> None:
     shutil.copytree(tmp_path / RUNS / "made", tmp_path / RUNS / "made" / "model")
     (tmp_path / RUNS / "made" / "model" / "config.json").write_text("{}")
     assert bases(tmp_path, "named") == ["named", "made"]
+
+
+async def test_what_comes_after_the_last_step_is_told_apart(tmp_path: Path) -> None:
+    """A run that is finished while its process lives is measured; one that is worse than allowed ends with a 1."""
+    assert Wish("x", "c", measured=True).arguments() == ["--name=x", "--eval", "--", "c"]
+    trainings = Trainings(tmp_path / "data", tmp_path / ".env")
+    finished = Run("x", {"state": "finished"})
+    assert trainings.how(finished, "x") == "finished"
+    trainings.start(Wish("x", "nothing", measured=True))
+    assert trainings.how(None, "x") == "starting"
+    assert trainings.how(finished, "x") == "measuring"
+    await until(lambda: trainings.how(finished, "x") != "measuring", 60)
+    assert trainings.how(finished, "x") == "refused"
+    assert trainings.how(Run("x", {"state": "stopped"}), "x") == "failed"

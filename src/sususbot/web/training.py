@@ -20,9 +20,9 @@ from sususbot.web.training_charts import Charts, Drawn, Tiles
 from sususbot.web.trainings import How, trainings_of
 
 _SECONDS: Final = 1.0
-_LIVE: Final = ("starting", "training", "stopping")
+_LIVE: Final = ("starting", "training", "measuring", "stopping")
 _CAN_GO_ON: Final = ("stopped", "broken off", "failed")
-_COLOURS: Final = {"failed": "bad", "broken off": "warn", "finished": "good"}
+_COLOURS: Final = {"failed": "bad", "refused": "bad", "broken off": "warn", "finished": "good"}
 _MOST_CHOSEN: Final = 6
 
 

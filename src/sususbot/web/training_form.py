@@ -9,7 +9,8 @@ from sususbot.errors import SususError
 from sususbot.web.desk import Desk
 from sususbot.web.frame import tell
 from sususbot.web.runs import LORA, bases, corpora, runs
-from sususbot.web.trainings import Trainings, Wish
+from sususbot.web.training_wish import Wish
+from sususbot.web.trainings import Trainings
 
 _ADAPTER: Final = "An adapter for a base"
 _BASE: Final = "A small base from nothing"
@@ -50,6 +51,7 @@ class Form:
                 ["auto", "8", "11", "16", "24"], label="Memory of the card, GB", value=settings.vram_preset
             ).props("outlined")
         self._cpu = ui.switch("On the processor: right for small bases, far too slow for 7B")
+        self._measured = ui.switch("Measure it at the end, and refuse it where it is worse than EVAL_… allow")
         with html.div().classes("row"):
             self._start = ui.button("Start", on_click=self._begin)
             self._check = ui.button("Check first", on_click=self._plan).props("outline")
@@ -66,7 +68,7 @@ class Form:
 
     def _switch(self) -> None:
         adapter = self._what.value == _ADAPTER
-        for element in (self._base, self._earlier, self._preset, *self._numbers.values()):
+        for element in (self._base, self._earlier, self._preset, self._measured, *self._numbers.values()):
             element.set_visibility(adapter)
         self._size.set_visibility(not adapter)
 
@@ -88,6 +90,7 @@ class Form:
             size=None if adapter else str(self._size.value),
             earlier=str(self._earlier.value) if adapter and self._earlier.value != _NONE else None,
             cpu=bool(self._cpu.value),
+            measured=adapter and bool(self._measured.value),
             settings=settings,
         )
 

@@ -11,9 +11,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -25,55 +23,18 @@ import psutil  # type: ignore[import-untyped]
 from sususbot.artifacts import LOGS
 from sususbot.errors import RunExists, RunMissing, TrainingError
 from sususbot.settings import Settings
-from sususbot.web.runs import BASE, Run, runs
+from sususbot.web.runs import Run, runs
+from sususbot.web.training_wish import Wish, wish_to_resume
 
-How = Literal["starting", "training", "stopping", "stopped", "finished", "broken off", "failed"]
+How = Literal["starting", "training", "measuring", "stopping", "stopped", "finished", "refused", "broken off", "failed"]
 _PLAN_SECONDS: Final = 120
 # A process that began later than its run's last note has only got the same number.
 _TOLERANCE: Final = 5.0
 _LOG_END: Final = 16_384
+# How a training ends that measured what it made, and found it worse than the settings allow.
+_WORSE: Final = 1
 _OWN_GROUP: Final[int] = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 _NAME: Final = re.compile(r"[\w][\w .+()-]*")
-# What of a recipe is set by which setting; a run goes on by the recipe it began with.
-_OF_RECIPE: Final = {
-    "learning_rate": "LEARNING_RATE",
-    "epochs": "EPOCHS",
-    "pack_tokens": "PACK_TOKENS",
-    "rank": "LORA_RANK",
-    "alpha": "LORA_ALPHA",
-    "dropout": "LORA_DROPOUT",
-    "warmup_share": "WARMUP_SHARE",
-    "weight_decay": "WEIGHT_DECAY",
-    "max_grad_norm": "MAX_GRAD_NORM",
-    "evals_per_epoch": "EVALS_PER_EPOCH",
-    "patience": "PATIENCE",
-    "seed": "TRAIN_SEED",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """A training that is wanted. `size` makes a base from nothing; `settings` are those of `.env`, by name."""
-
-    name: str
-    corpus: str
-    base: str | None = None
-    size: str | None = None
-    earlier: str | None = None
-    cpu: bool = False
-    resume: bool = False
-    settings: Mapping[str, str] = field(default_factory=dict)
-
-    def arguments(self) -> list[str]:
-        """As `sususbot train` takes them."""
-        given = [f"--name={self.name}"]
-        if self.size is not None:
-            given += ["--from-scratch", f"--size={self.size}"]
-        elif self.base:
-            given.append(f"--base={self.base}")
-        given += [f"--continue={self.earlier}"] * bool(self.earlier)
-        given += ["--cpu"] * self.cpu + ["--resume"] * self.resume
-        return [*given, "--", self.corpus]
 
 
 class Trainings:
@@ -149,16 +110,19 @@ class Trainings:
             child = self._children.get(name)
             lives = child is not None and child.poll() is None
             trains = run is not None and run.state == "training" and _of_manifest(run) is not None
+            finished = run is not None and run.state == "finished"
             if lives or trains:
                 if name in self._wished:
                     return "stopping"
-                return "training" if trains else "starting"
+                # A process does not begin with a run that is finished: what it does then is what comes after.
+                return "training" if trains else "measuring" if finished else "starting"
             self._wished.discard(name)
-            if child is not None and child.returncode:
-                return "failed"
-        if run is None:
+            code = child.returncode if child is not None else 0
+        if finished:
+            return "refused" if code == _WORSE else "finished"
+        if run is None or code:
             return "failed"
-        return {"finished": "finished", "stopped": "stopped"}.get(run.state, "broken off")  # type: ignore[return-value]
+        return "stopped" if run.state == "stopped" else "broken off"
 
     def begun_here(self) -> list[str]:
         """Runs that this page started, whether or not anything of them is on disk."""
@@ -208,30 +172,6 @@ class Trainings:
 def trainings_of(data: Path, env: Path) -> Trainings:
     """The one of a data folder, so that all tabs see the same children."""
     return Trainings(data, env)
-
-
-def wish_to_resume(run: Run, settings: Settings) -> Wish:
-    """What goes on with a run: the same base, corpus and recipe. Its hardware may be another one."""
-    recipe = run.recipe
-    own_base = run.kind == BASE
-    set_ = {"TRAIN_SEED": str(recipe.get("seed", 0))} if own_base else _settings_of(recipe, settings)
-    on_processor = (run.manifest.get("hardware") or {}).get("device") == "cpu"
-    return Wish(
-        run.name,
-        run.corpus,
-        base=None if own_base else run.base,
-        size=str(run.manifest.get("size")) if own_base else None,
-        cpu=on_processor,
-        resume=True,
-        settings=set_,
-    )
-
-
-def _settings_of(recipe: Mapping[str, object], settings: Settings) -> dict[str, str]:
-    set_ = {name: str(recipe[key]) for key, name in _OF_RECIPE.items() if key in recipe}
-    if settings.gradient_accumulation_steps is None and {"rows", "pack_tokens"} <= recipe.keys():
-        set_["TOKENS_PER_STEP"] = str(int(str(recipe["rows"])) * int(str(recipe["pack_tokens"])))
-    return set_
 
 
 def _of_manifest(run: Run) -> psutil.Process | None:
