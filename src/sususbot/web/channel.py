@@ -3,6 +3,7 @@
 Drawn into the element that is current. Texts are text: nothing a member said is read as markup.
 """
 
+import asyncio
 import zlib
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -18,6 +19,7 @@ from sususbot.web.talks import Answer, Exchange, clock
 AVATARS: Final = ("#4752c4", "#2d7d46", "#a1440c", "#8a3ffc", "#0b6e99", "#b3261e", "#6b5b00", "#9c2a72")
 # What one says within this time of their last line stands under the same name.
 _TOGETHER_MS: Final = 7 * 60_000
+_BETWEEN_SECONDS: Final = 0.05
 
 
 def line(turn: Turn, after: Turn | None) -> None:
@@ -49,6 +51,7 @@ class ReplyLine:
         self._redo = redo
         self._rate = rate
         self._streamed = ""
+        self._due: asyncio.TimerHandle | None = None
         self._explained: Answer | None = None
         with html.div().classes("line own") as self._line:
             _avatar(name)
@@ -71,6 +74,11 @@ class ReplyLine:
     def hear(self, piece: str | None) -> None:
         """More of it; None takes back what came so far."""
         self._streamed = "" if piece is None else self._streamed + piece
+        if self._due is None:
+            # A model may say more words a second than a browser should draw beside everything else.
+            self._due = asyncio.get_running_loop().call_later(_BETWEEN_SECONDS, self._grow)
+
+    def _grow(self) -> None:
         said = self._streamed.strip()
         self._say(said or "…", "text" if said else "text waiting")
 
@@ -151,6 +159,9 @@ class ReplyLine:
             why.draw(answer)
 
     def _say(self, text: str, classes: str) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
         self._text.classes(replace=classes)
         self._text._text = text
         self._text.update()
