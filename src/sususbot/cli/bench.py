@@ -25,7 +25,7 @@ _ON_LOGS: Final = ("segmentation", "links")
     type=click.Choice(
         [
             *("import", "index", "memory", "retrieval", "links", "segmentation", "summarizing", "reply", "filter"),
-            *("train", "backfill", "kills", "soak", "scale", "web"),
+            *("train", "eval", "backfill", "kills", "soak", "scale", "web"),
         ]
     ),
 )
@@ -41,7 +41,7 @@ _ON_LOGS: Final = ("segmentation", "links")
     "--irc",
     multiple=True,
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="segmentation, links: annotated logs, JSON lines of {log, messages, links}.",
+    help="segmentation, links: annotated logs, JSON lines of {log, messages, links}; eval: other chat.",
 )
 @click.option(
     "--locomo", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="memory: a file of LoCoMo."
@@ -55,7 +55,7 @@ _ON_LOGS: Final = ("segmentation", "links")
 @click.option(
     "--messages",
     type=click.IntRange(1),
-    help="index, retrieval, train: how many; reply: mentions.  [index: 6000; reply: 100; else all]",
+    help="index, retrieval, train, eval: how many; reply: mentions.  [index: 6000; eval: 12000; reply: 100; else all]",
 )
 @click.option("--no-trl", is_flag=True, help="train: without TRL beside it, which installs its own environment.")
 @click.option("--mentions", type=click.IntRange(100), default=100_000, show_default=True, help="soak: how many.")
@@ -91,6 +91,7 @@ def bench(
     reply         a mention to its reply, beside the model and llama.cpp called bare (some 5 minutes)
     filter        what the filter stops of what people say, and of the red team's list
     train         corpus to adapter, unpacked and TRL beside it (some 20 minutes)
+    eval          an evaluation of a small model that learned from a server, twice (some 20 minutes)
     backfill      history through the API, beside what its limits allow (some 9 minutes)
     kills         commands killed at any instant, 200 times (some 6 minutes)
     soak          the whole bot under 100,000 mentions, every fault and 20 kills (some 40 minutes)
@@ -107,6 +108,8 @@ def bench(
         result = _soak(mentions, restarts, seed)
     elif name == "train":
         result = _train(place, [*exports, *more_exports] or _sample(), messages, trl=not no_trl)
+    elif name == "eval":
+        result = _evaluating(place, [*exports, *more_exports] or _sample(), messages, irc)
     else:
         files = list(irc) if name in _ON_LOGS else [*exports, *more_exports] or _sample()
         result = _RUNS[name](place, files, messages)
@@ -194,6 +197,25 @@ def _train(place: Place, files: list[Path], messages: int | None, *, trl: bool) 
     except ImportError as error:
         raise MissingExtra("training", "train") from error
     return bench_train(files, place.data / "bench", say, messages=messages, trl=trl)
+
+
+def _evaluating(place: Place, files: list[Path], messages: int | None, irc: tuple[Path, ...]) -> "Result":
+    from sususbot.cli.build import load_settings, make_embedder
+    from sususbot.errors import MissingExtra, ModelNotFound
+
+    try:
+        from sususbot.benchmarks.evaluating import bench_evaluating
+    except ImportError as error:
+        raise MissingExtra("a model to measure", "train") from error
+    try:
+        embedder = make_embedder(load_settings(place), place)
+    except (MissingExtra, ModelNotFound) as error:
+        say(f"memory is searched by words alone: {error}")
+        embedder = None
+    with bar("evaluating") as progress:
+        return bench_evaluating(
+            files, embedder, lambda what: progress.update(0, None, what), other=irc, messages=messages
+        )
 
 
 def _soak(mentions: int, restarts: int, seed: int) -> "Result":

@@ -1,6 +1,6 @@
 """An evaluation in the terminal: what an owner should know first, then the figures, systems side by side."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -9,12 +9,20 @@ from rich.table import Table
 from rich.text import Text
 
 from sususbot.evaluation import report as words
-from sususbot.evaluation.compare import Compared, Side
+from sususbot.evaluation.compare import Compared, Side, Verdict
 from sususbot.evaluation.evaluation import Report
 from sususbot.evaluation.report import Cell, Row
 from sususbot.messages import joined_names
 
-_VERDICTS: Final = {"better": "green", "worse": "red"}
+_VERDICTS: Final[Mapping[Verdict, tuple[str, str]]] = {
+    "better": ("better", "green"),
+    "worse": ("worse", "red"),
+    "no difference that counts": ("the same", "dim"),
+    "not to be told": ("–", "dim"),
+}
+# A figure with its interval, and what a line needs besides.
+_CELL_WIDE: Final = 21
+_BESIDE: Final = 34
 _WORDS_WIDE: Final = 44
 _NOTES: Final = 2
 
@@ -30,7 +38,7 @@ def show(report: Report, console: Console | None = None) -> None:
         console.print()
         console.print(Text(words.TITLES.get(section, section), style="bold"))
         if rows:
-            console.print(_table(rows, list(report.systems)))
+            console.print(_table(rows, list(report.systems), console.width))
         notes = words.notes(report, section)
         for note, systems in notes[:_NOTES]:
             console.print(Text(f"  {_about(systems, report)}{note}", style="dim"))
@@ -45,19 +53,21 @@ def show_comparison(first: Side, second: Side, found: Sequence[Compared], consol
     for verdict in ("better", "worse"):
         names = [words.label(one.section, one.name).words for one in found if one.verdict == verdict]
         console.print(Text(f"- {first.title} is {verdict} in {joined_names(names) if names else 'nothing'}"))
-    table = _empty([first.title.partition("/")[2] or first.title, second.title.partition("/")[2] or second.title])
+    table = _empty([one.title.partition("/")[2] or one.title for one in (first, second)])
     table.add_column(Text("difference"), justify="right", no_wrap=True)
-    table.add_column(Text("the first is"))
+    table.add_column(Text("first is"), no_wrap=True)
     for one in found:
         how = words.label(one.section, one.name)
         apart = "" if one.difference is None else words.told(one.difference, _SIGNED.get(how.form, how.form))
+        verdict, style = _VERDICTS[one.verdict]
         table.add_row(
             Text(how.words),
-            *(Text(words.told(figure, how.form)) for figure in (one.first, one.second)),
-            Text(apart),
-            Text(one.verdict, style=_VERDICTS.get(one.verdict, "dim")),
+            *(Text(words.written(figure.value, how.form)) for figure in (one.first, one.second)),
+            Text(apart, style="dim"),
+            Text(verdict, style=style),
         )
     console.print(table)
+    console.print(Text("  a difference counts when its whole interval is on one side of 0", style="dim"))
 
 
 _SIGNED: Final = {"number": "signed", "percent": "points"}
@@ -78,11 +88,13 @@ def _about(systems: Iterable[str], report: Report) -> str:
     return "" if len(named) == len(report.systems) else f"{joined_names(named)}: "
 
 
-def _table(rows: Sequence[Row], systems: Sequence[str]) -> Table:
+def _table(rows: Sequence[Row], systems: Sequence[str], width: int) -> Table:
+    """Where a line has no room for all of them, intervals stand below their figures."""
+    between = " " if _BESIDE + _CELL_WIDE * len(systems) <= width else "\n"
     table = _empty(systems)
     table.add_column(Text("of"), justify="right", no_wrap=True)
     for row in rows:
-        cells = (_cell(cell) for cell in row.cells)
+        cells = (_cell(cell, between) for cell in row.cells)
         table.add_row(Text(row.label.words), *cells, Text(f"{row.of:,}" if row.of else "", style="dim"))
     return table
 
@@ -95,13 +107,11 @@ def _empty(systems: Sequence[str]) -> Table:
     return table
 
 
-def _cell(cell: Cell | None) -> Text:
+def _cell(cell: Cell | None, between: str) -> Text:
     if cell is None:
         return Text("–", style="dim")
-    text = Text(cell.text, style="bold" if cell.best else "")
-    if cell.interval:
-        text.append(f" ({cell.interval})", style="dim not bold")
-    return text.append(" *" if cell.best else "  ")
+    text = Text(f"{cell.text} *" if cell.best else cell.text, style="bold" if cell.best else "")
+    return text.append(f"{between}({cell.interval})", style="dim not bold") if cell.interval else text
 
 
 def _console() -> Console:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _DEFAULT: Final = "default"
 _MINUTE: Final = 60
 _HOUR: Final = 3600
+# What EVAL_… in the settings is about;  sususbot eval  measures more.
+_JUDGED_BY: Final = ("relevance", "language", "voice", "leakage")
 
 
 @click.command("train", epilog="Example:  sususbot train --name winter")
@@ -277,7 +279,11 @@ def _measure(
     if settings.backend == "llamacpp":
         run_to_gguf(place, run.name)
     wanted = evaluating.Wanted(
-        (f"run:{run.name}", "base"), corpus=corpus.folder.name, name=free_name(place.data, run.name), quiet=as_json
+        (f"run:{run.name}", "base"),
+        measures=_JUDGED_BY,
+        corpus=corpus.folder.name,
+        name=free_name(place.data, run.name),
+        quiet=as_json,
     )
     report = evaluating.measure(place, wanted)
     if as_json:

@@ -72,7 +72,8 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """Numbers that are none become null."""
-        values: dict[str, Any] = orjson.loads(orjson.dumps(self, option=orjson.OPT_NON_STR_KEYS))
+        plain = orjson.dumps(self, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY)
+        values: dict[str, Any] = orjson.loads(plain)
         return {"format": FORMAT, **values}
 
     @classmethod

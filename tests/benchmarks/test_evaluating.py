@@ -1,0 +1,34 @@
+"""The benchmark of evaluation runs from exports to figures, and gives the same figures again."""
+
+from dataclasses import replace
+
+from sususbot.benchmarks.evaluating import Sizes, bench_evaluating
+from sususbot.cli.demo import sample_exports
+from sususbot.training import from_scratch
+from sususbot.training.recipe import Recipe
+
+
+def test_small_it_runs_to_its_end_and_says_the_same_twice() -> None:
+    sizes = Sizes(
+        base="tiny",
+        texts=60,
+        base_recipe=replace(from_scratch.pretraining_recipe(1_500_000, size="tiny"), epochs=1, pack_tokens=512),
+        recipe=Recipe(learning_rate=4e-3, epochs=2, rows=1, pack_tokens=512, evals_per_epoch=1),
+        replies=12,
+        context_tokens=512,
+        new_tokens=6,
+        measured=("relevance", "language"),
+    )
+    told: list[str] = []
+    result = bench_evaluating(sample_exports(), None, told.append, sizes=sizes)
+    assert result.name == "eval"
+    assert result.metrics["reproduced"] == 1.0
+    assert result.metrics["replies"] == 12
+    assert result.metrics["lora_over_base_in_language"] == 1.0
+    assert result.metrics["reply_bits_per_byte"]["value"] < result.baseline["reply_bits_per_byte"]["value"]
+    assert 0 <= result.metrics["recall_relevance"]["value"] <= 1
+    # What was not measured has no figure, rather than a bad one.
+    assert result.metrics["context_over_none"] is None
+    assert result.metrics["voice_over_base"] is None
+    assert any("recall" in sentence for sentence in told)
+    assert result.as_lines()

@@ -1,0 +1,178 @@
+"""`sususbot eval` as its user meets it: what it says and keeps, what it refuses, and when it ends with 1."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sususbot.artifacts import BENCH, MANIFEST, REPORTS, RUNS
+from sususbot.cli.demo import sample_exports
+from sususbot.evaluation import store
+from tests.model.conftest import tiny_model as tiny_model
+from tests.support import tiny_gguf
+from tests.support.commands import refusal, run_here
+from tests.training import tiny
+
+# The sample community is small: with so much kept apart there are 12 replies to measure on.
+APART = {"VALID_SHARE": "0.15", "EMBEDDER": "static", "SUMMARIZER": "off"}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("built")
+    assert run_here("import", *map(str, sample_exports()), folder=folder).returncode == 0
+    assert run_here("build", folder=folder, **APART).returncode == 0
+    return folder
+
+
+@pytest.fixture
+def folder(built: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(built, tmp_path / "here"))
+
+
+def evaluated(folder: Path, *arguments: str, **settings: str) -> Any:
+    done = run_here("eval", *arguments, "--json", folder=folder, **{**APART, **settings})
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_bot_without_a_model(folder: Path) -> None:
+    done = run_here("eval", "--measure", "relevance", "--measure", "voice", "--name", "first", folder=folder, **APART)
+    assert done.returncode == 0, done.stderr
+    assert "of cases; chance is 10 %" in done.stdout
+    assert "replies taken for the persona's" in done.stdout
+    kept = store.folder_of(folder / "data", "first")
+    assert f"report:  data/{REPORTS}/{kept.name}/{store.PAGE}" in done.stderr.replace("\\", "/")
+    assert (kept / store.PAGE).read_text(encoding="utf-8").startswith("<!doctype html>")
+    manifest = json.loads((kept / MANIFEST).read_bytes())
+    assert len(manifest["authors"]) > 3
+    # The copy of the archive that it was measured over is gone.
+    assert list((folder / "data" / BENCH).iterdir()) == []
+
+    again = evaluated(folder, "--measure", "relevance", "--name", "second")
+    first = json.loads((kept / store.REPORT).read_bytes())
+    assert again["systems"]["bot"]["relevance"] == first["systems"]["bot"]["relevance"]
+    assert again["exchanges"] == first["exchanges"]
+
+    listed = run_here("eval", "--list", folder=folder)
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == ["first", "second"]
+    compared = run_here("eval", "--compare", "first", "second", folder=folder)
+    assert "first/bot is better in nothing" in compared.stdout
+    assert "the same" in compared.stdout
+    figures = json.loads(run_here("eval", "--compare", "first/bot", "bot", "--json", folder=folder).stdout)
+    assert {one["section"] for one in figures["figures"]} == {"relevance"}
+
+
+def test_an_adapter_beside_its_base_through_llama_cpp(folder: Path, tiny_model: Path) -> None:
+    adapter = tiny_gguf.write_adapter(folder / "adapter.gguf")
+    settings = {"BACKEND": "llamacpp", "MODEL_PATH": str(tiny_model), "ADAPTER_PATH": str(adapter)}
+    done = run_here(
+        "eval", "--measure", "language", "--name", "a", folder=folder, **APART, **settings, EVAL_BEATS_BASE="false"
+    )
+    assert done.returncode == 0, done.stderr
+    report = store.load(folder / "data", "a")
+    assert list(report.systems) == ["bot", "base", "recall"]
+    bot, base, recall = (report.systems[name]["language"] for name in report.systems)
+    assert bot.figures["bits_per_byte"].value != base.figures["bits_per_byte"].value
+    assert "has no model" in recall.notes[0]
+    assert report.settings["systems"]["bot"]["adapter"].endswith("adapter.gguf")
+    assert report.settings["systems"]["base"]["adapter"] is None
+    # Nothing that this adapter says is of this server.
+    worse, better = sorted(
+        ("bot", "base"), key=lambda name: -report.systems[name]["language"].figures["bits_per_byte"].value
+    )
+    compared = run_here("eval", "--compare", worse, better, folder=folder)
+    assert f"a/{better} is worse" not in compared.stdout
+
+
+def test_what_is_not_good_enough_ends_with_1_and_is_kept(folder: Path) -> None:
+    done = run_here("eval", "--measure", "relevance", "--name", "bad", folder=folder, **APART, EVAL_MIN_RELEVANCE="1")
+    assert done.returncode == 1
+    assert "EVAL_MIN_RELEVANCE is 100.0%" in refusal(done.stderr)
+    assert store.names(folder / "data") == ["bad"]
+
+
+def test_a_training_that_is_measured_at_its_end(folder: Path) -> None:
+    tiny.base(folder / "base")
+    how = {
+        "TRAINING_PERMISSION_CONFIRMED": "true", "EPOCHS": "1", "TOKENS_PER_STEP": "1024", "PACK_TOKENS": "1024",
+        "LEARNING_RATE": "0.003", "CONTEXT_TOKENS": "512", "MAX_NEW_TOKENS": "4", "EVAL_MIN_VOICE": "1", **APART,
+    }  # fmt: skip
+    done = run_here("train", "--base", "base", "--cpu", "--eval", folder=folder, **how)
+    assert done.returncode == 1
+    assert refusal(done.stderr).startswith("run:default is not good enough: 0.0% of its replies are taken for the")
+    assert (folder / "data" / RUNS / "default" / "adapter").is_dir()
+    report = store.load(folder / "data", "default")
+    assert list(report.systems) == ["run:default", "base"]
+    mine, its = (sections["language"].figures["bits_per_byte"].value for sections in report.systems.values())
+    assert mine < its
+
+    # What was learned of what is kept apart cannot be measured on it.
+    manifest = folder / "data" / RUNS / "default" / MANIFEST
+    manifest.write_text(json.dumps({**json.loads(manifest.read_bytes()), "learned_until": 4_000_000_000_000}))
+    refused = run_here("eval", "run:default", folder=folder, **how)
+    assert "learned what was said until" in refusal(refused.stderr)
+    # Who said no since must not be measured either.
+    author = next(iter(json.loads(manifest.read_bytes())["authors"]))
+    assert run_here("consent", "set", author, "--learn", "no", folder=folder).returncode == 0
+    assert run_here("build", folder=folder, **APART).returncode == 0
+    assert "is stale" in refusal(run_here("eval", "run:default", folder=folder, **how).stderr)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "next_step"),
+    [
+        (["parrot"], {}, "name bot, base, recall, remote or run:NAME"),
+        (["base"], {}, "set BACKEND first"),
+        (["run:winter"], {}, "run  sususbot train  first"),
+        (["run:../winter"], {}, "run  sususbot train  first"),
+        (["remote"], {}, "needs OPENAI_BASE_URL"),
+        (["--corpus", "other"], {}, "run  sususbot build"),
+        (["--compare", "a", "b"], {}, "make one with  sususbot eval"),
+        ([], {"BACKEND": "llamacpp"}, "needs MODEL_PATH"),
+    ],
+)
+def test_what_can_be_wrong(built: Path, arguments: Sequence[str], settings: dict[str, str], next_step: str) -> None:
+    done = run_here("eval", *arguments, folder=built, **APART, **settings)
+    assert done.returncode == 1
+    assert next_step in refusal(done.stderr)
+    assert store.names(built / "data") == []
+
+
+def test_a_corpus_that_keeps_nothing_apart(folder: Path) -> None:
+    assert run_here("build", folder=folder, **{**APART, "VALID_SHARE": "0"}).returncode == 0
+    assert "set VALID_SHARE above 0" in refusal(run_here("eval", folder=folder, **APART).stderr)
+    allowed = {**APART, "TRAINING_PERMISSION_CONFIRMED": "true"}
+    assert "leave --eval away" in refusal(run_here("train", "--eval", folder=folder, **allowed).stderr)
+
+
+def test_other_chat_and_canaries_are_read_from_files(folder: Path) -> None:
+    (folder / "other.txt").write_text("\n".join(f"quite another way to say {word}" for word in "abcdefgh"), "utf-8")
+    (folder / "canaries").write_bytes(b"\xff\xfe\x00")
+    few = evaluated(folder, "--measure", "voice", "--other", "other.txt")
+    assert "too few to tell voices apart" in few["systems"]["bot"]["voice"]["notes"][0]
+    exported = evaluated(folder, "--measure", "voice", "--other", str(sample_exports()[0]))
+    assert "attributed" in exported["systems"]["bot"]["voice"]["figures"]
+    refused = run_here("eval", "--canaries", "canaries", folder=folder, **APART)
+    assert "is no text in UTF-8" in refusal(refused.stderr)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--list", "bot"],
+        ["--list", "--compare", "a", "b"],
+        ["--compare", "a", "b", "--measure", "voice"],
+        ["--name", "../x"],
+        ["--name", ".x"],
+        ["--corpus", "a/b"],
+        ["--replies", "3"],
+        ["--measure", "beauty"],
+        ["--other", "missing.json"],
+    ],
+)
+def test_wrong_usage(tmp_path: Path, arguments: list[str]) -> None:
+    assert run_here("eval", *arguments, folder=tmp_path).returncode == 2
