@@ -50,7 +50,7 @@ class ReplyLine:
         self.exchange = exchange
         self._redo = redo
         self._rate = rate
-        self._streamed = ""
+        self._streamed = self._drawn = ""
         self._due: asyncio.TimerHandle | None = None
         self._explained: Answer | None = None
         with html.div().classes("line own") as self._line:
@@ -65,7 +65,7 @@ class ReplyLine:
 
     def begin(self, state: str) -> None:
         """A reply is being made; `state` is what to say until its first word."""
-        self._streamed = ""
+        self._streamed = self._drawn = ""
         self._line.props('aria-busy="true"')
         self._actions.set_visibility(False)
         self._close_why()
@@ -75,12 +75,19 @@ class ReplyLine:
         """More of it; None takes back what came so far."""
         self._streamed = "" if piece is None else self._streamed + piece
         if self._due is None:
-            # A model may say more words a second than a browser should draw beside everything else.
-            self._due = asyncio.get_running_loop().call_later(_BETWEEN_SECONDS, self._grow)
+            self._grow()
 
     def _grow(self) -> None:
+        """Draw what came, at once, and then not again for a while: a model may say more words a second than a browser
+        should draw beside everything else.
+        """
         said = self._streamed.strip()
+        if self._drawn == self._streamed:
+            self._due = None
+            return
         self._say(said or "…", "text" if said else "text waiting")
+        self._drawn = self._streamed
+        self._due = asyncio.get_running_loop().call_later(_BETWEEN_SECONDS, self._grow)
 
     def fail(self, sentence: str) -> None:
         """No reply came of it."""
