@@ -40,7 +40,7 @@ def web(place: Place, open_: bool, allow_stale: bool) -> None:
     settings = load_settings(place)
     # Without LOG_FILE: it is the bot's, which may run beside this.
     with logged(settings.log_level, secrets=settings.secrets), open_archive(place) as archive:
-        bot = _Bot(settings, place, archive, allow_stale=allow_stale)
+        bot = PageBot(settings, place, archive, allow_stale=allow_stale)
         try:
             serve(
                 bot.desk(), settings.web_host, settings.web_port, settings.web_password, lambda link: _tell(link, open_)
@@ -49,7 +49,7 @@ def web(place: Place, open_: bool, allow_stale: bool) -> None:
             bot.close()
 
 
-class _Bot:
+class PageBot:
     """The bot behind the page: its parts are loaded when they are first needed, once."""
 
     def __init__(self, settings: "Settings", place: Place, archive: "Archive", *, allow_stale: bool) -> None:
