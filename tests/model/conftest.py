@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sususbot.model.llamacpp import LlamaCpp
 from sususbot.model.transformers import Transformers
 from tests.support import tiny_gguf, tiny_hf
 from tests.support.llama_server import llama_server
@@ -36,6 +37,30 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_peft(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An adapter for it, as peft saves it."""
     return tiny_hf.write_adapter(tmp_path_factory.mktemp("peft"))
+
+
+class OneLlamaCpp:
+    """One engine for many tests; another one once a test closed it."""
+
+    def __init__(self, model: Path) -> None:
+        self._model = model
+        self._backend: LlamaCpp | None = None
+
+    def get(self) -> LlamaCpp:
+        if self._backend is None or self._backend.facts()["state"] == "down: closed":
+            self._backend = LlamaCpp(self._model, context_tokens=tiny_gguf.CONTEXT, threads=1)
+        return self._backend
+
+    def close(self) -> None:
+        if self._backend is not None:
+            self._backend.close()
+
+
+@pytest.fixture(scope="session")
+def one_llamacpp(tiny_model: Path) -> Iterator[OneLlamaCpp]:
+    one = OneLlamaCpp(tiny_model)
+    yield one
+    one.close()
 
 
 class OneTransformers:

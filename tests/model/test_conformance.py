@@ -22,11 +22,10 @@ from sususbot.memory.lines import RememberedLines
 from sususbot.memory.long_term import LongTerm
 from sususbot.messages import Author, Channel, Guild, Message, Turn
 from sususbot.model.backend import Backend, Chunk, Deadline, Request, Sampling
-from sususbot.model.llamacpp import LlamaCpp
 from sususbot.model.openai import OpenAI
 from sususbot.model.recall import Recall
 from sususbot.model.scripted import Scripted
-from tests.model.conftest import OneTransformers
+from tests.model.conftest import OneLlamaCpp, OneTransformers
 from tests.support import tiny_gguf
 from tests.support.llama_server import KEY
 
@@ -46,9 +45,9 @@ class Subject:
 
 @dataclass(frozen=True)
 class Materials:
-    tiny_model: Path
     server_url: str
     folder: Path
+    llamacpp: OneLlamaCpp
     transformers: OneTransformers
 
 
@@ -63,8 +62,7 @@ def scripted(_: Materials) -> Iterator[Subject]:
 
 @contextmanager
 def llamacpp(materials: Materials) -> Iterator[Subject]:
-    with closing(LlamaCpp(materials.tiny_model, context_tokens=tiny_gguf.CONTEXT, threads=1)) as backend:
-        yield Subject(backend, SHORT, ENDLESS)
+    yield Subject(materials.llamacpp.get(), SHORT, ENDLESS)
 
 
 @contextmanager
@@ -100,8 +98,10 @@ BACKENDS: dict[str, Callable[[Materials], AbstractContextManager[Subject]]] = {
 
 
 @pytest.fixture
-def materials(tiny_model: Path, server_url: str, tmp_path: Path, one_transformers: OneTransformers) -> Materials:
-    return Materials(tiny_model, server_url, tmp_path, one_transformers)
+def materials(
+    server_url: str, tmp_path: Path, one_llamacpp: OneLlamaCpp, one_transformers: OneTransformers
+) -> Materials:
+    return Materials(server_url, tmp_path, one_llamacpp, one_transformers)
 
 
 @pytest.fixture(params=BACKENDS)

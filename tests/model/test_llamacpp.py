@@ -20,7 +20,7 @@ from tests.support import tiny_gguf
 CONTEXT = 16_384
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def backend(tiny_model: Path) -> Iterator[LlamaCpp]:
     with closing(LlamaCpp(tiny_model, context_tokens=CONTEXT, threads=1)) as backend:
         yield backend
