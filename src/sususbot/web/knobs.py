@@ -27,7 +27,7 @@ _KNOBS: Final = (
     _Knob("top_k", "Top k", 0, 1000, 1, whole=True),
     _Knob("repetition_penalty", "Repetition penalty", 1, 2, 0.01),
     _Knob("max_new_tokens", "Most tokens", 1, 1000, 1, whole=True),
-    _Knob("seed", "Seed (empty: a new one)", 0, 2**31 - 1, 1, whole=True),
+    _Knob("seed", "Seed", 0, 2**31 - 1, 1, whole=True),
 )
 
 
@@ -46,7 +46,8 @@ class Knobs:
                     max=knob.most,
                     step=knob.step,
                     precision=0 if knob.whole else 2,
-                ).props("outlined dense")
+                    placeholder="a new one" if knob.name == "seed" else None,
+                ).props("outlined dense stack-label")
 
     def start_from(self, sampling: Sampling) -> None:
         """Fill them in anew."""
