@@ -45,7 +45,7 @@ $(BIN)/python:
 $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	@echo "installing sususbot into $(VENV) (once, some minutes)" >&2
 	@$(PIP) torch==2.13.0
-	@$(PIP) --editable '.[analyze,embed,offline,tokens,train]'
+	@$(PIP) --editable '.[analyze,embed,eval,offline,tokens,train,web]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
