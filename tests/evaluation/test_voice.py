@@ -4,6 +4,7 @@ import random
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
@@ -70,12 +71,13 @@ def test_a_member_is_told_from_the_others_of_the_same_server(tmp_path: Path) -> 
         other = other_chat(ground)
         assert not any(text.endswith(("hehe", "lol", "😂", "hihi")) for text in other)
         heard = classifier(ground, other)
-        texts = [f"i saw the {thing} in the attic" for thing in (THINGS * 9)[: len(ground.exchanges)]]
+        later = [turn for sample in ground.corpus.valid() for turn in sample.turns]
+        count = len(ground.exchanges)
         ours, theirs = (
-            measured(ground, heard, [in_the_way_of(author, text, random.Random(text)) for text in texts])
+            measured(ground, heard, ([turn.text for turn in later if turn.author_id == author.id] * 9)[:count])
             for author in (MIA, TOM)
         )
-    assert ours.figures["attributed"].value > 0.9 > 0.2 > theirs.figures["attributed"].value
+    assert ours.figures["attributed"].value > 0.8 > 0.2 > theirs.figures["attributed"].value
 
 
 def test_handed_in_lines_are_the_other_chat(ground: Ground) -> None:
@@ -107,19 +109,17 @@ def test_with_shuffled_labels_nothing_is_told(ground: Ground) -> None:
     ],
 )
 def test_what_is_talked_of_and_how_long_tells_nothing(
-    ground: Ground, ours: tuple[list[str], int], theirs: tuple[list[str], int]
+    ours: tuple[list[str], int], theirs: tuple[list[str], int]
 ) -> None:
     chance = random.Random(5)
 
     def lines(things: list[str], most: int) -> list[str]:
-        return [
-            " and ".join(chance.choice(PLAIN).format(chance.choice(things)) for _ in range(chance.randint(1, most)))
-            for _ in range(400)
-        ]
+        """Each thing is talked of for forty lines."""
+        talked_of = [things[number // 40 % len(things)] for number in range(400)]
+        return [" and ".join(chance.choices(PLAIN, k=chance.randint(1, most))).replace("{}", one) for one in talked_of]
 
     heard = Voice(lines(*ours), lines(*theirs), lines(*ours), seed=1)
-    figure = measured(ground, heard, [one.reply for one in ground.exchanges]).figures["classifier_auc"]
-    assert 0.35 < figure.value < 0.65
+    assert fmean(heard.own) == pytest.approx(0.5, abs=0.1)
 
 
 def test_an_empty_reply_is_nobodys(ground: Ground, heard: Voice) -> None:

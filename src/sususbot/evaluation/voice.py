@@ -3,13 +3,16 @@
 In: the lines that were learned of the persona, lines of others, replies. Out: how many of the replies it takes for the
 persona's, between a floor (other chat that it never saw) and a ceiling (what the persona really said after the split),
 and how far the replies are from the persona's own in style.
-The classifier is a logistic regression on character n-grams within words, case kept, of lines without what they are
-about (`topics`). In the training both chats weigh the same at each length, so that length tells nothing, either;
-`style` has it.
-Not here: a voice that shows in rare words (`style` has vocabulary), in several lines together, or in what is said.
+The classifier is a logistic regression on character n-grams, case kept, of lines without what they are about
+(`topics`). In the training both chats weigh the same at each length, so that length tells nothing, either;
+`style` has it. A second one was shown written English (`prose`) instead of other chat: without it, a base that writes
+like neither chat is taken for the persona (of sentences from Python's library two thirds, and more, were).
+Not here: a voice that shows in rare words (`style` has vocabulary), in several lines together, or in what is said; nor
+what is unlike all that it learned, which it may take for either.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -20,6 +23,7 @@ from sususbot import sample
 from sususbot.errors import EvaluationError, MissingExtra
 from sususbot.evaluation.figures import CONFIDENCE, Better, Figure, Section, mean, share
 from sususbot.evaluation.ground import Ground, System, Told
+from sususbot.evaluation.prose import sentences
 from sususbot.evaluation.replies import Replies
 from sususbot.evaluation.style import distances
 from sususbot.evaluation.topics import WORD, voice_words, voiced, without_topics
@@ -28,15 +32,19 @@ Floats = NDArray[np.float64]
 
 _LONGEST_GRAM: Final = 4
 _MOST_GRAMS: Final = 60_000
+# How much a line counts against the wish for small weights, as the library's C.
+_TRUST: Final = 4.0
 # An n-gram in fewer lines, and in a smaller share of them, is left out.
 _FEWEST_LINES: Final = 3
 _LEAST_SHARE: Final = 0.0003
 # Of each chat; with fewer, nothing can be told.
-_MOST: Final = 20_000
+_MOST: Final = 10_000
 _FEWEST: Final = 40
 # Of other chat, what is kept from the classifier, the latest of it.
 _HELD_OUT: Final = 0.2
 _RESAMPLES: Final = 500
+# From one word to fifteen by doublings, and all that is longer.
+_LENGTHS: Final = 5
 
 
 class Classifier:
@@ -56,34 +64,42 @@ class Classifier:
                 )
         self.lines = len(own), len(other)
         self._kept = voice_words(own, other, names)
-        self._learn([*own, *other], np.repeat([1, 0], [len(own), len(other)]))
+        grams, model = _parts()
+        self._grams = grams(min_df=max(_FEWEST_LINES, int((len(own) + len(other)) * _LEAST_SHARE)))
+        self._grams.fit(self._read([*own, *other]))
+        self._models = [self._learned(model(), own, lines) for lines in (other, sentences())]
 
-    def _learn(self, lines: Sequence[str], is_own: NDArray[np.int64]) -> None:
-        try:
-            from sklearn.feature_extraction.text import TfidfVectorizer
-            from sklearn.linear_model import LogisticRegression
-        except ImportError as error:
-            raise MissingExtra("telling voices apart", "eval") from error
-        self._grams: Any = TfidfVectorizer(
-            analyzer="char_wb",
-            ngram_range=(1, _LONGEST_GRAM),
-            lowercase=False,
-            sublinear_tf=True,
-            min_df=max(_FEWEST_LINES, int(len(lines) * _LEAST_SHARE)),
-            max_features=_MOST_GRAMS,
-        )
-        self._model: Any = LogisticRegression(solver="liblinear", random_state=0)
-        self._model.fit(self._grams.fit_transform(self._read(lines)), is_own, sample_weight=_weights(lines, is_own))
+    def _learned(self, model: Any, own: Sequence[str], other: Sequence[str]) -> Any:
+        lines = [*own, *other]
+        is_own = np.arange(len(lines)) < len(own)
+        return model.fit(self._grams.transform(self._read(lines)), is_own, sample_weight=_weights(lines, is_own))
 
     def probabilities(self, texts: Sequence[str]) -> list[float]:
-        """How sure it is, from 0 to 1, that each text is the persona's; 0 of an empty one."""
+        """How sure it is, from 0 to 1, that each text is the persona's, rather than other chat or prose; 0 of nothing.
+
+        Each of the two is asked about by itself, so that where the border to the other chat lies has nothing to do
+        with prose.
+        """
         if not texts:
             return []
-        sure: Floats = self._model.predict_proba(self._grams.transform(self._read(texts)))[:, 1]
+        grams = self._grams.transform(self._read(texts))
+        sure: Floats = np.min([model.predict_proba(grams)[:, 1] for model in self._models], axis=0)
         return [float(one) if text.strip() else 0.0 for one, text in zip(sure, texts, strict=True)]
 
     def _read(self, lines: Iterable[str]) -> list[str]:
         return [without_topics(line, self._kept) for line in lines]
+
+
+def _parts() -> tuple[Callable[..., Any], Callable[[], Any]]:
+    """What makes n-grams of lines, and what learns to tell them apart."""
+    try:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+        from sklearn.linear_model import LogisticRegression
+    except ImportError as error:
+        raise MissingExtra("telling voices apart", "eval") from error
+    shape = {"analyzer": "char", "ngram_range": (1, _LONGEST_GRAM), "lowercase": False}
+    grams = partial(TfidfVectorizer, **shape, sublinear_tf=True, max_features=_MOST_GRAMS)
+    return grams, partial(LogisticRegression, solver="liblinear", C=_TRUST, random_state=0)
 
 
 class Voice:
@@ -185,16 +201,16 @@ def _some(lines: Sequence[str], seed: int) -> list[str]:
     return [kept[place] for place in sorted(places)]
 
 
-def _weights(lines: Sequence[str], is_own: NDArray[np.int64]) -> Floats:
-    """So that of each length both chats weigh the same, and a length that only one has nothing."""
-    lengths = np.array([min(4, len(line.split()).bit_length() - 1) for line in lines])
+def _weights(lines: Sequence[str], is_own: NDArray[np.bool_]) -> Floats:
+    """So that at each length both sides weigh what the smaller has lines, and a length that only one has nothing."""
+    lengths = np.array([min(_LENGTHS, len(line.split()).bit_length()) for line in lines])
     weights = np.zeros(len(lines))
     for length in np.unique(lengths):
-        sides = [(lengths == length) & (is_own == side) for side in (0, 1)]
+        sides = [(lengths == length) & (is_own == side) for side in (False, True)]
         counts = [int(side.sum()) for side in sides]
         if all(counts):
             for side, count in zip(sides, counts, strict=True):
-                weights[side] = sum(counts) / 2 / count
+                weights[side] = min(counts) / count
     return weights
 
 
