@@ -14,7 +14,8 @@ from sususbot.standin.ratelimit import RateLimits
 from sususbot.standin.server import StandIn
 from sususbot.standin.world import World
 from tests.sources.discord_api.town import BEGUN, Town, empty_town, history, town
-from tests.support.commands import environment, refusal, run
+from tests.support.commands import environment, refusal
+from tests.support.commands import run_here as run
 
 CODE = """
 import sys

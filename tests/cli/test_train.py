@@ -14,7 +14,7 @@ import pytest
 from sususbot.artifacts import CORPORA, MANIFEST, RUNS
 from sususbot.cli.demo import sample_exports
 from sususbot.corpus.manifest import Writer
-from tests.support.commands import environment, refusal, run, run_here
+from tests.support.commands import environment, refusal, run_here
 from tests.training import tiny
 
 PERMITTED = {"TRAINING_PERMISSION_CONFIRMED": "true"}
@@ -37,8 +37,20 @@ def folder(built: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(built, tmp_path / "here"))
 
 
-def test_a_corpus_to_an_adapter(folder: Path) -> None:
-    done = run("train", "--base", "base", "--cpu", folder=folder, **QUICK)
+@pytest.fixture(scope="module")
+def shown(built: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, "subprocess.CompletedProcess[str]"]:
+    """The same with an adapter trained on the corpus, and what was said meanwhile."""
+    folder = Path(shutil.copytree(built, tmp_path_factory.mktemp("trained") / "here"))
+    return folder, run_here("train", "--base", "base", "--cpu", folder=folder, **QUICK)
+
+
+@pytest.fixture
+def trained(shown: tuple[Path, "subprocess.CompletedProcess[str]"], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(shown[0], tmp_path / "here"))
+
+
+def test_a_corpus_to_an_adapter(shown: tuple[Path, "subprocess.CompletedProcess[str]"]) -> None:
+    folder, done = shown
     assert done.returncode == 0, done.stderr
     assert "adapter of step" in done.stdout
     assert "bits per byte before" in done.stdout
@@ -72,9 +84,9 @@ def test_a_plan_says_everything_and_trains_nothing(folder: Path) -> None:
     assert not (folder / "data" / RUNS).exists()
 
 
-def test_an_adapter_learns_what_came_since(folder: Path) -> None:
+def test_an_adapter_learns_what_came_since(trained: Path) -> None:
     """The first run reads a corpus whose newest conversations are kept apart; later they are what came since."""
-    assert run_here("train", "--base", "base", "--cpu", folder=folder, **QUICK).returncode == 0
+    folder = trained
     nothing_new = run_here(
         "train", "--base", "base", "--cpu", "--continue", "default", "--name", "b", folder=folder, **QUICK
     )
@@ -212,9 +224,9 @@ def test_wrong_usage(folder: Path, arguments: list[str]) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_what_may_change_when_a_run_goes_on(folder: Path) -> None:
+def test_what_may_change_when_a_run_goes_on(trained: Path) -> None:
     """A run that was killed early goes on with another learning rate, but not with another adapter."""
-    assert run_here("train", "--base", "base", "--cpu", folder=folder, **QUICK).returncode == 0
+    folder = trained
     manifest = folder / "data" / RUNS / "default" / MANIFEST
     manifest.write_text(json.dumps({**json.loads(manifest.read_bytes()), "state": "training"}))
     done = run_here("train", "--base", "base", "--cpu", "--resume", folder=folder, **{**QUICK, "LORA_RANK": "8"})
