@@ -99,6 +99,12 @@ def test_an_adapter_learns_what_came_since(trained: Path) -> None:
     assert second["learned_until"] > first["learned_until"]
     assert second["outcome"]["step"] < first["outcome"]["step"]
 
+    # As a run that was broken off: what it went on from stands in its manifest.
+    (folder / "data" / RUNS / "b" / MANIFEST).write_text(json.dumps({**second, "state": "training", "outcome": None}))
+    resumed = run_here("train", "--base", "base", "--cpu", "--resume", "--name", "b", folder=folder, **QUICK)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "adapter of step" in resumed.stdout
+
     other = tiny.base(folder / "other", seed=5)
     done = run_here(
         "train", "--base", str(other), "--cpu", "--continue", "default", "--name", "c", folder=folder, **QUICK
@@ -241,12 +247,14 @@ def test_what_may_change_when_a_run_goes_on(trained: Path) -> None:
 def test_ctrl_c_saves_and_the_same_command_goes_on(folder: Path) -> None:
     """A base made here is stopped once it has begun; with --resume it is the same training."""
     command = ["train", "--from-scratch", "--size", "tiny", "--cpu", "--resume"]
-    plan = json.loads(run_here(*command, "--plan", "--json", folder=folder, **PERMITTED).stdout)
+    # Short steps, and more of them than are made before it is stopped.
+    settings = {**QUICK, "EPOCHS": "50"}
+    plan = json.loads(run_here(*command, "--plan", "--json", folder=folder, **settings).stdout)
     assert plan["base"] is None
     process = subprocess.Popen(
         [sys.executable, "-m", "sususbot", *command],
         cwd=folder,
-        env=environment(PERMITTED),
+        env=environment(settings),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -94,6 +94,8 @@ def train(
         say(f"the run {run.name} is finished already; to learn what came since:  --continue {run.name} --name NEW")
         _end(place, settings, corpus, run, outcome, from_scratch=from_scratch, as_json=as_json, measured=measured)
         return
+    if resume:
+        earlier = jobs.went_on_from(run)
     with working("looking at base and card"):
         if from_scratch:
             plan = layout.plan_base(corpus, settings, size, cpu=cpu)

@@ -143,6 +143,11 @@ def finished(run: Path) -> Outcome | None:
     return Outcome(**manifest["outcome"]) if manifest["state"] == "finished" else None
 
 
+def went_on_from(run: Path) -> str | None:
+    """The name of the run whose adapter this one began with; None where it began anew, or is not there."""
+    return run_folder.read_manifest(run).get("continued") if (run / MANIFEST).is_file() else None
+
+
 def earlier(folder: Path, base: Base, recipe: Recipe) -> Before:
     """The training to go on from: a run's folder. Raises RunMissing, and AdapterUnfit where it does not fit."""
     manifest = run_folder.read_manifest(folder)
