@@ -39,7 +39,7 @@ def one_thread() -> Iterator[None]:
 def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, "subprocess.CompletedProcess[str]"]:
     """The demo as it is begun, with a model that reads the sample once; and where."""
     folder = tmp_path_factory.mktemp("demo")
-    return folder, run("demo", "--epochs", "1", folder=folder, **ONE_THREAD)
+    return folder, run_here("demo", "--epochs", "1", folder=folder)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ hears a server for the first time, with nothing to fetch.
 import ast
 import sysconfig
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from pydoc_data.topics import topics
 from typing import Final
@@ -20,8 +21,13 @@ _LEFT_OUT: Final = frozenset({"site-packages", "dist-packages", "test", "tests",
 
 def texts() -> list[str]:
     """All of it, each text once."""
+    return list(_texts())
+
+
+@cache
+def _texts() -> tuple[str, ...]:
     whole = [*_docstrings(Path(sysconfig.get_path("stdlib"))), *topics.values()]
-    return list(dict.fromkeys(part for text in whole for part in _parts(text) if len(part) >= _SHORTEST))
+    return tuple(dict.fromkeys(part for text in whole for part in _parts(text) if len(part) >= _SHORTEST))
 
 
 def _docstrings(library: Path) -> Iterator[str]:
