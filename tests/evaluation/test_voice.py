@@ -1,8 +1,13 @@
 """The classifier of voices: it ranks who is who, and what is no voice tells it nothing."""
 
+import decimal
+import logging
 import random
 import sys
+import threading
+import zipfile
 from collections.abc import Sequence
+from inspect import getdoc
 from pathlib import Path
 from statistics import fmean
 
@@ -120,6 +125,14 @@ def test_what_is_talked_of_and_how_long_tells_nothing(
 
     heard = Voice(lines(*ours), lines(*theirs), lines(*ours), seed=1)
     assert fmean(heard.own) == pytest.approx(0.5, abs=0.1)
+
+
+def test_written_english_is_nobodys_voice(ground: Ground, heard: Voice) -> None:
+    """From the standard library, of which the classifier saw nothing."""
+    texts = [getdoc(one) or "" for module in (decimal, logging, threading, zipfile) for one in vars(module).values()]
+    written = list(dict.fromkeys(line for text in texts for line in text.splitlines() if len(line.split()) > 3))
+    section = measured(ground, heard, written[: len(ground.exchanges)])
+    assert bounds(section, "attributed")[1] < section.figures["ceiling"].value / 2
 
 
 def test_an_empty_reply_is_nobodys(ground: Ground, heard: Voice) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sususbot.wording.privacy import KINDS, PERSONAL, SECRETS, redact
+from sususbot.wording.privacy import KINDS, MAIL, PERSONAL, PHONE, SECRETS, found, redact
 
 # Made up, in the shapes their issuers document; numbers are those reserved for examples where such exist.
 FOUND = {
@@ -110,6 +110,13 @@ def test_kinds_are_chosen() -> None:
     assert redact(text, SECRETS).text == "mail mia@example.com, password: [password]"
     assert redact(text, PERSONAL).text == "mail [mail], password: hunter2"
     assert redact(text).kinds == ("mail", "password")
+
+
+def test_what_was_found_is_told_where_it_is_asked_for() -> None:
+    text = "call me at +44 20 7946 0958 or write to mia@example.org"
+    assert found(text) == [(PHONE, "+44 20 7946 0958"), (MAIL, "mia@example.org")]
+    assert found(text, frozenset({MAIL})) == [(MAIL, "mia@example.org")]
+    assert found("nothing of that kind, 12 times") == []
 
 
 def test_overlapping_finds_are_one() -> None:
