@@ -1,11 +1,12 @@
 """A report as one HTML file: nothing loaded, nothing run, every word of a member or a model escaped."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 from sususbot.errors import MissingExtra
 from sususbot.evaluation import report as words
-from sususbot.evaluation.compare import Compared, Side, compare
+from sususbot.evaluation.compare import Compared, Side, Verdict, compare
 from sususbot.evaluation.evaluation import Report
 from sususbot.evaluation.thresholds import judged
 
@@ -18,7 +19,13 @@ _PICTURES: Final = {
     "leakage": ("leakage",),
     "cost": ("cost",),
 }
-_VERDICTS: Final = {"better": "yes", "worse": "no"}
+# How a verdict is written, and in which colour.
+_VERDICTS: Final[Mapping[Verdict, tuple[str, str]]] = {
+    "better": ("better", "yes"),
+    "worse": ("worse", "no"),
+    "no difference that counts": ("the same", "note"),
+    "not to be told": ("–", "note"),
+}
 
 
 def page(report: Report) -> str:
@@ -56,8 +63,14 @@ def _comparisons(report: Report) -> list[tuple[str, list[Compared]]]:
     """The system that is judged beside each other one."""
     first = judged(report)
     return [
-        (other, compare(Side.of(report, first), Side.of(report, other))) for other in report.systems if other != first
+        (other, list(filter(_is_telling, compare(Side.of(report, first), Side.of(report, other)))))
+        for other in report.systems
+        if other != first
     ]
+
+
+def _is_telling(one: Compared) -> bool:
+    return words.label(one.section, one.name).short or one.verdict in ("better", "worse")
 
 
 def _day(ms: int | None) -> str:
