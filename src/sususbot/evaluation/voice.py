@@ -172,7 +172,10 @@ def _notes(heard: Voice, texts: Sequence[str]) -> tuple[str, ...]:
         "the persona's own lines differ by (_own), which is as near as anything can come.",
     ]
     if min(own, other) < 1000:
-        notes.append("With so few lines on one side the classifier knows little: see its own accuracy first.")
+        notes.append(
+            "With so few lines on one side the classifier knows little, and the floor is a rough one: some thousand lines "
+            "of other chat make both surer."
+        )
     if empty := sum(not text.strip() for text in texts):
         notes.append(f"{empty} replies are empty; they are nobody's.")
     return tuple(notes)
