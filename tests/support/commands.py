@@ -12,8 +12,8 @@ from unittest.mock import patch
 
 from sususbot.cli.main import main
 
-# What a process needs to start on Linux and on Windows.
-_KEPT = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "HOME", "USERPROFILE", "LANG")
+# What a process needs to start on Linux and on Windows, and with how many threads it computes.
+_KEPT = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "HOME", "USERPROFILE", "LANG", "OMP_NUM_THREADS")
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
