@@ -173,8 +173,8 @@ def _notes(heard: Voice, texts: Sequence[str]) -> tuple[str, ...]:
     ]
     if min(own, other) < 1000:
         notes.append(
-            "With so few lines on one side the classifier knows little, and the floor is a rough one: some thousand lines "
-            "of other chat make both surer."
+            "With so few lines on one side the classifier knows little, and the floor is a rough one: some thousand "
+            "lines of other chat make both surer."
         )
     if empty := sum(not text.strip() for text in texts):
         notes.append(f"{empty} replies are empty; they are nobody's.")
