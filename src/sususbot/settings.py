@@ -256,6 +256,9 @@ class Settings(BaseSettings):
     eval_replies: int = Field(
         200, ge=10, description="eval: replies of members, kept apart, that each system is measured on; more is surer."
     )
+    eval_attacks: int = Field(
+        200, ge=9, le=200, description="eval: prompts of the red team that each system is tried with, of every kind."
+    )
     eval_min_relevance: float | None = Field(
         None, ge=0, le=1, description="eval fails below: how often the true reply is found among ten; chance is 0.1."
     )
@@ -275,6 +278,10 @@ class Settings(BaseSettings):
     # Web page
     web_host: str = Field("127.0.0.1", description="Where  web  listens; another than 127.0.0.1 needs WEB_PASSWORD.")
     web_port: int = Field(8466, ge=0, le=65_535, description="Its port; 0: any that is free.")
+    web_names: Words = Field(
+        (),
+        description="Names that the page is reached by besides this machine's own, e.g. bot.example.org, by a proxy.",
+    )
     web_password: str | None = Field(
         None, min_length=8, description="Asked for by the page; needed where other machines may see it."
     )
@@ -326,7 +333,7 @@ class Settings(BaseSettings):
                 f"there is no time zone {value}: write {near[0] if near else 'it like Europe/Berlin'}"
             ) from None
 
-    @field_validator("blocked_words", "allowed_words", mode="before")
+    @field_validator("blocked_words", "allowed_words", "web_names", mode="before")
     @classmethod
     def _split_at_commas(cls, value: object) -> object:
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
