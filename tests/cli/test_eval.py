@@ -130,6 +130,7 @@ def test_a_training_that_is_measured_at_its_end(folder: Path) -> None:
         (["run:winter"], {}, "run  sususbot train  first"),
         (["run:../winter"], {}, "run  sususbot train  first"),
         (["remote"], {}, "needs OPENAI_BASE_URL"),
+        (["bot"], {"BACKEND": "llamacpp", "MODEL_PATH": "missing.gguf"}, "nothing could be measured"),
         (["--corpus", "other"], {}, "run  sususbot build"),
         (["--compare", "a", "b"], {}, "make one with  sususbot eval"),
         ([], {"BACKEND": "llamacpp"}, "needs MODEL_PATH"),
@@ -152,8 +153,9 @@ def test_a_corpus_that_keeps_nothing_apart(folder: Path) -> None:
 def test_other_chat_and_canaries_are_read_from_files(folder: Path) -> None:
     (folder / "other.txt").write_text("\n".join(f"quite another way to say {word}" for word in "abcdefgh"), "utf-8")
     (folder / "canaries").write_bytes(b"\xff\xfe\x00")
-    few = evaluated(folder, "--measure", "voice", "--other", "other.txt")
-    assert "too few to tell voices apart" in few["systems"]["bot"]["voice"]["notes"][0]
+    few = run_here("eval", "--measure", "voice", "--other", "other.txt", folder=folder, **APART)
+    assert "too few to tell voices apart" in refusal(few.stderr)
+    assert store.names(folder / "data") == []
     exported = evaluated(folder, "--measure", "voice", "--other", str(sample_exports()[0]))
     assert "attributed" in exported["systems"]["bot"]["voice"]["figures"]
     refused = run_here("eval", "--canaries", "canaries", folder=folder, **APART)

@@ -143,6 +143,7 @@ def measure(place: Place, wanted: Wanted) -> "Report":
                 told=say,
                 progress=progress.update,
             )
+        _check_measured(report)
         _keep(place, report, archive.consents.may_quote(archive.authors()))
     return report
 
@@ -247,6 +248,16 @@ def _lines(path: Path) -> list[str]:
 
 
 # -- what is kept and told
+
+
+def _check_measured(report: "Report") -> None:
+    """A report of nothing but reasons is none. Raises EvaluationError."""
+    from sususbot.errors import EvaluationError
+
+    sections = [section for some in report.systems.values() for section in some.values()]
+    if not any(section.figures for section in sections):
+        why = next((note for section in sections for note in section.notes), "choose another --measure")
+        raise EvaluationError(f"nothing could be measured: {why}")
 
 
 def _keep(place: Place, report: "Report", authors: Iterable[int]) -> None:

@@ -49,7 +49,17 @@ def served(names: Sequence[str], settings: Settings, data: Path) -> dict[str, Se
         if adapted.backend == "recall":
             raise SettingsError("base is the model without its adapter, and BACKEND=recall has none: set BACKEND first")
         found[BASE] = adapted.model_copy(update={"adapter_path": None, "openai_adapter": None})
+    for one in found.values():
+        _check_set(one)
     return {name: found[name] for name in names}
+
+
+def _check_set(settings: Settings) -> None:
+    """What an engine cannot do without is told before anything is measured."""
+    if settings.backend == "llamacpp" and settings.model_path is None:
+        raise SettingsError("BACKEND=llamacpp needs MODEL_PATH: set it to a GGUF file, or choose BACKEND=recall")
+    if settings.backend == "openai" and settings.openai_base_url is None:
+        raise SettingsError("remote needs OPENAI_BASE_URL: set it, e.g. to http://127.0.0.1:8000/v1")
 
 
 def _settings_of(name: str, settings: Settings, data: Path) -> Settings:
