@@ -1,6 +1,7 @@
 """Settings: `.env.example` is what the code says, all faults come together in one sentence, and nothing is ignored."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import time
 from pathlib import Path
 
@@ -176,3 +177,15 @@ def test_nothing_is_changed_to_what_is_wrong_or_does_not_count(tmp_path: Path, m
         env_file.set_values(path, {"top_k": "3"})
     assert path.read_text() == FILE
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_changes_at_once_all_come_through_and_a_link_stays_one(tmp_path: Path) -> None:
+    path = env(tmp_path, FILE)
+    link = tmp_path / "link.env"
+    link.symlink_to(path)
+    names = ["top_k", "seed", "slots", "memories", "threads", "lora_rank", "epochs", "queue_size"]
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(lambda name: env_file.set_values(link, {name: "5"}), names * 5))
+    loaded = env_file.load(link)
+    assert [getattr(loaded, name) for name in names] == [5] * len(names)
+    assert link.is_symlink()

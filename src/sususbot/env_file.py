@@ -10,6 +10,7 @@ import io
 import os
 import re
 import shutil
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,8 @@ from sususbot.artifacts import sync
 from sususbot.errors import SettingsError
 from sususbot.settings import Settings
 
+# What is read and written again must not change between.
+_changing: Final = threading.Lock()
 # A value that needs no quotes in `.env`.
 _PLAIN: Final = re.compile(r"[\w.:/@,|+-]*")
 
@@ -84,14 +87,17 @@ def set_values(path: Path, values: Mapping[str, str]) -> None:
     if above:
         raise SettingsError(f"{above[0]} is set in the environment, which wins over {path}: change it there")
     checked({name: value for name, value in values.items() if value})
+    # A link stays one.
+    path = path.resolve()
     try:
-        text = path.read_bytes().decode("utf-8-sig") if path.is_file() else ""
-        for name, value in values.items():
-            text = _with(text, name.upper(), value)
-        aside = write_aside(path, text)
-        if path.exists():
-            shutil.copymode(path, aside)
-        aside.replace(path)
+        with _changing:
+            text = path.read_bytes().decode("utf-8-sig") if path.is_file() else ""
+            for name, value in values.items():
+                text = _with(text, name.upper(), value)
+            aside = write_aside(path, text)
+            if path.exists():
+                shutil.copymode(path, aside)
+            aside.replace(path)
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path} is not UTF-8 text: save it as UTF-8") from error
     except OSError as error:
