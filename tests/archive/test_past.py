@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from sususbot.archive.archive import Archive
+from sususbot.archive.feedback import Rated
 from sususbot.archive.links import Found
 from sususbot.archive.past import copy_until
 from sususbot.errors import ArchiveError
@@ -93,6 +94,17 @@ def test_replies_that_came_later_do_not_count_yet(whole: Archive, tmp_path: Path
     assert whole.standings.of([1])[1].engagement == 1
     with copy_until(whole, tmp_path / "past", AT) as past:
         assert past.standings.of([1])[1].engagement == 0
+
+
+def test_what_the_owner_pinned_or_thought_later_is_gone(whole: Archive, tmp_path: Path) -> None:
+    for id_, at in ((1, AT - 1), (2, AT)):
+        assert whole.lore.pin(id_, at=at)
+        whole.feedback.put(Rated(at, 1, "what boils?", "the kettle", "recall", of=(id_,)))
+    with copy_until(whole, tmp_path / "past", AT) as past:
+        assert past.lore.pinned() == {1: AT - 1}
+        assert [rated.at for rated in past.feedback.all()] == [AT - 1]
+        assert past.check() == []
+    assert len(raw(tmp_path / "past", "SELECT * FROM feedback_messages")) == 1
 
 
 def test_the_archive_itself_is_left_alone(whole: Archive, tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """The archive as it was at an earlier moment: a copy in a folder of its own, for measuring what a bot knew then.
 
 Gone from the copy is all that was said at or after that moment, with what hangs on it: full text, vectors, terms,
-links, replies that counted for what they answered, summaries, mentions; so are members and channels of whom nothing is
-left.
-**Not undone**, since nothing tells when it came: reactions and pins on older messages, edits of them, names. Answers
-about consent stay as they are now, too: who said no since is in the copy as little as in the archive.
+links, replies that counted for what they answered, summaries, mentions; what the owner pinned as lore and thought of
+replies since; and members and channels of whom nothing is left.
+**Not undone**, since nothing tells when it came: reactions and Discord's pins on older messages, edits of them, names.
+Links between older messages were found by a linker that may have been fitted on later ones, and a message that was
+deleted since is not in the copy. Answers about consent stay as they are now, too: who said no since is in the copy as
+little as in the archive.
 The copy is for reading, and for a while: what left it is not overwritten, and how far a channel was collected or heard
 is not in it. Whoever made it deletes its folder.
 """
@@ -33,6 +35,9 @@ _STEPS: Final = (
     """DELETE FROM channels WHERE id IN
         (SELECT DISTINCT channel_id FROM later EXCEPT SELECT channel_id FROM messages)""",
     "DELETE FROM cleared WHERE last_id IN (SELECT id FROM later)",
+    "DELETE FROM lore WHERE at >= ?",
+    # Which messages it was made of goes with it.
+    "DELETE FROM feedback WHERE at >= ?",
     "DELETE FROM checkpoints",
     "DELETE FROM heard",
     "DROP TABLE later",
