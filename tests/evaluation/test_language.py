@@ -74,9 +74,11 @@ def test_items_are_those_of_the_replies(ground: Ground) -> None:
     first = ground.exchanges[0]
     text = continuation(first.reply)
     (scored,) = likelihoods(model, prompt_of(first, ground.persona, ground.own_name), [text])
-    items = section.items["reply_bits_per_byte"]
-    assert len(items) == len(ground.exchanges) == section.figures["reply_bits_per_byte"].of
-    assert items[0] == pytest.approx(bits(scored) / len(text.encode()))
+    items, figure = section.items["reply_bits_per_byte"], section.figures["reply_bits_per_byte"]
+    sizes = [size(continuation(one.reply)) for one in ground.exchanges]
+    assert len(items) == len(ground.exchanges) == figure.of
+    assert items[0] == pytest.approx(bits(scored) / (sum(sizes) / len(sizes)))
+    assert sum(items) / len(items) == pytest.approx(figure.value)
 
 
 def test_as_many_conversations_are_asked_about_as_have_the_lines(ground: Ground) -> None:

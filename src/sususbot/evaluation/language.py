@@ -4,7 +4,8 @@ Counted as training counts it (`bits_per_byte` of its report): every line weighs
 ones most, names nothing. Only that a conversation is over, which training counts, too, has no letters to be asked
 about. A line is asked about by itself, after all that stands before it in its sample. Samples with words of members
 who may not be learned from any more are left out.
-`reply_bits_per_byte` is the same for the replies of the exchanges alone: what can be compared pair by pair.
+`reply_bits_per_byte` is the same for the replies of the exchanges alone: what can be compared pair by pair. Its items
+are per byte of the mean reply, so that their mean is the figure, and no pair says more than its bits.
 """
 
 from typing import Final, NamedTuple
@@ -52,7 +53,8 @@ def language(system: System, ground: Ground, _replies: Replies, told: Told, *, l
         name: ratio([one.bits for one in some], [one.size for one in some], "lower", seed=ground.seed)
         for name, some in (("bits_per_byte", samples), ("reply_bits_per_byte", replies))
     }
-    items = {"reply_bits_per_byte": [one.bits / one.size for one in replies]}
+    mean_size = sum(one.size for one in replies) / max(1, len(replies))
+    items = {"reply_bits_per_byte": [one.bits / mean_size for one in replies]}
     return Section(NAME, figures, items, (f"over {len(samples)} conversations that were held out, of whole talk",))
 
 
