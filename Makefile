@@ -12,7 +12,7 @@ demo: $(VENV)/.demo
 	@$(BIN)/sususbot demo
 
 test: $(VENV)/.dev browser
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # Pages are tested in a real browser. Debian's is installed where that is allowed; without one those tests skip.
 browser:
