@@ -103,7 +103,8 @@ def test_a_training_that_is_measured_at_its_end(folder: Path) -> None:
     }  # fmt: skip
     done = run_here("train", "--base", "base", "--cpu", "--eval", folder=folder, **how)
     assert done.returncode == 1
-    assert refusal(done.stderr).startswith("run:default is not good enough: 0.0% of its replies are taken for the")
+    assert refusal(done.stderr).startswith("run:default is not good enough: ")
+    assert "EVAL_MIN_VOICE is 100.0%" in refusal(done.stderr)
     assert (folder / "data" / RUNS / "default" / "adapter").is_dir()
     report = store.load(folder / "data", "default")
     assert list(report.systems) == ["run:default", "base"]
