@@ -7,7 +7,8 @@ import pytest
 
 from sususbot.archive.archive import Archive
 from sususbot.archive.consents import Statement
-from sususbot.forgetting import Forgetting
+from sususbot.doctor import checks_data
+from sususbot.forgetting import Forgetting, Gone
 from sususbot.memory.indexing import index
 from sususbot.memory.long_term import LongTerm
 from sususbot.memory.vector_index import ExactIndex
@@ -19,6 +20,10 @@ AT = NOON + 99
 ID = 1_284_455_144_334_821_703
 SAID = replace(message(99, "the qxjkzyzzyva hides behind the boiler"), id=ID)
 ANSWER = replace(message(100, "> the qxjkzyzzyva hides\nno way", TOM, reply_to=ID), id=ID + 1)
+
+
+def ended(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
 
 
 @pytest.fixture
@@ -59,6 +64,29 @@ def test_nothing_of_one_message_is_left_and_no_import_brings_it_back(archive: Ar
         assert archive.messages([ID + 1])[ID + 1].rendered == "> …\nno way"
         assert archive.check() == []
         memory.close()
+    assert b"qxjkzyzzyva" not in everything(tmp_path)
+
+
+def test_what_was_ended_between_is_finished_by_the_next_command(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it ends: before the files, before the archive, before its file is written anew."""
+    with archive:
+        for owner, step in ((Forgetting, "_remove"), (archive, "delete"), (archive.erasure, "scrub")):
+            (tmp_path / "reports").mkdir(exist_ok=True)
+            with monkeypatch.context() as during:
+                during.setattr(owner, step, ended)
+                with pytest.raises(KeyboardInterrupt):
+                    Forgetting(archive, tmp_path).unsay(ID, at=AT)
+            assert archive.erasure.unsaying() == [ID]
+        assert checks_data.erased(archive, Forgetting(archive, tmp_path))[0].state == "wrong"
+        (tmp_path / "reports").mkdir(exist_ok=True)
+        assert Forgetting(archive, tmp_path).resume(at=AT).files == ("reports",)
+        assert archive.erasure.unsaying() == []
+        assert archive.messages([ID]) == {}
+        assert archive.messages([ID + 1])[ID + 1].rendered == "> …\nno way"
+        assert checks_data.erased(archive, Forgetting(archive, tmp_path))[0].state == "ok"
+        assert Forgetting(archive, tmp_path).resume(at=AT) == Gone()
     assert b"qxjkzyzzyva" not in everything(tmp_path)
 
 

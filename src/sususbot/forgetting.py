@@ -111,11 +111,8 @@ class Forgetting:
 
         Not taken back: what a model learned of it; no run on disk tells which messages it read.
         """
-        files = [self._remove(path) for path in self._repeating(message_id)]
-        count = self._archive.delete([message_id], at=at)
-        self._archive.erasure.scrub([message_id])
-        self._tell_chroma([message_id])
-        return Gone(count, tuple(files))
+        self._archive.erasure.begin_unsaying([message_id])
+        return self.resume(at=at)
 
     def repeating(self, message_id: int) -> list[str]:
         """The files and folders that would go with a message."""
@@ -140,6 +137,7 @@ class Forgetting:
         gone = sum((self._take_away(author_id) for author_id in unfinished), Gone())
         if unfinished:
             self._archive.erasure.finish(unfinished, at=at)
+        gone += self._take_unsaid(at=at)
         return gone + self.drop_corpora() + self.drop_reports()
 
     def expire(self, before: int) -> Gone:
@@ -197,6 +195,18 @@ class Forgetting:
         messages = self._archive.erasure.carry_out(author_id)
         self._tell_chroma(self._archive.erasure.tombstones(author_id))
         return Gone(messages, tuple(files))
+
+    def _take_unsaid(self, *, at: int) -> Gone:
+        """Messages that are to be taken away; each step may be done again."""
+        ids = self._archive.erasure.unsaying()
+        if not ids:
+            return Gone()
+        files = tuple(self._remove(path) for id_ in ids for path in self._repeating(id_))
+        count = self._archive.delete(ids, at=at)
+        self._archive.erasure.scrub(ids)
+        self._tell_chroma(ids)
+        self._archive.erasure.finish_unsaying(ids)
+        return Gone(count, files)
 
     def _tell_chroma(self, ids: Sequence[int]) -> None:
         if self._chroma_url is None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from sususbot.archive.archive import Archive
 from sususbot.archive.consents import Permissions, Statement
+from sususbot.archive.feedback import Rated
 from sususbot.archive.nameless import NOBODY, without_names, without_quotes
 from sususbot.errors import ArchiveLocked
 from sususbot.messages import Attachment, Author, Channel, Message, Origin, Reaction
@@ -352,6 +353,16 @@ def test_what_is_past_its_time_loses_its_words(archive: Archive, tmp_path: Path)
     assert archive.check() == []
     left = everything(tmp_path)
     assert (b"kettle" in left, b"teapot" in left, b"samovar" in left) == (False, False, True)
+
+
+def test_words_of_thumbs_past_their_time_leave_no_byte(archive: Archive, tmp_path: Path) -> None:
+    """Also where no message is too old."""
+    filled(archive, message(9, "kettle"))
+    archive.feedback.put(Rated(NOON, 1, "which samovar?", "the zyzzyva one", "recall"))
+    assert archive.erasure.expire(NOON + 1) == []
+    assert not archive.erasure.expired()
+    left = everything(tmp_path)
+    assert (b"zyzzyva" in left, b"samovar" in left, b"kettle" in left) == (False, False, True)
 
 
 def test_an_expiry_that_was_ended_between_is_finished_by_the_next(

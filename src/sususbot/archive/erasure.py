@@ -194,7 +194,9 @@ class Erasure:
         if self._database.rows("SELECT 1 FROM facts WHERE name = 'expiring'"):
             # An earlier call was ended between.
             self._settle_expired()
-        self._feedback.drop_words_before(before)
+        with self._database.transaction():
+            if thumbs := self._feedback.drop_words_before(before):
+                self._database.execute("INSERT OR REPLACE INTO facts (name, value) VALUES ('expiring', '')")
         # Ids go up with time, so the newer messages are not even looked at.
         newer = (before - DISCORD_EPOCH_MS) << 22
         last = -1 << 63
@@ -211,7 +213,7 @@ class Erasure:
                 )
                 self.bury(rows)
             gone += [row[0] for row in rows]
-        if gone:
+        if gone or thumbs:
             self._settle_expired()
         return gone
 
@@ -223,6 +225,21 @@ class Erasure:
         """Nothing is left of what was made of expired words."""
         self._database.execute("DELETE FROM facts WHERE name = 'expired'")
 
+    def begin_unsaying(self, ids: Iterable[int]) -> None:
+        """Put on record that these messages are to be taken away for good, here and elsewhere."""
+        with self._database.transaction():
+            self._note_unsaying({*self.unsaying(), *ids})
+
+    def unsaying(self) -> list[int]:
+        """Messages that are to be taken away for good, and of which something may still be left."""
+        rows = self._database.rows("SELECT value FROM facts WHERE name = 'unsaying'")
+        return [int(id_) for id_ in orjson.loads(rows[0][0])] if rows else []
+
+    def finish_unsaying(self, ids: Iterable[int]) -> None:
+        """Nothing of these messages is left anywhere."""
+        with self._database.transaction():
+            self._note_unsaying(set(self.unsaying()) - set(ids))
+
     def scrub(self, ids: Iterable[int]) -> None:
         """Of messages that were deleted nothing is left in any corner of the file, nor quoted in answers to them.
 
@@ -233,6 +250,11 @@ class Erasure:
             self._words.settle(always=True)
         self._database.rewrite()
         self._database.empty_log(must=True)
+
+    def _note_unsaying(self, ids: Iterable[int]) -> None:
+        self._database.execute("DELETE FROM facts WHERE name = 'unsaying'")
+        if noted := sorted(ids):
+            self._database.execute("INSERT INTO facts (name, value) VALUES ('unsaying', ?)", [_json(noted)])
 
     def _settle_expired(self) -> None:
         with self._database.transaction():

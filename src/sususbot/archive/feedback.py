@@ -123,9 +123,9 @@ class Feedback:
             [silence],
         )
 
-    def drop_words_before(self, at: int) -> None:
-        """Words that were said before this moment (ms)."""
-        self._database.execute(f"{_WORDLESS} WHERE at < ? AND (asked <> '' OR said <> '')", [at])
+    def drop_words_before(self, at: int) -> int:
+        """Words that were said before this moment (ms); gives of how many thumbs."""
+        return self._database.execute(f"{_WORDLESS} WHERE at < ? AND (asked <> '' OR said <> '')", [at])
 
 
 def _rated(row: Row) -> Rated:

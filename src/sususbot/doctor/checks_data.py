@@ -69,6 +69,9 @@ def erased(archive: Archive, forgetting: Forgetting) -> list[Finding]:
     found = [
         wrong(name, f"still to be erased: {number(waiting, 'member')}", "sususbot index finishes it, as others do")
     ] * bool(waiting)
+    if unsaid := archive.erasure.unsaying():
+        told = f"still to be taken away: {number(len(unsaid), 'message')}"
+        found.append(wrong(name, told, "sususbot index finishes it, as others do"))
     gone = archive.erasure.erased().keys() - set(archive.erasure.unfinished())
     if files := forgetting.naming(gone):
         told = f"{', '.join(files[:_SHOWN])} name members who were erased ({number(len(files), 'file')})"
