@@ -105,6 +105,25 @@ def test_of_messages_that_are_gone_already_no_words_are_kept(archive: Archive) -
     assert [one.said for one in archive.feedback.all()[-2:]] == ["", ""]
 
 
+@pytest.mark.usefixtures("rated")
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_thumb_for_what_was_said_before_a_change_keeps_no_words(
+    archive: Archive, change: Callable[[Archive], object]
+) -> None:
+    change(archive)
+    archive.feedback.put(replace(UP, rating=-1))
+    assert archive.feedback.all()[-2:] == [without_words(replace(UP, rating=-1)), OTHER]
+
+
+def test_what_was_said_before_somebody_was_erased_may_name_them(archive: Archive) -> None:
+    filled(archive, *SAID)
+    archive.erase(MIA.id, at=NOON)
+    archive.erasure.finish([MIA.id], at=NOON + 5)
+    for at in (NOON - 1, NOON + 5, NOON + 6):
+        archive.feedback.put(replace(OTHER, at=at))
+    assert [one.said for one in archive.feedback.all()] == ["", "", "nobody"]
+
+
 def test_no_byte_of_the_forgotten_is_left(archive: Archive, tmp_path: Path) -> None:
     filled(archive, message(1, "zyzzyva", MIA))
     archive.feedback.put(Rated(NOON, 1, "what zyzzyva?", "a zyzzyva", "recall", of=(1,)))

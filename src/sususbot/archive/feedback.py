@@ -8,8 +8,8 @@ Not here: what is learned from it.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import orjson
@@ -26,7 +26,7 @@ _WORDLESS: Final = "UPDATE feedback SET asked = '', said = ''"
 class Rated:
     """A reply and its thumb. `adapter` is "" where none was used; `of` are the ids of the messages it was made of.
 
-    `at` in ms. `sampling` says how its words were drawn, the seed among it.
+    `at` is when it was said, in ms. `sampling` says how its words were drawn, the seed among it.
     """
 
     at: int
@@ -56,27 +56,17 @@ class Feedback:
         self._database = database
 
     def restore(self, rated: Rated) -> None:
-        """Take in what a dump tells, once. Words come back only where nobody was erased since they were said: whom
-        they may name is not known here any more.
-        """
+        """Take in what a dump tells, once."""
         with self._database.transaction():
             if self._database.rows("SELECT 1 FROM feedback WHERE (at, engine) = (?, ?)", [rated.at, rated.engine]):
                 return
-            if self._database.rows("SELECT 1 FROM erased WHERE at >= ? LIMIT 1", [rated.at]):
-                rated = replace(rated, asked="", said="")
             self.put(rated)
 
     def put(self, rated: Rated) -> int:
-        """Keep it and give its number; without its words where a message it was made of is not there any more."""
+        """Keep it and give its number; without its words where they may not be repeated any more."""
         of = sorted(set(rated.of))
         with self._database.transaction():
-            there = self._database.rows(
-                """SELECT count(*) FROM messages JOIN authors ON authors.id = author_id
-                WHERE deleted_at IS NULL AND messages.id IN (SELECT value FROM json_each(?))
-                AND (is_bot OR EXISTS (SELECT 1 FROM remembered WHERE remembered.id = messages.id))""",
-                [_json(of)],
-            )[0][0]
-            words = [rated.asked, rated.said] if there == len(of) else ["", ""]
+            words = [rated.asked, rated.said] if self.may_repeat(of, since=rated.at) else ["", ""]
             sampling = orjson.dumps(dict(rated.sampling), option=orjson.OPT_SORT_KEYS).decode()
             id_ = self._database.insert(
                 f"INSERT INTO feedback ({_FIELDS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -84,6 +74,23 @@ class Feedback:
             )
             self._database.execute_many("INSERT INTO feedback_messages VALUES (?, ?)", [(id_, one) for one in of])
         return id_
+
+    def may_repeat(self, of: Collection[int], *, since: int) -> bool:
+        """Whether what was made of these messages at a moment (ms) may still be shown, kept and gone on from.
+
+        Each of them is there as it was, and may be remembered; and nobody was erased since: whom it may name is not
+        known here any more.
+        """
+        if self._database.rows("SELECT 1 FROM erased WHERE at >= ?1 OR finished_at >= ?1 LIMIT 1", [since]):
+            return False
+        there = self._database.rows(
+            """SELECT count(*) FROM messages JOIN authors ON authors.id = author_id
+            WHERE deleted_at IS NULL AND messages.id IN (SELECT value FROM json_each(?))
+            AND coalesce(edited_at, 0) < ?
+            AND (is_bot OR EXISTS (SELECT 1 FROM remembered WHERE remembered.id = messages.id))""",
+            [_json(of), since],
+        )[0][0]
+        return bool(there == len(set(of)))
 
     def take_back(self, id_: int) -> None:
         """As if it had never been given."""
