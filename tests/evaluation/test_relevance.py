@@ -8,9 +8,10 @@ import pytest
 
 from sususbot.errors import CannotScore
 from sususbot.evaluation.candidates import COUNT, Candidates, candidates
-from sususbot.evaluation.figures import Figure, Section
+from sususbot.evaluation.figures import Figure, Section, share
 from sususbot.evaluation.ground import Ground
 from sususbot.evaluation.heldout import continuation, prompt_of
+from sususbot.evaluation.nameless import nameless, names_of
 from sususbot.evaluation.relevance import rank, ranks, relevance
 from sususbot.evaluation.replies import Replies
 from sususbot.model.backend import Backend, Deadline
@@ -87,6 +88,65 @@ def test_where_few_were_held_out_lines_of_the_training_fill_up(ground: Ground) -
 def test_the_same_seed_draws_the_same(ground: Ground) -> None:
     assert candidates(ground) == candidates(ground)
     assert candidates(ground) != candidates(replace(ground, seed=ground.seed + 1))
+
+
+# -- names
+
+
+def named(ground: Ground) -> Ground:
+    """Everybody who asks is called otherwise in each talk, and most replies name them, as chat does."""
+    exchanges = []
+    for place, one in enumerate(ground.exchanges):
+        name = f"{('Nim', 'Robin Wood', 'kes_7', 'Ødegård')[place % 4]}{place}"
+        said = tuple(turn if turn.own else replace(turn, speaker=name) for turn in one.said)
+        ways = (f"@{name} {one.reply}", f"{name.upper()}, {one.reply}", f"{one.reply} or ask {name}", one.reply)
+        exchanges.append(replace(one, said=said, reply=ways[place // 4 % 4]))
+    return replace(ground, exchanges=exchanges)
+
+
+def by_names(ground: Ground, among: Sequence[Candidates]) -> Figure:
+    """Who counts how often a candidate names those who spoke before it, and looks at nothing else."""
+    fits = []
+    for exchange, one in zip(ground.exchanges, among, strict=True):
+        names = {turn.speaker.casefold() for turn in exchange.said}
+        fits.append([sum(text.casefold().count(name) for name in names) for text in one.texts])
+    hits = [one.hit for one in ranks(fits, among)]
+    return share(sum(hits), len(hits), "higher")
+
+
+def test_who_looks_at_names_alone_hits_one_in_ten(ground: Ground) -> None:
+    ground = named(ground)
+    among = candidates(ground)
+    assert within(by_names(ground, among), 1 / COUNT)
+    whole = {one.reply: nameless([one.reply], names_of(ground))[0] for one in ground.exchanges}
+    back = {text: reply for reply, text in whole.items()}
+    with_names = [replace(one, texts=tuple(back.get(text, text) for text in one.texts)) for one in among]
+    assert by_names(ground, with_names).value > 0.6
+
+
+def test_what_was_said_is_compared_without_names(ground: Ground) -> None:
+    ground = named(replace(ground, embedder=None))
+    said = {one.id: f"@{one.said[-1].speaker} {one.said[-1].speaker}!" for one in ground.exchanges}
+    found = measured(ground, Silent(), replies_of(said, ground.exchanges)).figures["said_accuracy"]
+    assert within(found, 1 / COUNT)
+
+
+def test_names_go_and_words_stay() -> None:
+    names = {"Mia", "Mia Miller", "to", "c++ (away)", "Ødegård"}
+    for text, without in {
+        "@Mia Miller: yes": "yes",
+        "mia, @tom yes": "yes",
+        "Mia is right, @stranger.": "someone is right, someone.",
+        "@Mia :smile: , @tom: hi": ":smile: , someone: hi",
+        "@Mia , @tom: hi": "hi",
+        "thanks @to, to all": "thanks someone, to all",
+        "ødegård: c++ (away) told mia@example.org": "someone told someone@example.org",
+        "Miami is no name": "Miami is no name",
+        "@Mia": "someone",
+        "": "",
+    }.items():
+        assert nameless([text], names) == [without]
+    assert nameless(["@all: fine"], ()) == ["fine"]
 
 
 # -- ranks
@@ -170,11 +230,20 @@ def test_what_was_said_is_compared_where_likelihoods_are_not_told(ground: Ground
     elsewhere = replies_of({one.id: ground.exchanges[0].said[0].text for one in ground.exchanges}, ground.exchanges)
     for one_ground in (ground, replace(ground, embedder=None)):
         good, poor = (measured(one_ground, Silent(), said) for said in (truth, elsewhere))
-        assert good.figures["accuracy"].value == 1.0
-        assert within(poor.figures["accuracy"], 1 / COUNT)
-        assert "plain_accuracy" not in good.figures
+        assert good.figures["said_accuracy"].value == 1.0
+        assert within(poor.figures["said_accuracy"], 1 / COUNT)
+        assert list(good.figures) == list(good.items) == ["said_accuracy"]
         assert "this server does not tell how likely a text is" in good.notes[1]
-    assert "by the words that are shared" in good.notes[1]
+    assert "by the words that are shared" in good.notes[2]
+
+
+def test_what_was_said_is_compared_alike_whether_likelihoods_are_told_or_not(ground: Ground) -> None:
+    """Or a model and recall could not be told apart by it."""
+    said = replies_of({one.id: one.reply for one in ground.exchanges[::2]}, ground.exchanges)
+    telling, silent = measured(ground, Guessing(), said), measured(ground, Silent(), said)
+    assert telling.figures["said_accuracy"] == silent.figures["said_accuracy"]
+    assert telling.items["said_accuracy"] == silent.items["said_accuracy"]
+    assert {"accuracy", "plain_accuracy"} <= telling.figures.keys()
 
 
 def test_recall_is_above_lines_drawn_by_chance(ground: Ground) -> None:
@@ -182,7 +251,7 @@ def test_recall_is_above_lines_drawn_by_chance(ground: Ground) -> None:
     ground = replace(ground, embedder=None)
     lines = [turn.text for sample in ground.corpus.train() for turn in sample.turns if turn.own]
     drawn = replies_of({one.id: random.Random(one.id).choice(lines) for one in ground.exchanges}, ground.exchanges)
-    found, by_chance = (measured(ground, recall(ground), said).figures["accuracy"] for said in ((), drawn))
+    found, by_chance = (measured(ground, recall(ground), said).figures["said_accuracy"] for said in ((), drawn))
     assert found.low is not None
     assert found.low > by_chance.value
     assert within(by_chance, 1 / COUNT)
@@ -191,7 +260,7 @@ def test_recall_is_above_lines_drawn_by_chance(ground: Ground) -> None:
 def test_who_says_nothing_hits_by_chance(ground: Ground) -> None:
     for one_ground in (ground, replace(ground, embedder=None)):
         section = measured(one_ground, Silent(), replies_of({}, ground.exchanges))
-        assert section.figures["accuracy"].value == pytest.approx(1 / COUNT)
+        assert section.figures["said_accuracy"].value == pytest.approx(1 / COUNT)
 
 
 def test_one_exchange_has_one_rank() -> None:

@@ -207,7 +207,7 @@ def _opening(name: str, load: Callable[[Ground], Backend], sizes: Sizes) -> Open
 
 def _result(first: Report, second: Report, made_s: float, measured_s: float) -> Result:
     beside_base = {f"{one.section}.{one.name}": one for one in compare(Side.of(first, LORA), Side.of(first, BASE))}
-    recall, saved = _figure(first, RECALL, "relevance.accuracy"), _figure(first, LORA, "context.bits_saved_by_all")
+    recall, saved = _figure(first, RECALL, "relevance.said_accuracy"), _figure(first, LORA, "context.bits_saved_by_all")
     metrics: Metrics = {
         "lora_over_base_in_voice": _better(beside_base.get("voice.attributed")),
         "lora_over_base_in_language": _better(beside_base.get("language.reply_bits_per_byte")),

@@ -5,11 +5,12 @@ the true one exactly once. So whoever looks at the texts alone, at their length,
 them, hits exactly one in ten, whatever they prefer. No two of a ten say the same, and none was said in the same
 channel within hours of another, where it would fit as well. Those who are left over are filled up with the nearest
 replies, then with lines of the training; for these few the one in ten holds nearly.
+All of them stand there without the names of members (`nameless`), which would tell without the rest.
 """
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Final
 
@@ -17,6 +18,7 @@ import numpy as np
 
 from sususbot.corpus.manifest import Corpus
 from sususbot.evaluation.ground import Exchange, Ground
+from sususbot.evaluation.nameless import nameless, names_of
 from sususbot.evaluation.scores import size
 from sususbot.wording.echo import plain
 
@@ -38,20 +40,23 @@ class Candidates:
 def candidates(ground: Ground) -> list[Candidates]:
     """For each exchange, in their order, as the seed has it. Fewer than ten where not even the training has more."""
     chance = np.random.default_rng([ground.seed, 2])
-    jitter = chance.uniform(-_ALIKE, _ALIKE, len(ground.exchanges))
-    lengths = [math.log(size(one.reply) + 1) for one in ground.exchanges]
-    ordered = [ground.exchanges[place] for place in np.argsort(np.array(lengths) + jitter, kind="stable")]
+    names = names_of(ground)
+    texts = nameless([one.reply for one in ground.exchanges], names)
+    exchanges = [replace(one, reply=text) for one, text in zip(ground.exchanges, texts, strict=True)]
+    jitter = chance.uniform(-_ALIKE, _ALIKE, len(exchanges))
+    lengths = [math.log(size(one.reply) + 1) for one in exchanges]
+    ordered = [exchanges[place] for place in np.argsort(np.array(lengths) + jitter, kind="stable")]
     found: dict[int, Candidates] = {}
     spare: list[str] | None = None
     for group in _groups(ordered):
         if len(group) < COUNT:
-            spare = spare if spare is not None else _learned(ground.corpus, chance)
+            spare = spare if spare is not None else nameless(_learned(ground.corpus, chance), names)
         for place, one in enumerate(group):
-            texts = [other.reply for other in group]
+            whole = [other.reply for other in group]
             if len(group) < COUNT:
-                texts += _filling(one, group, ordered, spare or ())
-            found[one.id] = Candidates(tuple(texts), place)
-    return [found[one.id] for one in ground.exchanges]
+                whole += _filling(one, group, ordered, spare or ())
+            found[one.id] = Candidates(tuple(whole), place)
+    return [found[one.id] for one in exchanges]
 
 
 def _groups(ordered: Iterable[Exchange]) -> Iterator[list[Exchange]]:

@@ -3,8 +3,9 @@
 In: a system whose backend tells likelihoods. For each exchange the prompt of a running bot (`contexts`), then the same
 without memories, without recent turns and summary, with another exchange's, and so on down to the persona alone. Out:
 bits per byte of the true reply under each, and what the whole context is better by, pair by pair: an interval that lies
-above 0 as a whole is no accident. Of some exchanges, and of the parts that matter most, also how often the true reply
-is told from nine others, as `relevance` does: that takes ten times as long, since engines say a text to score it.
+above 0 as a whole is no accident. The reply stands there without names (`candidates`). Of some exchanges, and of the
+parts that matter most, also how often the true reply is told from nine others, as `relevance` does: that takes ten
+times as long, since engines say a text to score it.
 Items of bits are per byte of the mean reply, so that their mean is the figure; of exchanges that were not chosen, nan.
 """
 
@@ -60,8 +61,9 @@ _SAVED: Final = {
 
 @dataclass(slots=True)
 class _Found:
-    """By variation, of an exchange's place: the bits of its reply, and whether it was told from the others."""
+    """Of an exchange's place: bytes of its reply; by variation, its bits and whether it was told from the others."""
 
+    sizes: dict[int, float] = field(default_factory=dict)
     bits: dict[str, dict[int, float]] = field(default_factory=dict)
     hits: dict[str, dict[int, float]] = field(default_factory=dict)
 
@@ -110,8 +112,9 @@ class _Measuring:
         scored = self._scored(bare_prompt(self._ground.persona, self._ground.own_name), list(texts))
         self._alone = {text: one.logprob for text, one in zip(texts, scored, strict=True)}
         known = dict(zip(texts, scored, strict=True))
-        costs = {place: bits(known[self._texts(place, ranked=False)[0]]) for place in places}
-        self.found.bits[_PERSONA] = costs
+        true = {place: self._texts(place, ranked=False)[0] for place in places}
+        self.found.bits[_PERSONA] = {place: bits(known[text]) for place, text in true.items()}
+        self.found.sizes = {place: float(size(continuation(text))) for place, text in true.items()}
 
     def measure(self, place: int, *, ranked: bool) -> None:
         """Add one exchange. Where a part was empty anyway, its prompt is read once."""
@@ -140,7 +143,7 @@ class _Measuring:
 
 
 def _section(found: _Found, ground: Ground, notes: tuple[str, ...]) -> Section:
-    sizes = {place: float(size(continuation(ground.exchanges[place].reply))) for place in found.bits[_WHOLE]}
+    sizes = found.sizes
     mean_size = float(np.mean(list(sizes.values()))) if sizes else 1.0
     per_byte = {name: {at: cost / mean_size for at, cost in costs.items()} for name, costs in found.bits.items()}
     figures: dict[str, Figure] = {}

@@ -1,11 +1,16 @@
 """Relevance: how often the true reply is told from nine real ones from elsewhere (`candidates`); chance is one in ten.
 
-A model is asked how much likelier the talk before makes a reply: log P(reply | talk) - log P(reply | persona alone).
-Among candidates of which one came from the talk and nine from anywhere, this is the measure that errs least (the
-likelihood ratio); likelihood alone, which is told beside it, prefers what is said often and what is short.
-A backend that does not tell likelihoods is judged by what it said: the candidate that is most like it, by the vectors
-of the memory, or by the words they share. That is another question: a good reply need not be like the true one, and who
-says again what was asked is like it often. Compare such figures among themselves only.
+Two questions, each with figures of its own:
+
+- `accuracy`, of a backend that tells likelihoods: how much likelier does the talk before make a reply, log P(reply |
+  talk) - log P(reply | persona alone)? Among candidates of which one came from the talk and nine from anywhere, this is
+  the measure that errs least (the likelihood ratio); likelihood alone (`plain_accuracy`) prefers what is said often and
+  what is short.
+- `said_accuracy`, of whoever replied: which candidate is most like what was said, by the vectors of the memory, or by
+  the words they share? It errs more: a good reply need not be like the true one, and who says again what was asked is
+  like it often. But it is the same for every system, so it tells a model and recall apart.
+
+All texts are without names (`nameless`): whom a reply names is no question of either.
 """
 
 from collections.abc import Sequence
@@ -20,6 +25,7 @@ from sususbot.evaluation.candidates import COUNT, Candidates, candidates
 from sususbot.evaluation.figures import Figure, Section, mean, share
 from sususbot.evaluation.ground import Ground, System, Told
 from sususbot.evaluation.heldout import bare_prompt, continuation, prompt_of
+from sususbot.evaluation.nameless import nameless, names_of
 from sususbot.evaluation.replies import Replies
 from sususbot.evaluation.replies import replies as made
 from sususbot.evaluation.scores import likelihoods
@@ -44,17 +50,25 @@ class Rank:
 
 
 def relevance(system: System, ground: Ground, replies: Replies, told: Told) -> Section:
-    """The measure. `accuracy` is the main figure. Replies that it needs and that were not made beforehand, it makes."""
+    """The measure. `accuracy` is the main figure, else `said_accuracy`.
+
+    Replies that were not made beforehand are made where nothing else can be told.
+    """
     among = candidates(ground)
     notes = [f"chance is {_chance(among):.3g}"]
+    ranked: dict[str, list[Rank]] = {}
     try:
         plain, bare = _scored(system.backend, ground, among, told)
+        informed = [np.subtract(with_talk, without).tolist() for with_talk, without in zip(plain, bare, strict=True)]
+        ranked |= {"accuracy": ranks(informed, among), "plain_accuracy": ranks(plain, among)}
     except CannotScore as error:
-        by, fits = _likenesses(ground, among, replies or made(system, ground, told))
-        notes.append(f"told by what it said, {by} ({error}): compare it with others that were told so")
-        return _section({"accuracy": ranks(fits, among)}, notes)
-    informed = [np.subtract(with_talk, without).tolist() for with_talk, without in zip(plain, bare, strict=True)]
-    return _section({"accuracy": ranks(informed, among), "plain_accuracy": ranks(plain, among)}, notes)
+        notes.append(f"told by what it said alone ({error})")
+        replies = replies or made(system, ground, told)
+    if replies:
+        by, fits = _likenesses(ground, among, replies)
+        ranked["said_accuracy"] = ranks(fits, among)
+        notes.append(f"what it said is compared {by}")
+    return _section(ranked, notes)
 
 
 def ranks(scores: Sequence[Scores], among: Sequence[Candidates]) -> list[Rank]:
@@ -94,8 +108,9 @@ def _section(ranked: dict[str, list[Rank]], notes: Sequence[str]) -> Section:
     for name, some in ranked.items():
         items[name] = [one.hit for one in some]
         figures[name] = share(sum(items[name]), len(some), "higher")
-    items["mean_reciprocal_rank"] = [one.reciprocal for one in ranked["accuracy"]]
-    figures["mean_reciprocal_rank"] = mean(items["mean_reciprocal_rank"], "higher")
+    if "accuracy" in ranked:
+        items["mean_reciprocal_rank"] = [one.reciprocal for one in ranked["accuracy"]]
+        figures["mean_reciprocal_rank"] = mean(items["mean_reciprocal_rank"], "higher")
     return Section(NAME, figures, items, tuple(notes))
 
 
@@ -109,7 +124,7 @@ def _chance(among: Sequence[Candidates]) -> float:
 def _likenesses(ground: Ground, among: Sequence[Candidates], replies: Replies) -> tuple[str, list[Scores]]:
     """How alike each candidate and what was said are, and by what."""
     said = {one.exchange.id: one.text for one in replies}
-    texts = [said.get(exchange.id, "") for exchange in ground.exchanges]
+    texts = nameless([said.get(exchange.id, "") for exchange in ground.exchanges], names_of(ground))
     if ground.embedder is not None:
         return "by meaning", _by_meaning(ground.embedder, texts, among)
     return "by the words that are shared", _by_words(texts, among)
