@@ -62,7 +62,7 @@ async def test_a_wrong_token_gets_nothing(stranger: httpx.AsyncClient, token: st
     assert is_nothing(response)
 
 
-async def test_the_token_opens_the_page_once_and_a_cookie_stands_for_it(served: Served) -> None:
+async def test_the_token_opens_the_page_and_a_cookie_stands_for_it(served: Served) -> None:
     async with httpx.AsyncClient(base_url=served.address) as client:
         opened = await client.get(f"/data?token={served.token}&day=3")
         assert (opened.status_code, opened.headers["location"]) == (303, "/data?day=3")
@@ -77,6 +77,14 @@ async def test_the_token_opens_the_page_once_and_a_cookie_stands_for_it(served: 
     assert page.headers["x-content-type-options"] == "nosniff"
     assert page.headers["cache-control"] == "no-store"
     assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+    async with httpx.AsyncClient(base_url=served.address) as another:
+        assert (await another.get(served.link)).status_code == 303
+
+
+async def test_other_cookies_of_this_host_are_in_nobodys_way(owner: httpx.AsyncClient) -> None:
+    ((name, value),) = owner.cookies.items()
+    odd = f'pref={{"a":1}}; b@d; {name}=x; {name}={value}; "'
+    assert (await owner.get("/data", headers={"cookie": odd})).status_code == 200
 
 
 async def test_the_token_leads_nowhere_else(served: Served) -> None:
@@ -85,7 +93,7 @@ async def test_the_token_leads_nowhere_else(served: Served) -> None:
     assert opened.headers["location"] == "/elsewhere.example/x"
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "localhost.evil.example", ""])
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "localhost.evil.example", "", "["])
 async def test_a_name_that_is_not_ours_gets_nothing(owner: httpx.AsyncClient, host: str) -> None:
     assert is_nothing(await owner.get("/", headers={"host": host}))
 
@@ -94,6 +102,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     "another site": {"origin": "https://evil.example"},
     "another port of this machine": {"origin": "http://127.0.0.1:1"},
     "a page without an origin": {"origin": "null"},
+    "an origin that is none": {"origin": "http://["},
     "a picture on another site": {"sec-fetch-site": "cross-site"},
     "a frame of another port": {"sec-fetch-site": "same-site"},
 }
@@ -189,8 +198,35 @@ async def test_guessing_is_slow() -> None:
 async def test_the_link_is_worth_nothing_on_another_machine() -> None:
     async with _asking(_with_password(), "192.168.0.9") as client:
         assert is_nothing(await client.get("/?token=the-token"))
-    async with _asking(_with_password(), "127.0.0.1") as client:
-        assert (await client.get("/?token=the-token")).status_code == 303
+    for peer, host, status in (
+        ("127.0.0.1", "127.0.0.1:8466", 303),
+        ("192.168.0.5", "192.168.0.5:8466", 303),
+        ("127.0.0.1", "192.168.0.5:8466", 401),
+    ):
+        async with _asking(_with_password(), peer) as client:
+            assert (await client.get("/?token=the-token", headers={"host": host})).status_code == status
+
+
+def _behind_a_proxy() -> httpx.AsyncClient:
+    access = Access(
+        _page, token="the-token", password="correct horse", names=["127.0.0.1"], proxied=["bot.example.org"]
+    )
+    transport = httpx.ASGITransport(app=access, client=("127.0.0.1", 1234))
+    return httpx.AsyncClient(
+        transport=transport, base_url="https://bot.example.org", headers={"x-forwarded-proto": "https"}
+    )
+
+
+async def test_by_a_proxy_the_password_opens_the_page_and_the_link_does_not() -> None:
+    async with _behind_a_proxy() as client:
+        assert is_nothing(await client.get("/?token=the-token"))
+        opened = await _log_in(client, "correct horse", origin="https://bot.example.org")
+        assert "; Secure" in opened.headers["set-cookie"]
+        assert (await client.get("/")).text == "the page"
+        here = {"host": "127.0.0.1:8466", "x-forwarded-proto": "https"}
+        opened = await client.get("/?token=the-token", headers=here)
+        assert opened.status_code == 303
+        assert "Secure" not in opened.headers["set-cookie"]
 
 
 async def test_a_form_that_is_too_large_is_not_read() -> None:
@@ -200,6 +236,7 @@ async def test_a_form_that_is_too_large_is_not_read() -> None:
 
 REFUSED: dict[str, tuple[dict[str, str], str]] = {
     "no password": ({"WEB_HOST": "0.0.0.0"}, "set WEB_PASSWORD"),
+    "no password behind a proxy": ({"WEB_NAMES": "bot.example.org"}, "set WEB_PASSWORD"),
     "no address of ours": ({"WEB_HOST": "no.such.host.invalid"}, "WEB_HOST=no.such.host.invalid"),
 }
 

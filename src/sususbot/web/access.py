@@ -2,8 +2,9 @@
 
 In: the pass that was printed and, where other machines may see the page, a password. Out: whoever holds neither, comes
 from another site, or asks under a name that is not ours gets one plain sentence: no page, no file, no socket.
-The pass opens the page once, on this machine, and a cookie that no script can read stands for it from then on; where
-there is a password, a form asks for it. Nothing of a request is logged.
+The pass opens the page on this machine, in any browser, until the server ends; a cookie that no script can read stands
+for it in each. Where there is a password, a form asks for it; who comes by a proxy is then not on this machine.
+Nothing of a request is logged.
 Not here: what owners may do once they are in. Whoever is in is the owner.
 """
 
@@ -15,7 +16,6 @@ import socket
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -85,17 +85,21 @@ class Access:
         *,
         token: str,
         names: Iterable[str] = (),
+        proxied: Iterable[str] = (),
         password: str | None = None,
         cookie: str = "sususbot",
     ) -> None:
-        """`names` are the hosts this page is called by, beside this machine's addresses and its own name."""
+        """`names` are the hosts this page is called by, beside this machine's addresses and its own name; `proxied`
+        those by which a proxy on this machine leads here.
+        """
         self.app = app
         self._token = _digest(token)
         self._password = None if password is None else _digest(password)
         self._cookie = cookie
         self._session = secrets.token_urlsafe(32)
         own = socket.gethostname().lower()
-        self._names = {"localhost", own, f"{own}.local", *(name.lower() for name in names)}
+        self._proxied = {name.lower() for name in proxied}
+        self._names = {"localhost", own, f"{own}.local", *(name.lower() for name in names), *self._proxied}
         self._attempts = _Attempts()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -112,13 +116,13 @@ class Access:
         elif not inside:
             await _answer(send, 403, _ELSEWHERE)
         elif (token := _token_of(scope)) is not None:
-            await self._open(scope, send, token)
+            await self._open(scope, headers, send, token)
         elif self._known(headers):
             await self.app(scope, receive, _guarded(scope, send))
         elif self._password is None:
             await _answer(send, 401, _STRANGER)
         else:
-            await self._ask(scope, receive, send)
+            await self._ask(scope, headers, receive, send)
 
     def _is_ours(self, scope: Scope, headers: dict[str, str]) -> bool:
         """Asked under a name of ours, and by our own page or by nobody's."""
@@ -129,36 +133,40 @@ class Access:
             return False
         origin = headers.get("origin")
         if origin is not None:
-            return urlsplit(origin).netloc.lower() == host.lower()
+            return _place(origin)[0] == host.lower()
         # A browser names the origin of whatever changes something; what does not is no browser with our page.
         return scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
 
     def _is_named(self, host: str) -> bool:
         """A name of another's that leads here is how a foreign site would read us; an address cannot be rebound."""
-        name = urlsplit(f"//{host}").hostname or ""
-        if name in self._names:
-            return True
-        try:
-            ipaddress.ip_address(name)
-        except ValueError:
-            return False
-        return True
+        name = _place(f"//{host}")[1]
+        return name in self._names or _is_address(name)
 
     def _known(self, headers: dict[str, str]) -> bool:
-        try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
-        except CookieError:
-            return False
-        return cookie is not None and hmac.compare_digest(cookie.value.encode(), self._session.encode())
+        """By our one cookie. The others of this host may be written in any way: they are not even read."""
+        cookies = (part.strip().partition("=") for part in headers.get("cookie", "").split(";"))
+        ours = [value.encode() for name, _, value in cookies if name == self._cookie]
+        return any(hmac.compare_digest(value, self._session.encode()) for value in ours)
 
-    async def _open(self, scope: Scope, send: Send, token: str) -> None:
+    async def _open(self, scope: Scope, headers: dict[str, str], send: Send, token: str) -> None:
         """The printed link: this machine's own, so that a link seen over a shoulder is worth nothing elsewhere."""
-        if scope["method"] == "GET" and _from_here(scope) and hmac.compare_digest(_digest(token), self._token):
-            await _redirect(send, _without_token(scope), self._set_cookie)
+        here = self._from_here(scope, headers)
+        if scope["method"] == "GET" and here and hmac.compare_digest(_digest(token), self._token):
+            await _redirect(send, _without_token(scope), self._set_cookie(scope, headers))
         else:
             await _answer(send, 401, _STRANGER)
 
-    async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _from_here(self, scope: Scope, headers: dict[str, str]) -> bool:
+        """Whether a browser on this machine asks. What a proxy here passes on comes from this machine, too, under a
+        name of elsewhere; without a password the link is all there is to know.
+        """
+        peer, ours = _peer(scope), str((scope.get("server") or ("",))[0])
+        if not peer or not (is_loopback(peer) or peer == ours):
+            return False
+        name = _place(f"//{headers.get('host', '')}")[1]
+        return self._password is None or is_loopback(name) or name == peer
+
+    async def _ask(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:
         """The form for the password, and what came of it."""
         if scope["method"] != "POST" or scope["path"] != LOGIN_PATH:
             if scope["method"] == "GET" and scope["path"] in ("/", LOGIN_PATH):
@@ -173,13 +181,15 @@ class Access:
         said = dict(parse_qsl(await _body(receive))).get("password", "")
         if self._password is not None and hmac.compare_digest(_digest(said), self._password):
             self._attempts.clear(who)
-            await _redirect(send, "/", self._set_cookie)
+            await _redirect(send, "/", self._set_cookie(scope, headers))
         else:
             await _answer(send, 401, _FORM.format(note=_WRONG, path=LOGIN_PATH), "text/html")
 
-    @property
-    def _set_cookie(self) -> str:
-        return f"{self._cookie}={self._session}; Path=/; HttpOnly; SameSite=Strict"
+    def _set_cookie(self, scope: Scope, headers: dict[str, str]) -> str:
+        """Only for encrypted ways, where a proxy of ours says that this is one."""
+        by_proxy = _place(f"//{headers.get('host', '')}")[1] in self._proxied and is_loopback(_peer(scope))
+        secure = "; Secure" if by_proxy and headers.get("x-forwarded-proto") == "https" else ""
+        return f"{self._cookie}={self._session}; Path=/; HttpOnly; SameSite=Strict{secure}"
 
 
 class _Attempts:
@@ -221,9 +231,21 @@ def _peer(scope: Scope) -> str:
     return str(client[0]) if client else ""
 
 
-def _from_here(scope: Scope) -> bool:
-    peer = _peer(scope)
-    return bool(peer) and (is_loopback(peer) or peer == (scope.get("server") or ("",))[0])
+def _place(address: str) -> tuple[str, str]:
+    """Host with port, and host alone, of an address; empty where it is none."""
+    try:
+        parts = urlsplit(address)
+        return parts.netloc.lower(), parts.hostname or ""
+    except ValueError:
+        return "", ""
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _token_of(scope: Scope) -> str | None:

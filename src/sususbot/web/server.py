@@ -45,16 +45,22 @@ def serve(desk: Desk, host: str, port: int, password: str | None, on_start: Call
 
     Raises PortTaken, PasswordMissing and WebError before anything is served.
     """
+    names = desk.settings.web_names
     if password is None and not is_loopback(host):
         raise PasswordMissing(
             f"WEB_HOST={host} lets other machines see the page: set WEB_PASSWORD in .env, or WEB_HOST=127.0.0.1"
+        )
+    if password is None and names:
+        raise PasswordMissing(
+            f"WEB_NAMES={','.join(names)} lets other machines see the page: set WEB_PASSWORD in .env, or leave it empty"
         )
     listener = _listen(host, port)
     with listener:
         port = listener.getsockname()[1]
         token = new_token()
         # Browsers send cookies to every port of a host: two pages on one machine must not throw each other out.
-        access = Access(_application(desk), token=token, names=[host], password=password, cookie=f"sususbot_{port}")
+        cookie = f"sususbot_{port}"
+        access = Access(_application(desk), token=token, names=[host], proxied=names, password=password, cookie=cookie)
         link = f"http://{_shown(host)}:{port}/?token={token}"
         asyncio.run(_run(access, listener, lambda: on_start(link)))
 
