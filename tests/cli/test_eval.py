@@ -106,6 +106,8 @@ def test_a_training_that_is_measured_at_its_end(folder: Path) -> None:
     assert refusal(done.stderr).startswith("run:default is not good enough: ")
     assert "EVAL_MIN_VOICE is 100.0%" in refusal(done.stderr)
     assert (folder / "data" / RUNS / "default" / "adapter").is_dir()
+    said = json.loads((folder / "data" / RUNS / "default" / MANIFEST).read_bytes())
+    assert (said["measured"], said["verdict"]) == (True, "refused")
     report = store.load(folder / "data", "default")
     assert list(report.systems) == ["run:default", "base"]
     mine, its = (sections["language"].figures["bits_per_byte"].value for sections in report.systems.values())

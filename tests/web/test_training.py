@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import os
 import shutil
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -11,8 +13,10 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 import pytest_asyncio
 
+from sususbot.archive.archive import Archive
+from sususbot.archive.feedback import Rated
 from sususbot.artifacts import RUNS
-from sususbot.errors import RunMissing, TrainingError
+from sususbot.errors import RunExists, RunMissing, TrainingError
 from sususbot.evaluation import store
 from sususbot.evaluation.evaluation import Report
 from sususbot.evaluation.figures import Figure, Section
@@ -22,6 +26,7 @@ from sususbot.web.curves import MOST_POINTS, Reading, thinned
 from sususbot.web.runs import Run, bases, differences
 from sususbot.web.training_wish import Wish, wish_to_resume
 from sususbot.web.trainings import Trainings
+from tests.archive.making import NOON
 from tests.bot.running import until
 from tests.support.commands import run_here
 from tests.training import tiny
@@ -199,6 +204,12 @@ async def test_what_cannot_begin_is_told(tmp_path: Path) -> None:
     trainings = Trainings(tmp_path / "data", tmp_path / ".env")
     with pytest.raises(TrainingError, match="cannot be the name of a run"):
         trainings.start(Wish("../elsewhere", "default"))
+    for name in ("CON", "nul.txt", "trail.", "trail ", "x" * 65):
+        with pytest.raises(TrainingError, match="the name of a run"):
+            trainings.start(Wish(name, "default"))
+    # Of letters that take four bytes each, fewer can be stored.
+    with pytest.raises(TrainingError, match="cannot be started "):
+        trainings.start(Wish("\U00020000" * 64, "default"))
     with pytest.raises(RunMissing, match="is not training"):
         trainings.stop("nobody")
     trainings.start(Wish("x", "nothing", cpu=True))
@@ -222,8 +233,10 @@ async def test_a_run_that_was_killed_is_broken_off(tmp_path: Path) -> None:
 async def test_a_run_goes_on_by_the_recipe_it_began_with() -> None:
     recipe = {"rank": 8, "epochs": 2, "pack_tokens": 512, "rows": 3, "seed": 4}
     corpus = {"name": "winter"}
-    lora = Run("a", {"kind": "lora", "recipe": recipe, "corpus": corpus, "base": {"name": "b"}, "hardware": {}})
-    wish = wish_to_resume(lora, Settings())
+    facts = {"kind": "lora", "recipe": recipe, "corpus": corpus, "base": {"name": "b"}, "hardware": {}}
+    wish = wish_to_resume(Run("a", {**facts, "measured": True}), Settings())
+    assert wish.arguments() == ["--name=a", "--base=b", "--resume", "--eval", "--", "winter"]
+    wish = wish_to_resume(Run("a", {**facts, "measured": False}), Settings())
     assert wish.arguments() == ["--name=a", "--base=b", "--resume", "--", "winter"]
     assert wish.settings == {
         "LORA_RANK": "8", "EPOCHS": "2", "PACK_TOKENS": "512", "TOKENS_PER_STEP": "1536", "TRAIN_SEED": "4",
@@ -276,7 +289,7 @@ async def test_what_differs_between_runs(tmp_path: Path) -> None:
 
 
 async def test_what_comes_after_the_last_step_is_told_apart(tmp_path: Path) -> None:
-    """A run that is finished while its process lives is measured; one that is worse than allowed ends with a 1."""
+    """A run that is finished while its process lives is measured; what came of that, the run itself says."""
     assert Wish("x", "c", measured=True).arguments() == ["--name=x", "--eval", "--", "c"]
     trainings = Trainings(tmp_path / "data", tmp_path / ".env")
     finished = Run("x", {"state": "finished"})
@@ -285,5 +298,44 @@ async def test_what_comes_after_the_last_step_is_told_apart(tmp_path: Path) -> N
     assert trainings.how(None, "x") == "starting"
     assert trainings.how(finished, "x") == "measuring"
     await until(lambda: trainings.how(finished, "x") != "measuring", 60)
-    assert trainings.how(finished, "x") == "refused"
+    # Every refusal of a command ends with the same code.
+    assert trainings.how(finished, "x") == "finished"
     assert trainings.how(Run("x", {"state": "stopped"}), "x") == "failed"
+    for other in (trainings, Trainings(tmp_path / "data", tmp_path / ".env")):
+        for verdict, how in (("refused", "refused"), ("allowed", "finished"), (None, "not measured")):
+            measured = Run("x", {"state": "finished", "measured": True, "verdict": verdict, "process": None})
+            assert other.how(measured, "x") == how
+        now = {"state": "finished", "measured": True, "process": os.getpid(), "changed": datetime.now(UTC).isoformat()}
+        assert other.how(Run("x", now), "x") == "measuring"
+
+
+async def test_a_run_is_not_begun_over_another(tmp_path: Path) -> None:
+    write_run(tmp_path, "winter", steps=1)
+    trainings = Trainings(tmp_path, tmp_path / ".env")
+    log = trainings.log_of("winter")
+    log.parent.mkdir(parents=True)
+    log.write_text("what it said", encoding="utf-8")
+    with pytest.raises(RunExists, match="there is a run winter already"):
+        trainings.start(Wish("winter", "default"))
+    assert log.read_text(encoding="utf-8") == "what it said"
+    assert trainings.begun_here() == []
+
+
+async def test_an_odd_manifest_leaves_the_page_as_it_is(owner: Visit, ended: Path) -> None:
+    """And thumbs stand with the run whose adapter got them."""
+    with Archive(ended / "data") as archive:
+        archive.feedback.put(Rated(NOON, 1, "who?", "me", "transformers", "odd"))
+        archive.feedback.put(Rated(NOON + 1, -1, "who?", "you", "transformers", "odd"))
+    odd: dict[str, object] = {"outcome": {"step": "7", "bits_per_byte": []}, "base": 3, "corpus": [], "hardware": "new"}
+    runs = [write_run(ended / "data", "odd", steps=3, **odd), write_run(ended / "data", 'o"d', steps=0, outcome=[9])]
+    (runs[0] / "metrics.jsonl").write_text('[1]\n{"kind": "step", "step": "x"}\n{"kind": "step", "machine": 3}\n')
+    tab = await owner("/training")
+    await tab.locator('tr[data-run="odd"]').get_by_text("1 up, 1 down").wait_for()
+    box = tab.get_by_role("checkbox", name="Show odd")
+    await tab.locator('[role="checkbox"][aria-checked="true"]').first.wait_for()
+    if await box.get_attribute("aria-checked") != "true":
+        await box.click()
+    await tab.get_by_role("heading", name="odd: finished").wait_for()
+    assert await tab.locator("tr[data-run]").count() >= 2
+    for run in runs:
+        shutil.rmtree(run)

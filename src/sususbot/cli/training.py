@@ -112,7 +112,7 @@ def train(
     with _stoppable() as stop, bar(f"training {run.name}", quiet=as_json or not speaks) as progress:
         how = jobs.How(
             plan.recipe, plan.hardware, resume, settings.checkpoint_minutes, _shown(progress, quiet=not speaks), stop,
-            plan.watch,
+            plan.watch, measured,
         )  # fmt: skip
         outcome = _train(corpus, run, plan, how, size, place.data / RUNS / earlier if earlier else None)
     if speaks:
@@ -255,7 +255,7 @@ def _end(
     if not as_json:
         _report(run, outcome, from_scratch=from_scratch)
     if whole and (measured or (not as_json and _agreed(run, corpus))):
-        _measure(place, settings, corpus, run, outcome, as_json=as_json)
+        _judge(place, settings, corpus, run, outcome, as_json=as_json)
     elif as_json:
         print_json({"run": str(run), **outcome._asdict()})
 
@@ -268,6 +268,22 @@ def _agreed(run: Path, corpus: "Corpus") -> bool:
         say(f"how good it is:  sususbot eval run:{run.name} base")
         return False
     return click.confirm("measure how good it is now?", default=True, err=True)
+
+
+def _judge(
+    place: Place, settings: "Settings", corpus: "Corpus", run: Path, outcome: "Outcome", *, as_json: bool
+) -> None:
+    """Measures it, and leaves in the run what came out of that: who looks at it later knows no exit code."""
+    from sususbot.errors import BelowThreshold
+    from sususbot.training import run_folder
+
+    run_folder.note(run, measured=True, verdict=None, process=os.getpid())
+    try:
+        _measure(place, settings, corpus, run, outcome, as_json=as_json)
+    except BelowThreshold:
+        run_folder.note(run, verdict="refused")
+        raise
+    run_folder.note(run, verdict="allowed")
 
 
 def _measure(

@@ -50,6 +50,8 @@ class How:
     report: Report = lambda _event: None
     stop: Callable[[], bool] = lambda: False
     machine: Machine = lambda _tokens_per_s: ({}, None)
+    measured: bool = False
+    """Whether somebody will measure it at the end; only noted, so that who goes on with it does so, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,12 @@ class _begun:  # noqa: N801  (a context manager, used like a function)
         self._run = run
         self._facts = {**facts, "name": run.name, "recipe": how.recipe.as_json()}
         # By its process a run can be told to stop, also by who did not start it.
-        self._now = {"state": "training", "hardware": how.hardware.as_json(), "process": os.getpid()}
+        self._now = {
+            "state": "training",
+            "hardware": how.hardware.as_json(),
+            "process": os.getpid(),
+            "measured": how.measured,
+        }
         self._resume = how.resume
         self._first = processes.first
         self._alone: Any = None

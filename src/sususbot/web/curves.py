@@ -6,6 +6,7 @@ back what it will do again) is read anew. Blocks: call it in a thread.
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -46,13 +47,13 @@ class Curve:
         elif row.get("kind") == "measured":
             self._add(self.kept_apart, step, row.get("bits_per_byte"))
         elif row.get("kind") == "step":
-            self.last = row
             machine = row.get("machine") or {}
             self._add(self.loss, step, row.get("loss"))
             self._add(self.learning_rate, step, row.get("learning_rate"))
             self._add(self.tokens_per_s, step, row.get("tokens_per_s"))
             self._add(self.vram_mb, step, machine.get("vram_used_mb", machine.get("vram_mb")))
             self._add(self.celsius, step, machine.get("celsius"))
+            self.last = row
 
     @staticmethod
     def _add(column: list[Point], step: int, value: object) -> None:
@@ -94,7 +95,8 @@ class Reading:
                 row = orjson.loads(line)
             except orjson.JSONDecodeError:
                 continue
-            if isinstance(row, dict):
+            # A row that is not as a training writes it is left out.
+            with suppress(AttributeError, TypeError, ValueError):
                 self._curve.take(row)
 
     def _begin(self, file: tuple[int, int] | None) -> None:

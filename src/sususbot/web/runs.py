@@ -50,34 +50,51 @@ class Run:
         return process if isinstance(process, int) else None
 
     @property
+    def measured(self) -> bool:
+        """Whether it is to be measured at the end, or was."""
+        return self.manifest.get("measured") is True
+
+    @property
+    def verdict(self) -> str:
+        """What measuring came to: allowed, refused; empty where there is no word on it yet."""
+        return str(self.manifest.get("verdict") or "")
+
+    @property
     def corpus(self) -> str:
-        return str((self.manifest.get("corpus") or {}).get("name", ""))
+        return str(self._part("corpus").get("name", ""))
 
     @property
     def base(self) -> str:
         """What it was put upon; of a base made here its size."""
         if self.kind == BASE:
             return f"none ({self.manifest.get('size', '?')})"
-        return str((self.manifest.get("base") or {}).get("name", ""))
+        return str(self._part("base").get("name", ""))
 
     @property
     def recipe(self) -> Mapping[str, Any]:
-        return dict(self.manifest.get("recipe") or {})
+        return self._part("recipe")
 
     @property
     def outcome(self) -> Mapping[str, Any]:
-        return dict(self.manifest.get("outcome") or {})
+        return self._part("outcome")
+
+    @property
+    def hardware(self) -> Mapping[str, Any]:
+        return self._part("hardware")
 
     def facts(self) -> dict[str, str]:
         """What decides what came out, for comparing."""
-        hardware = dict(self.manifest.get("hardware") or {})
         return {
             "corpus": self.corpus,
             "base": self.base,
             "continued": str(self.manifest.get("continued") or "no"),
             **{name: str(value) for name, value in self.recipe.items()},
-            **{f"on {name}": str(value) for name, value in hardware.items()},
+            **{f"on {name}": str(value) for name, value in self.hardware.items()},
         }
+
+    def _part(self, name: str) -> Mapping[str, Any]:
+        part = self.manifest.get(name)
+        return part if isinstance(part, dict) else {}
 
 
 def runs(data: Path) -> list[Run]:

@@ -4,7 +4,7 @@ Files are read in threads, each from where the last look ended; a run's process 
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from nicegui import html, run, ui
 
@@ -21,8 +21,17 @@ from sususbot.web.trainings import How, trainings_of
 
 _SECONDS: Final = 1.0
 _LIVE: Final = ("starting", "training", "measuring", "stopping")
-_CAN_GO_ON: Final = ("stopped", "broken off", "failed")
-_COLOURS: Final = {"failed": "bad", "refused": "bad", "broken off": "warn", "finished": "good"}
+_CAN_GO_ON: Final = ("stopped", "broken off", "failed", "not measured")
+_COLOURS: Final = {
+    "failed": "bad",
+    "refused": "bad",
+    "unreadable": "bad",
+    "broken off": "warn",
+    "not measured": "warn",
+    "finished": "good",
+}
+_COLUMNS: Final = ("show", "run", "state", "", "step", "kept apart", "thumbs", "base", "begun")
+_ODD: Final = (AttributeError, KeyError, TypeError, ValueError, OverflowError)
 _MOST_CHOSEN: Final = 6
 
 
@@ -31,10 +40,12 @@ class _Looked:
     """A run at one look. `run` is None where nothing of it is on disk yet; `drawn` only of what is shown or lives."""
 
     name: str
-    how: How
+    how: How | Literal["unreadable"]
     run: Run | None
-    drawn: Drawn | None
-    said: tuple[str, ...]
+    drawn: Drawn | None = None
+    said: tuple[str, ...] = ()
+    thumbs: tuple[int, int] = (0, 0)
+    """Up and down, of replies with its adapter."""
 
 
 def build(desk: Desk) -> None:
@@ -86,21 +97,30 @@ class _Training:
     def _gather(self, chosen: list[str]) -> list[_Looked]:
         on_disk = {one.name: one for one in runs(self._desk.data)}
         begun = [name for name in self._trainings.begun_here() if name not in on_disk]
+        thumbs = self._thumbs()
         looked = []
         for name in [*begun, *on_disk]:
             one = on_disk.get(name)
-            how = self._trainings.how(one, name)
-            shown = name in chosen or how in _LIVE or not chosen
-            looked.append(
-                _Looked(
-                    name,
-                    how,
-                    one,
-                    self._drawn(name) if shown and one is not None else None,
-                    tuple(self._trainings.said(name)) if shown else (),
-                )
-            )
+            try:
+                looked.append(self._one(name, one, chosen, thumbs.get(name, (0, 0))))
+            except _ODD:
+                # Somebody's own hand, or another version: the other runs are shown all the same.
+                looked.append(_Looked(name, "unreadable", one))
         return looked
+
+    def _one(self, name: str, one: Run | None, chosen: list[str], thumbs: tuple[int, int]) -> _Looked:
+        how = self._trainings.how(one, name)
+        shown = name in chosen or how in _LIVE or not chosen
+        drawn = self._drawn(name) if shown and one is not None else None
+        return _Looked(name, how, one, drawn, tuple(self._trainings.said(name)) if shown else (), thumbs)
+
+    def _thumbs(self) -> dict[str, tuple[int, int]]:
+        """Adapters are called after their runs."""
+        counted: dict[str, tuple[int, int]] = {}
+        for votes in self._desk.archive.feedback.votes():
+            ups, downs = counted.get(votes.adapter, (0, 0))
+            counted[votes.adapter] = ups + votes.ups, downs + votes.downs
+        return counted
 
     def _drawn(self, name: str) -> Drawn:
         if name not in self._readings:
@@ -130,7 +150,7 @@ class _Training:
             self._rows = {}
             with self._list, html.table().classes("plain-table").style(ONE_LINE):
                 with html.thead(), html.tr():
-                    for name in ("show", "run", "state", "", "step", "kept apart", "base", "begun"):
+                    for name in _COLUMNS:
                         html.th(name, scope="col")
                 with html.tbody():
                     for one in looked:
@@ -194,11 +214,11 @@ class _Row:
     """One run in the list; its texts change, its controls stay, so that the keyboard is not lost."""
 
     def __init__(self, page: _Training, name: str, *, chosen: bool) -> None:
-        with html.tr().props(f'data-run="{name}"'):
+        with html.tr() as row:
+            row.props["data-run"] = name
             with html.td():
-                self._box = ui.checkbox(
-                    value=chosen, on_change=lambda event: page.choose(name, chosen=event.value)
-                ).props(f'aria-label="Show {name}" dense')
+                self._box = ui.checkbox(value=chosen, on_change=lambda event: page.choose(name, chosen=event.value))
+                self._box.props("dense").props["aria-label"] = f"Show {name}"
             html.th(name, scope="row")
             self._cells: dict[str, ui.label] = {}
             with html.td():
@@ -207,9 +227,9 @@ class _Row:
             with html.td():
                 self._stop = ui.button("Stop", on_click=lambda: page.stop(name)).props("dense outline")
                 self._resume = ui.button("Resume", on_click=lambda: page.go_on(name)).props("dense outline")
-                self._stop.props(f'aria-label="Stop {name}"')
-                self._resume.props(f'aria-label="Resume {name}"')
-            for cell in ("step", "bits", "base", "begun"):
+                self._stop.props["aria-label"] = f"Stop {name}"
+                self._resume.props["aria-label"] = f"Resume {name}"
+            for cell in ("step", "bits", "thumbs", "base", "begun"):
                 with html.td():
                     self._cells[cell] = ui.label()
 
@@ -219,10 +239,12 @@ class _Row:
         step, of = last.get("step", outcome.get("step")), last.get("of")
         bits = one.drawn.best if one.drawn is not None else outcome.get("bits_per_byte")
         kind = "" if one.run is None else ("a base" if one.run.kind == BASE else one.run.base)
+        ups, downs = one.thumbs
         texts = {
             "state": one.how,
-            "step": "–" if step is None else f"{step:,}" + (f" of {of:,}" if of else ""),
+            "step": _grouped(step) + (f" of {_grouped(of)}" if of else ""),
             "bits": f"{bits:.4f}" if isinstance(bits, int | float) else "–",
+            "thumbs": f"{ups:,} up, {downs:,} down" if ups or downs else "–",
             "base": kind,
             "begun": one.run.begun[:16].replace("T", " ") if one.run is not None else "now",
         }
@@ -237,3 +259,7 @@ class _Row:
 
     def drop(self) -> None:
         self._box.set_value(False)
+
+
+def _grouped(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int | float) else "–"

@@ -132,10 +132,11 @@ class Tiles:
         if drawn is None:
             return
         last, machine = drawn.last, drawn.last.get("machine") or {}
-        used, total = machine.get("vram_used_mb"), machine.get("vram_total_mb")
-        heat, left = machine.get("celsius"), last.get("seconds_left")
+        step, of = _figure(last.get("step")), _figure(last.get("of"))
+        used, total = _figure(machine.get("vram_used_mb")), _figure(machine.get("vram_total_mb"))
+        heat, left = _figure(machine.get("celsius")), _figure(last.get("seconds_left"))
         figures = {
-            "Step": f"{last['step']:,} of {last['of']:,}" if last else "–",
+            "Step": f"{step:,} of {of:,}" if step is not None and of is not None else "–",
             "Loss": _number(last.get("loss"), 3),
             "Kept apart, best": _number(drawn.best, 4),
             "Tokens a second": _number(last.get("tokens_per_s"), 0),
@@ -157,6 +158,11 @@ def duration(seconds: float) -> str:
     if seconds >= _HOUR:
         return f"{seconds / _HOUR:.1f} h"
     return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:.0f} s"
+
+
+def _figure(value: object) -> float | None:
+    """Files may hold anything."""
+    return value if isinstance(value, int | float) else None
 
 
 def _number(value: object, digits: int) -> str:

@@ -54,18 +54,18 @@ class Wish:
 
 
 def wish_to_resume(run: Run, settings: Settings) -> Wish:
-    """What goes on with a run: the same base, corpus and recipe. Its hardware may be another one."""
+    """What goes on with a run: the same base, corpus and recipe, measured or not. Its hardware may be another one."""
     recipe = run.recipe
     own_base = run.kind == BASE
     set_ = {"TRAIN_SEED": str(recipe.get("seed", 0))} if own_base else _settings_of(recipe, settings)
-    on_processor = (run.manifest.get("hardware") or {}).get("device") == "cpu"
     return Wish(
         run.name,
         run.corpus,
         base=None if own_base else run.base,
         size=str(run.manifest.get("size")) if own_base else None,
-        cpu=on_processor,
+        cpu=run.hardware.get("device") == "cpu",
         resume=True,
+        measured=run.measured and not own_base,
         settings=set_,
     )
 

@@ -20,21 +20,25 @@ from typing import Final, Literal
 
 import psutil  # type: ignore[import-untyped]
 
-from sususbot.artifacts import LOGS
+from sususbot.artifacts import LOGS, RUNS
 from sususbot.errors import RunExists, RunMissing, TrainingError
 from sususbot.settings import Settings
 from sususbot.web.runs import Run, runs
 from sususbot.web.training_wish import Wish, wish_to_resume
 
-How = Literal["starting", "training", "measuring", "stopping", "stopped", "finished", "refused", "broken off", "failed"]
+How = Literal[
+    "starting", "training", "measuring", "stopping", "stopped", "finished", "refused", "not measured", "broken off",
+    "failed",
+]  # fmt: skip
 _PLAN_SECONDS: Final = 120
 # A process that began later than its run's last note has only got the same number.
 _TOLERANCE: Final = 5.0
 _LOG_END: Final = 16_384
-# How a training ends that measured what it made, and found it worse than the settings allow.
-_WORSE: Final = 1
 _OWN_GROUP: Final[int] = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
-_NAME: Final = re.compile(r"[\w][\w .+()-]*")
+_NAME: Final = re.compile(r"\w[\w .+()-]*(?<![ .])")
+# What Windows keeps for devices, whatever ending follows.
+_DEVICE: Final = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
+_LONGEST: Final = 64
 
 
 class Trainings:
@@ -49,25 +53,20 @@ class Trainings:
 
     def start(self, wish: Wish) -> None:
         """Raises RunExists and TrainingError; what is wrong beyond that stands in the log a moment later."""
-        if not _NAME.fullmatch(wish.name):
-            raise TrainingError(f"{wish.name or 'nothing'} cannot be the name of a run: use letters, digits, - and _")
+        if not wish.resume:
+            _check_name(wish.name)
         with self._lock:
             if self._alive(wish.name):
                 raise RunExists(f"{wish.name} is training right now: wait for its end, or choose another name")
-            log = self.log_of(wish.name)
-            log.parent.mkdir(parents=True, exist_ok=True)
-            self._wished.discard(wish.name)
-            with log.open("ab" if wish.resume else "wb") as output:
-                self._children[wish.name] = subprocess.Popen(
-                    [*self._command(), "train", *wish.arguments()],
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    env=self._environment(wish),
-                    # Not ended by what ends the page: a Ctrl-C in its terminal, the terminal's own end.
-                    start_new_session=True,
-                    creationflags=_OWN_GROUP,
-                )
+            try:
+                if not wish.resume and _holds_something(self._data / RUNS / wish.name):
+                    raise RunExists(f"there is a run {wish.name} already: resume it, or choose another name")
+                self._begin(wish)
+            except OSError as error:
+                raise TrainingError(
+                    f"{wish.name} cannot be started ({error.strerror or error}): choose another name, or look at "
+                    f"{self._data / LOGS}"
+                ) from error
 
     def plan(self, wish: Wish) -> tuple[bool, list[str]]:
         """Whether it could begin, and what it would be, in lines."""
@@ -111,15 +110,16 @@ class Trainings:
             lives = child is not None and child.poll() is None
             trains = run is not None and run.state == "training" and _of_manifest(run) is not None
             finished = run is not None and run.state == "finished"
-            if lives or trains:
+            measures = run is not None and _unmeasured(run) and _of_manifest(run) is not None
+            if lives or trains or measures:
                 if name in self._wished:
                     return "stopping"
                 # A process does not begin with a run that is finished: what it does then is what comes after.
                 return "training" if trains else "measuring" if finished else "starting"
             self._wished.discard(name)
             code = child.returncode if child is not None else 0
-        if finished:
-            return "refused" if code == _WORSE else "finished"
+        if run is not None and finished:
+            return "refused" if run.verdict == "refused" else "not measured" if _unmeasured(run) else "finished"
         if run is None or code:
             return "failed"
         return "stopped" if run.state == "stopped" else "broken off"
@@ -141,6 +141,22 @@ class Trainings:
     def log_of(self, name: str) -> Path:
         return self._data / LOGS / f"train-{name}.log"
 
+    def _begin(self, wish: Wish) -> None:
+        log = self.log_of(wish.name)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._wished.discard(wish.name)
+        with log.open("ab" if wish.resume else "wb") as output:
+            self._children[wish.name] = subprocess.Popen(
+                [*self._command(), "train", *wish.arguments()],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self._environment(wish),
+                # Not ended by what ends the page: a Ctrl-C in its terminal, the terminal's own end.
+                start_new_session=True,
+                creationflags=_OWN_GROUP,
+            )
+
     def _run(self, name: str) -> Run:
         for run in runs(self._data):
             if run.name == name:
@@ -157,7 +173,7 @@ class Trainings:
                 return psutil.Process(child.pid)
         with suppress(RunMissing):
             run = self._run(name)
-            return _of_manifest(run) if run.state == "training" else None
+            return _of_manifest(run) if run.state == "training" or _unmeasured(run) else None
         return None
 
     def _command(self) -> list[str]:
@@ -172,6 +188,24 @@ class Trainings:
 def trainings_of(data: Path, env: Path) -> Trainings:
     """The one of a data folder, so that all tabs see the same children."""
     return Trainings(data, env)
+
+
+def _check_name(name: str) -> None:
+    """Every system can store what is called so."""
+    if not _NAME.fullmatch(name) or _DEVICE.fullmatch(name):
+        raise TrainingError(f"{name or 'nothing'} cannot be the name of a run: use letters, digits, - and _")
+    if len(name) > _LONGEST:
+        raise TrainingError(f"the name of a run has at most {_LONGEST} letters, not {len(name)}: choose a shorter one")
+
+
+def _holds_something(folder: Path) -> bool:
+    """Whether a training began there; what failed before left a lock alone."""
+    return folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
+
+
+def _unmeasured(run: Run) -> bool:
+    """Whether it is finished, is to be measured, and was not yet."""
+    return run.state == "finished" and run.measured and not run.verdict
 
 
 def _of_manifest(run: Run) -> psutil.Process | None:
