@@ -12,7 +12,8 @@ import os
 import re
 import shutil
 import zipfile
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -100,6 +101,8 @@ class Forgetting:
         self._archive = archive
         self._folder = folder
         self._chroma_url = chroma_url
+        self.around_index: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Entered while the Chroma folder goes: who has it open closes it."""
 
     def forget(self, author_id: int, *, at: int) -> Gone:
         """Erase a member for good. Raises ArchiveLocked or VectorStoreError where another program is in the way."""
@@ -259,7 +262,8 @@ class Forgetting:
 
     def _remove(self, path: Path) -> str:
         """Delete a file or folder and give its name below the data folder."""
-        _delete(path)
+        with self.around_index() if path == self._folder / CHROMA else nullcontext():
+            _delete(path)
         return self._name(path)
 
     def _name(self, path: Path) -> str:

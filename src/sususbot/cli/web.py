@@ -1,7 +1,8 @@
 """`sususbot web`: the local page."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from sususbot.cli.output import say
 if TYPE_CHECKING:
     from sususbot.analysis.analysis import Analysis
     from sususbot.archive.archive import Archive
+    from sususbot.forgetting import Forgetting
     from sususbot.memory.long_term import LongTerm
     from sususbot.messages import Author
     from sususbot.settings import Settings
@@ -50,20 +52,22 @@ def web(place: Place, open_: bool, allow_stale: bool) -> None:
 
 
 class PageBot:
-    """The bot behind the page: its parts are loaded when they are first needed, once."""
+    """The bot behind the page: its parts are loaded when they are first needed, and let go of when they must be: an
+    adapter that became stale, and an index whose folder is to go.
+    """
 
     def __init__(self, settings: "Settings", place: Place, archive: "Archive", *, allow_stale: bool) -> None:
         self._settings = settings
         self._place = place
         self._archive = archive
         self._allow_stale = allow_stale
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._long_term: LongTerm | None = None
         self._talk: Talk | None = None
 
     def desk(self) -> "Desk":
         """What the pages get of it."""
-        from sususbot.cli.build import forgetting, sampling
+        from sususbot.cli.build import sampling
         from sususbot.web.desk import Desk
 
         return Desk(
@@ -74,15 +78,19 @@ class PageBot:
             sampling=sampling(self._settings),
             wake=self.wake,
             forget=self.forget,
-            forgetting=forgetting(self._place, self._settings, self._archive),
+            forgetting=self._forgetting(),
             changed=self.changed,
             recollect=self.recollect,
             analyze=self.analyze,
         )
 
     def wake(self) -> "Talk":
-        """Blocks while it loads; others who come meanwhile wait for the same."""
+        """Blocks while it loads; others who come meanwhile wait for the same.
+
+        Raises AdapterStale, also of one that was in use until now.
+        """
         with self._lock:
+            self._let_go_of_stale()
             if self._talk is None:
                 self._talk = self._load()
             return self._talk
@@ -102,11 +110,13 @@ class PageBot:
     def forget(self, author: "Author") -> tuple[str, ...]:
         """As the command does it, and the bot that is awake knows them no more either."""
         from sususbot.archive.archive import now_ms
-        from sususbot.cli.build import forgetting
         from sususbot.forgetting import told
 
-        gone = forgetting(self._place, self._settings, self._archive).forget(author.id, at=now_ms())
-        self.changed(self._archive.erasure.tombstones(author.id))
+        try:
+            gone = self._forgetting().forget(author.id, at=now_ms())
+        finally:
+            # Also where something is left to be done: from its beginning on, nothing of theirs is to be used.
+            self.changed(self._archive.ids_of(author.id))
         return tuple(told(gone))
 
     def changed(self, ids: "Sequence[int]") -> None:
@@ -115,6 +125,7 @@ class PageBot:
 
         forget_all()
         with self._lock:
+            self._let_go_of_stale()
             if self._talk is not None:
                 self._talk.short_term.changed(ids)
             if self._long_term is not None:
@@ -123,10 +134,38 @@ class PageBot:
                     pass
 
     def close(self) -> None:
-        if self._talk is not None:
+        talk, self._talk = self._talk, None
+        if talk is not None:
+            talk.close()
+        long_term, self._long_term = self._long_term, None
+        if long_term is not None:
+            long_term.close()
+
+    def _let_go_of_stale(self) -> None:
+        """A bot whose weights learned from who does not agree any more ends; loading it again says why it cannot be."""
+        from sususbot.cli.build import complaint_of, weights_used
+
+        if self._talk is None or self._allow_stale:
+            return
+        used = weights_used(self._settings, self._place.data)
+        if any(complaint_of(path, self._place, self._archive) is not None for path in used):
             self._talk.close()
-        if self._long_term is not None:
-            self._long_term.close()
+            self._talk = None
+
+    def _forgetting(self) -> "Forgetting":
+        from sususbot.cli.build import forgetting
+
+        made = forgetting(self._place, self._settings, self._archive)
+        made.around_index = self._without_index
+        return made
+
+    @contextmanager
+    def _without_index(self) -> "Iterator[None]":
+        """Nobody has the index open while its folder goes; it is opened again when it is next needed."""
+        with self._lock:
+            if self._settings.vector_db == "chroma" and self._settings.chroma_url is None:
+                self.close()
+            yield
 
     def _recollected(self) -> "LongTerm":
         from sususbot.cli.build import recollection

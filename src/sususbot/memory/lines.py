@@ -86,10 +86,10 @@ def _lines_of(hit: Hit, fits: float) -> Iterator[Line]:
     if answer is not None:
         weight = _ANSWERS_A_QUESTION if asked else _FOLLOWS_A_STATEMENT
         score = fits * weight * (_ASKS if _asks(answer.rendered) else 1.0)
-        yield _line(answer, score, answers=hit.message.rendered)
+        yield _line(answer, score, answers=hit.message)
 
 
-def _line(message: Message, score: float, answers: str | None = None) -> Line:
+def _line(message: Message, score: float, answers: Message | None = None) -> Line:
     # On one line, as a prompt has it, so that a stop at the first newline leaves all of it.
     text = one_line(_ADDRESSED.sub("", message.rendered))
     words = _LINK.sub("", text).split()
@@ -97,7 +97,14 @@ def _line(message: Message, score: float, answers: str | None = None) -> Line:
         score *= _TOO_SHORT
     elif len(text) > _LONG:
         score *= _TOO_LONG
-    source = Source(message.id, message.author.display_name, message.created_at, answers, score)
+    source = Source(
+        message.id,
+        message.author.display_name,
+        message.created_at,
+        None if answers is None else answers.rendered,
+        score,
+        None if answers is None else answers.id,
+    )
     return Line(text, message.author.id, source)
 
 

@@ -79,13 +79,17 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Whose words a reply is made of, where a backend quotes: when it was said (ms), in answer to what, how fitting."""
+    """Whose words a reply is made of, where a backend quotes: when it was said (ms), in answer to what, how fitting.
+
+    `answers_id` is the message that it answers.
+    """
 
     message_id: int
     author: str
     at: int
     answers: str | None
     score: float
+    answers_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """A channel as Discord shows it: avatars, names, times, what one says in a row under one name; and what a reply offers.
 
-Drawn into the element that is current. Texts are text: nothing a member said is read as markup.
+Drawn into the element that is current. Texts are text: nothing a member said is read as markup. What a reply said is
+drawn anew only after asking whether its words may still be shown.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from nicegui import html, ui
 from sususbot.archive.feedback import Rating
 from sususbot.messages import Turn
 from sususbot.web import why
+from sususbot.web.parts import told
 from sususbot.web.talks import Answer, Exchange, clock
 
 # On each of them white text reads (4.5 to 1 and more).
@@ -20,6 +22,7 @@ AVATARS: Final = ("#4752c4", "#2d7d46", "#a1440c", "#8a3ffc", "#0b6e99", "#b3261
 # What one says within this time of their last line stands under the same name.
 _TOGETHER_MS: Final = 7 * 60_000
 _BETWEEN_SECONDS: Final = 0.05
+_FORGOTTEN: Final = "Words that this reply was made of were taken away: it is not shown any more."
 
 
 def line(turn: Turn, after: Turn | None) -> None:
@@ -46,10 +49,14 @@ class ReplyLine:
         *,
         redo: Callable[["ReplyLine"], None],
         rate: Callable[["ReplyLine", Rating], Awaitable[None]],
+        look: Callable[[Exchange], Awaitable[Answer | None]],
     ) -> None:
+        """`look` gives the reply that is shown, as far as it still may be. Raises SususError."""
         self.exchange = exchange
         self._redo = redo
         self._rate = rate
+        self._look = look
+        self._finished = False
         self._streamed = self._drawn = ""
         self._due: asyncio.TimerHandle | None = None
         self._explained: Answer | None = None
@@ -66,6 +73,7 @@ class ReplyLine:
     def begin(self, state: str) -> None:
         """A reply is being made; `state` is what to say until its first word."""
         self._streamed = self._drawn = ""
+        self._finished = False
         self._line.props('aria-busy="true"')
         self._actions.set_visibility(False)
         self._close_why()
@@ -97,14 +105,26 @@ class ReplyLine:
 
     def finish(self) -> None:
         """The reply that is to be shown is there."""
-        answer = self.exchange.answer
-        assert answer is not None
+        self._finished = True
         self._line.props(remove="aria-busy")
+        answer = self.exchange.answer
+        if answer is None:
+            self.forget()
+            return
         self._say(answer.reply.text, "text")
         self._show_actions(answered=True)
         self._mark()
         if self._panel.visible:
             self._explain(answer)
+
+    def forget(self) -> None:
+        """Nothing of the replies so far stands here any more; one that is being made goes on."""
+        self._close_why()
+        self._panel.clear()
+        self._explained = None
+        if self._finished:
+            self._say(_FORGOTTEN, "text waiting")
+            self._show_actions(answered=False)
 
     def _buttons(self) -> None:
         with html.div().classes("actions") as self._actions:
@@ -136,14 +156,21 @@ class ReplyLine:
         self._count._text = f"{self.exchange.shown + 1} / {len(self.exchange.answers)}"
         self._count.update()
 
-    def _turn(self, step: int) -> None:
-        self.exchange.shown = (self.exchange.shown + step) % len(self.exchange.answers)
-        self.finish()
+    async def _turn(self, step: int) -> None:
+        with told():
+            if await self._look(self.exchange) is not None:
+                self.exchange.shown = (self.exchange.shown + step) % len(self.exchange.answers)
+            self.finish()
 
-    def _toggle_why(self) -> None:
+    async def _toggle_why(self) -> None:
         if self._panel.visible:
             self._close_why()
-        elif (answer := self.exchange.answer) is not None:
+            return
+        with told():
+            answer = await self._look(self.exchange)
+            if answer is None:
+                self.forget()
+                return
             self._panel.set_visibility(True)
             self._why_button.props('aria-expanded="true"')
             self._explain(answer)

@@ -6,6 +6,7 @@ knobs, and gets a thumb. Each tab has its own talk; when a tab is gone, what it 
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Final
 
 from nicegui import html, ui
@@ -19,7 +20,7 @@ from sususbot.web.channel import ReplyLine
 from sususbot.web.desk import Desk
 from sususbot.web.frame import tell
 from sususbot.web.knobs import Knobs
-from sususbot.web.talks import LONGEST_NAME, LONGEST_TEXT, WebTalk
+from sususbot.web.talks import LONGEST_NAME, LONGEST_TEXT, WebTalk, nobody
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,9 @@ class ChatPage:
         self._last: Turn | None = None
         self._engine: Facts = {}
         self._replies: set[asyncio.Task[None]] = set()
+        self._answered: list[ReplyLine] = []
+        self._loop = asyncio.get_running_loop()
+        self._talk.on_forget = self._hear_forgotten
         with html.div().classes("channel-bar"):
             self._state = ui.label(f"{self._name} wakes up with the first message").classes("note")
             self._state.props('role="status"')
@@ -70,7 +74,7 @@ class ChatPage:
                 ui.button("Send", on_click=self._send).props("unelevated no-caps")
 
     def _redo_dialog(self, usual: Sampling) -> None:
-        with ui.dialog() as self._dialog, ui.card().classes("redo"):
+        with ui.dialog().props('aria-label="Redo with other settings"') as self._dialog, ui.card().classes("redo"):
             html.h2("Redo with other settings")
             self._other = Knobs(usual)
             with html.div().classes("row"):
@@ -88,7 +92,8 @@ class ChatPage:
         self._last = exchange.asked
         if self._answers.value:
             with self._lines:
-                reply = ReplyLine(self._name, exchange, redo=self._ask_redo, rate=self._rate)
+                reply = ReplyLine(self._name, exchange, redo=self._ask_redo, rate=self._rate, look=self._talk.look)
+            self._answered.append(reply)
             self._last = None
             self._begin(reply, self._knobs.read())
 
@@ -100,8 +105,10 @@ class ChatPage:
 
     def _redo(self) -> None:
         self._dialog.close()
-        if self._redoing is not None:
-            self._begin(self._redoing, self._other.read())
+        # A second click finds nothing to do.
+        reply, self._redoing = self._redoing, None
+        if reply is not None:
+            self._begin(reply, self._other.read())
 
     def _begin(self, reply: ReplyLine, sampling: Sampling) -> None:
         task = asyncio.get_running_loop().create_task(self._answer(reply, sampling))
@@ -146,6 +153,16 @@ class ChatPage:
         thumbs = [f"{ups} up and {downs} down so far"] if ups or downs else []
         self._state.text = " · ".join([f"{self._name} is awake", *parts, *thumbs])
 
+    def _hear_forgotten(self) -> None:
+        # In any thread; where the server stops, nothing is shown any more.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._forget)
+
+    def _forget(self) -> None:
+        for reply in self._answered:
+            reply.forget()
+
     def _leave(self) -> None:
+        self._talk.on_forget = nobody
         for task in self._replies:
             task.cancel()

@@ -1,13 +1,15 @@
 """A talk with the bot on the page: what was said by whom, every reply that was made to it, and the thumbs given.
 
-Each tab has its own. Nothing of it is remembered anywhere else, but for the words beside a thumb; and when a member or
-a message is forgotten, every open talk forgets what was said before, since it may have been quoted there.
+Each tab has its own. Nothing of it is remembered anywhere else, but for the words beside a thumb.
+**Invariant.** A reply is shown again, explained and gone on from only as long as the words that it was made of may be
+repeated: the archive is asked each time, since words may be taken away by other programs, too. Where it is the page
+that takes them away, every open talk forgets all its replies at once.
 Not here: how it looks (`chat`, `channel`).
 """
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -15,6 +17,7 @@ from weakref import WeakSet
 
 from sususbot.archive.archive import now_ms
 from sususbot.archive.feedback import Rated, Rating
+from sususbot.errors import SususError, WebError
 from sususbot.messages import Turn
 from sususbot.model.backend import Facts, Sampling
 from sususbot.responder import Reply
@@ -26,22 +29,28 @@ OnText = Callable[[str | None], None]
 LONGEST_NAME: Final = 32
 LONGEST_TEXT: Final = 4000
 _SEEDS: Final = 2**31
+_TAKEN: Final = "words that this reply was made of were taken away meanwhile: ask again"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Answer:
-    """A reply and how it was drawn; the seed is always a number, so that it can be drawn again."""
+    """A reply and how it was drawn; the seed is always a number, so that it can be drawn again.
+
+    `at`: when its making began (ms). `of`: the messages whose words it may hold, also by way of replies before it.
+    """
 
     reply: Reply
     sampling: Sampling
     at: int
     engine: Facts
     adapter: str
+    of: frozenset[int]
     rating: Rating | None = None
     rating_id: int | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Exchange:
     """What somebody said, and the replies made to it; the one that is shown counts as said."""
 
@@ -51,7 +60,15 @@ class Exchange:
 
     @property
     def answer(self) -> Answer | None:
-        return self.answers[self.shown] if self.answers else None
+        answers = self.answers
+        return answers[self.shown] if answers else None
+
+    def keep(self, standing: Collection[Answer]) -> None:
+        """Let go of the other replies."""
+        # In place: who forgets all of them, in another thread, puts another list there.
+        shown, answers = self.answer, self.answers
+        answers[:] = [one for one in answers if one in standing]
+        self.shown = answers.index(shown) if shown in answers else len(answers) - 1
 
 
 _open: Final[WeakSet["WebTalk"]] = WeakSet()
@@ -65,6 +82,9 @@ class WebTalk:
         self._bot: Talk | None = None
         self._adapter = ""
         self._exchanges: list[Exchange] = []
+        self._begin = 0
+        self.on_forget: Callable[[], None] = nobody
+        """Told that all replies so far are forgotten; in any thread."""
         self._random = random.Random()
         _open.add(self)
 
@@ -74,7 +94,11 @@ class WebTalk:
 
     async def wake(self) -> Facts:
         """Load the bot, where no page did, and tell what it runs on. Raises SususError."""
-        self._bot, self._adapter, facts = await asyncio.to_thread(self._woken)
+        try:
+            self._bot, self._adapter, facts = await asyncio.to_thread(self._woken)
+        except SususError:
+            self._bot = None
+            raise
         return facts
 
     def say(self, speaker: str, text: str) -> Exchange:
@@ -92,13 +116,25 @@ class WebTalk:
         assert self._bot is not None
         seed = self._random.randrange(_SEEDS) if sampling.seed is None else sampling.seed
         sampling = replace(sampling, seed=seed)
-        recent = list(self._before(exchange))[-self._desk.settings.short_term_window :]
+        at = now_ms()
+        before = await asyncio.to_thread(self._standing, self._earlier(exchange))
+        recent = [turn for turn, _ in before]
         reply = await self._bot.responder.reply(exchange.asked, recent=recent, on_text=on_text, sampling=sampling)
         own = reply.trace.generation.backend == self._bot.backend.name
-        answer = Answer(reply, sampling, now_ms(), facts, self._adapter if own else "")
+        of = frozenset(_made_of(reply)).union(*(of for _, of in before))
+        answer = Answer(reply, sampling, at, facts, self._adapter if own else "", of)
+        if not await asyncio.to_thread(self._stands, answer):
+            raise WebError(_TAKEN)
         exchange.answers.append(answer)
         exchange.shown = len(exchange.answers) - 1
         return answer
+
+    async def look(self, exchange: Exchange) -> Answer | None:
+        """The reply that is shown; None where its words were taken away since. Raises ArchiveError."""
+        answers = list(exchange.answers)
+        standing = await asyncio.to_thread(lambda: [one for one in answers if self._stands(one)])
+        exchange.keep(standing)
+        return exchange.answer
 
     async def votes(self) -> tuple[int, int]:
         """Thumbs up and down that the bot got as it is now. Raises ArchiveError."""
@@ -106,7 +142,8 @@ class WebTalk:
 
     async def rate(self, exchange: Exchange, answer: Answer, rating: Rating | None) -> None:
         """Give a thumb, or take it back. Raises ArchiveError."""
-        await asyncio.to_thread(self._keep, exchange, answer, rating)
+        async with answer.lock:
+            await asyncio.to_thread(self._keep, exchange, answer, rating)
 
     def _woken(self) -> tuple[Talk, str, Facts]:
         bot = self._desk.wake()
@@ -119,13 +156,28 @@ class WebTalk:
         ]
         return sum(one.ups for one in mine), sum(one.downs for one in mine)
 
-    def _before(self, exchange: Exchange) -> Iterator[Turn]:
-        for earlier in self._exchanges:
-            if earlier is exchange:
-                return
-            yield earlier.asked
-            if earlier.answer is not None:
-                yield Turn(self._desk.settings.bot_name, earlier.answer.reply.text, earlier.answer.at, own=True)
+    def _earlier(self, exchange: Exchange) -> list[Exchange]:
+        """What of the talk stands before it; of what is forgotten nothing does, and before it nothing."""
+        talk = self._exchanges[self._begin :]
+        return talk[: talk.index(exchange)] if exchange in talk else []
+
+    def _standing(self, earlier: Sequence[Exchange]) -> list[tuple[Turn, frozenset[int]]]:
+        """The last turns, each with the messages it may repeat; not those whose words were taken away, with what was
+        asked there.
+        """
+        turns: list[tuple[Turn, frozenset[int]]] = []
+        window = self._desk.settings.short_term_window
+        for one in earlier[-window:]:
+            answer = one.answer
+            if answer is None or self._stands(answer):
+                turns.append((one.asked, frozenset()))
+                if answer is not None:
+                    said = Turn(self._desk.settings.bot_name, answer.reply.text, answer.at, own=True)
+                    turns.append((said, answer.of))
+        return turns[-window:]
+
+    def _stands(self, answer: Answer) -> bool:
+        return self._desk.archive.feedback.may_repeat(answer.of, since=answer.at)
 
     def _keep(self, exchange: Exchange, answer: Answer, rating: Rating | None) -> None:
         feedback = self._desk.archive.feedback
@@ -136,20 +188,23 @@ class WebTalk:
             return
         generation = answer.reply.trace.generation
         rated = Rated(
-            now_ms(),
+            answer.at,
             rating,
             exchange.asked.text,
             answer.reply.text,
             generation.backend,
             answer.adapter,
             asdict(answer.sampling),
-            of=tuple(_made_of(answer.reply)),
+            of=tuple(answer.of),
         )
         answer.rating_id, answer.rating = feedback.put(rated), rating
 
     def forget(self) -> None:
-        """Nothing that was said so far goes into a prompt any more."""
-        self._exchanges.clear()
+        """Nothing that was said so far goes into a prompt any more, and no reply so far is shown again."""
+        self._begin = len(self._exchanges)
+        for exchange in list(self._exchanges):
+            exchange.answers = []
+        self.on_forget()
 
 
 def forget_all() -> None:
@@ -185,3 +240,9 @@ def _made_of(reply: Reply) -> Iterator[int]:
         yield hit.message.id
     if source is not None:
         yield source.message_id
+        if source.answers_id is not None:
+            yield source.answers_id
+
+
+def nobody() -> None:
+    """Is told and does nothing."""
