@@ -1,6 +1,6 @@
 """Does `eval` tell a good bot from a bad one, on a real server, and the same again?
 
-A small base reads general English (`python_docs`), and learns a server's older messages as a LoRA (`training_gain`); an
+A small base reads general English (`python_docs`, but nothing of what voices are told from), and learns a server's older messages as a LoRA (`training_gain`); an
 embedder finds its memories. Base, base with adapter, and recall are measured on what the server said later, twice with
 the same seed. Bare minimum: the base as it is, and chance.
 What must hold is a figure of 1: the adapter is better than its base in voice and in language (by the interval of the
@@ -117,7 +117,9 @@ def _corpus(archive: Archive, place: Path, sizes: Sizes) -> Corpus:
 
 def _made(corpus: Corpus, place: Path, sizes: Sizes, told: Callable[[str], None]) -> dict[str, Path | None]:
     """The base, under BASE; the adapter, under LORA."""
-    base = general_base(place / RUNS / BASE, general_texts(sizes.texts), sizes.base, sizes.base_recipe, told)
+    base = general_base(
+        place / RUNS / BASE, general_texts(sizes.texts, reference=False), sizes.base, sizes.base_recipe, told
+    )
     gain(corpus, base, place / RUNS / ADAPTER, sizes.recipe, told)
     return {BASE: base, LORA: place / RUNS / ADAPTER / run_folder.ADAPTER}
 
@@ -243,6 +245,7 @@ _TOLD: Final = {
     "bits_per_byte": "language.bits_per_byte",
     "reply_bits_per_byte": "language.reply_bits_per_byte",
     "relevance": "relevance.accuracy",
+    "said_relevance": "relevance.said_accuracy",
     "copies": "leakage.copies",
     "leaks": "leakage.leaks",
 }

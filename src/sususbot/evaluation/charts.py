@@ -52,6 +52,14 @@ def _pictures(report: Report) -> Iterator[Picture]:
         yield _drawn(
             "relevance", "How often the true reply is found among ten", marks, line=(CHANCE, "chance"), top=1.0
         )
+    if marks := _systems(report, "relevance", "said_accuracy"):
+        yield _drawn(
+            "likeness",
+            "How often what it said is most like the true one of ten",
+            marks,
+            line=(CHANCE, "chance"),
+            top=1.0,
+        )
     if marks := _systems(report, "language", "bits_per_byte"):
         yield _drawn("language", "Bits per byte of what was said later; fewer are better", marks)
     if marks := _systems(report, "voice", "attributed"):

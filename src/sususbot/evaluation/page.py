@@ -12,7 +12,7 @@ from sususbot.evaluation.thresholds import judged
 
 # Under which measure each picture stands.
 _PICTURES: Final = {
-    "relevance": ("relevance",),
+    "relevance": ("relevance", "likeness"),
     "language": ("language",),
     "voice": ("voice", "style"),
     "context": ("context",),

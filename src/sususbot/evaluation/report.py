@@ -64,6 +64,7 @@ _STYLE: Final = {
 }
 LABELS: Final[Mapping[str, Label]] = {
     "relevance.accuracy": Label("true reply found among ten", "percent", short=True),
+    "relevance.said_accuracy": Label("true reply most like what it said", "percent", short=True),
     "relevance.plain_accuracy": Label("the same by likelihood alone", "percent"),
     "relevance.mean_reciprocal_rank": Label("mean reciprocal rank of the true reply"),
     "language.bits_per_byte": Label("bits per byte of later talk", short=True),
@@ -309,6 +310,14 @@ def _relevance(systems: _Systems) -> str:
     )
 
 
+def _likeness(systems: _Systems) -> str:
+    others = systems.others("relevance", "said_accuracy")
+    return (
+        f"What {systems.name} said is most like the right one of the ten in "
+        f"{systems.told('relevance', 'said_accuracy')} of cases; chance is 10 %{f'; {others}' if others else ''}."
+    )
+
+
 def _language(systems: _Systems) -> str:
     base = systems.of("language", "bits_per_byte", _BASE) if systems.name != _BASE else None
     mine = systems.told("language", "bits_per_byte")
@@ -374,6 +383,7 @@ def _cost(systems: _Systems) -> str:
 
 _SENTENCES: Final[Sequence[tuple[str, str, Callable[[_Systems], str]]]] = (
     ("relevance", "accuracy", _relevance),
+    ("relevance", "said_accuracy", _likeness),
     ("language", "bits_per_byte", _language),
     ("voice", "attributed", _voice),
     ("context", "bits_saved_by_all", _context),

@@ -38,7 +38,9 @@ def _missed(report: Report, system: str, limits: Thresholds) -> Iterator[str]:
         found = report.systems[of].get(section, Section(section)).figures.get(name)
         return math.nan if found is None else found.value
 
-    relevance, voice = figure("relevance", "accuracy"), figure("voice", "attributed")
+    # A server without likelihoods is judged by what it said.
+    relevance, said = figure("relevance", "accuracy"), figure("relevance", "said_accuracy")
+    relevance, voice = said if math.isnan(relevance) else relevance, figure("voice", "attributed")
     if limits.min_relevance is not None and relevance < limits.min_relevance:
         yield f"it finds {relevance:.1%} of the true replies, EVAL_MIN_RELEVANCE is {limits.min_relevance:.1%}"
     if limits.min_voice is not None and voice < limits.min_voice:
