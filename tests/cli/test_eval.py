@@ -16,8 +16,9 @@ from tests.support import tiny_gguf
 from tests.support.commands import refusal, run_here
 from tests.training import tiny
 
-# The sample community is small: with so much kept apart there are 12 replies to measure on.
-APART = {"VALID_SHARE": "0.15", "EMBEDDER": "static", "SUMMARIZER": "off"}
+# The sample community is small: with so much kept apart there are 12 replies to measure on. By words alone: making a
+# table of vectors anew for each test takes half a minute.
+APART = {"VALID_SHARE": "0.15", "EMBEDDER": "minilm", "EMBEDDING_MODEL": "missing", "SUMMARIZER": "off"}
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +43,8 @@ def evaluated(folder: Path, *arguments: str, **settings: str) -> Any:
 def test_a_bot_without_a_model(folder: Path) -> None:
     done = run_here("eval", "--measure", "relevance", "--measure", "voice", "--name", "first", folder=folder, **APART)
     assert done.returncode == 0, done.stderr
-    assert "of cases; chance is 10 %" in done.stdout
-    assert "replies taken for the persona's" in done.stdout
+    assert "of cases; chance is 10 %" in " ".join(done.stdout.split())
+    assert "Voice: does it sound like you?" in done.stdout
     kept = store.folder_of(folder / "data", "first")
     assert f"report:  data/{REPORTS}/{kept.name}/{store.PAGE}" in done.stderr.replace("\\", "/")
     assert (kept / store.PAGE).read_text(encoding="utf-8").startswith("<!doctype html>")
