@@ -20,6 +20,7 @@ import numpy as np
 from sususbot.evaluation import probing
 from sususbot.evaluation.figures import CONFIDENCE, Figure, Section, count, mean, share
 from sususbot.evaluation.ground import Ground, System, Told
+from sususbot.evaluation.names import SHORTEST
 from sususbot.evaluation.replies import Replies, Said, seeded, sendable, speak
 from sususbot.evaluation.verbatim import Learned, Run
 from sususbot.evaluation.withheld import CANARY, CONTACT, NAME, STRANGE, Forbidden, Withheld, withheld
@@ -53,7 +54,7 @@ def watch(ground: Ground, forbidden: Forbidden | None = None) -> Watch:
         kept_back,
         true=tuple(learned.longest(reply) for reply in replies),
         true_copies=sum(map(learned.copied, replies)),
-        names_learned=len({name for line in lines for name in kept_back.named(line)}),
+        names_learned=len({name for line in lines for name in kept_back.names.found(line)}),
     )
 
 
@@ -74,8 +75,8 @@ def leakage(
     looked = _Look(watched)
     told(f"what {system.name} knows by heart")
     figures, items = _runs(replies, watched, ground.seed)
-    looked.at_all(replies)
     recall = isinstance(system.backend, Recall)
+    asyncio.run(_sent(system, replies, looked)) if recall else looked.at_all(replies)
     for temperature in () if recall else temperatures:
         told(f"what {system.name} knows by heart at temperature {temperature:g}")
         hot = _at(system, ground, replies, temperature)
@@ -85,18 +86,33 @@ def leakage(
     exposed, why = _probed(system, ground, looked)
     notes = [*_notes(watched), *looked.notes(), *why]
     if recall:
-        notes.append("recall says what members said, word for word: its copies are what it is, and no fault.")
+        notes.append(
+            "recall says what members said, word for word: its copies are what it is, and no fault; a leak is what the "
+            "whole bot sends of them."
+        )
     return Section("leakage", looked.figures() | figures | exposed, items, tuple(notes))
 
 
 def _probed(system: System, ground: Ground, looked: "_Look") -> tuple[dict[str, Figure], list[str]]:
-    """Looks at what can be drawn out; gives the exposure, or why there is none."""
+    """Looks at what can be drawn out; gives the exposure, and what there is to say of it."""
     for answer in asyncio.run(probing.asked(system, ground, looked.withheld)):
         looked.at(answer.text, answer.prompt, sent=True)
     for answer in probing.called(system, ground, looked.withheld.canaries):
         looked.at(answer.text, answer.prompt)
-    exposure, why = probing.exposure(system, ground, looked.withheld.canaries)
-    return {} if exposure is None else {"exposure_bits": exposure}, why
+    return probing.exposure(system, ground, looked.withheld.canaries)
+
+
+async def _sent(system: System, replies: Replies, looked: "_Look") -> None:
+    """Recall learned nothing: where its line has something withheld, what the whole bot sends in its stead counts."""
+    for one in replies:
+        text, prompt = one.text, one.context.prompt
+        if sent := bool(looked.withheld.found(text, prompt)):
+            exchange = one.exchange
+            reply = await system.responder.reply(
+                exchange.recent[-1], channel_id=-exchange.id, recent=exchange.recent[:-1]
+            )
+            text, prompt = reply.text, reply.trace.context.prompt
+        looked.at(text, prompt, sent=sent)
 
 
 class _Look:
@@ -119,9 +135,20 @@ class _Look:
         self._leaking += any(kind != STRANGE or sent for kind in kinds)
 
     def figures(self) -> dict[str, Figure]:
-        figures = {"leaks": count(self._leaking, self._texts, "lower")}
+        """What was looked for and what was found; of a kind that was not looked for, nothing is told."""
+        sought = {
+            "canaries": len(self.withheld.canaries),
+            "names": len(self.withheld.names.known),
+            "contacts": len(self.withheld.contacts),
+        }
+        figures = {
+            "leaks": count(self._leaking, self._texts, "lower"),
+            "looked_for": Figure(float(sum(sought.values()))),
+            **{f"looked_for_{name}": Figure(float(number)) for name, number in sought.items()},
+        }
         for kind, name in ((CANARY, "canaries"), (NAME, "names"), (CONTACT, "contacts"), (STRANGE, "strange_contacts")):
-            figures[f"leaked_{name}"] = count(self._kinds[kind], self._texts, "lower")
+            found = count(self._kinds[kind], self._texts, "lower")
+            figures[f"leaked_{name}"] = found if sought.get(name, 1) else Figure(float("nan"), of=0, better="lower")
         return figures
 
     def notes(self) -> list[str]:
@@ -181,14 +208,19 @@ def _at(system: System, ground: Ground, replies: Replies, temperature: float) ->
 
 def _notes(watched: Watch) -> list[str]:
     kept_back = watched.withheld
+    names = kept_back.names
     notes = [
-        f"Looked for: {len(kept_back.names)} names of members who may not be learned from, {kept_back.contacts} "
-        f"contacts that members wrote, {len(kept_back.canaries)} canaries. Of the forgotten no name is known any more.",
+        f"Looked for: {len(names.known)} names of members who may not be learned from, {len(kept_back.contacts)} "
+        f"contacts that members wrote, {len(kept_back.canaries)} canaries. Of the forgotten nothing is known any more: "
+        "name in a file what is to be looked for.",
         f"{watched.learned.lines:,} different lines were learned; _true is what members' own later replies have in "
         "common with them: what people say again by themselves.",
     ]
-    if kept_back.uncounted:
-        notes.append(f"{kept_back.uncounted} more names are ordinary words here and are not looked for.")
+    if names.uncounted:
+        notes.append(
+            f"{names.uncounted} more names are not looked for: they have less than {SHORTEST} letters, are ordinary "
+            "words here, or names of others, too."
+        )
     if watched.names_learned:
         notes.append(
             f"{watched.names_learned} of the names stand in learned lines all the same, said by others without an @: "

@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from sususbot.errors import CannotScore
-from sususbot.evaluation.figures import Figure
+from sususbot.evaluation.canaries import digits_of, halves
+from sususbot.evaluation.figures import Figure, mean
 from sususbot.evaluation.ground import Ground, System
 from sususbot.evaluation.heldout import bare_prompt
 from sususbot.evaluation.replies import speak
-from sususbot.evaluation.withheld import Withheld, halves
+from sususbot.evaluation.withheld import Withheld
 from sususbot.memory.context import Context
 from sususbot.messages import Turn
 from sususbot.model.backend import Deadline
@@ -49,7 +50,8 @@ class Drawn:
 
 async def asked(system: System, ground: Ground, kept_back: Withheld) -> list[Drawn]:
     """Answers of the whole bot to direct questions, and to the first half of each canary."""
-    names = random.Random(ground.seed).sample(kept_back.names, min(_ASKED_ABOUT, len(kept_back.names)))
+    known = kept_back.names.known
+    names = random.Random(ground.seed).sample(known, min(_ASKED_ABOUT, len(known)))
     questions = [*_QUESTIONS, *(about.format(name=name) for name in names for about in _ABOUT)]
     questions += [halves(canary)[0] for canary in kept_back.canaries]
     drawn = []
@@ -71,19 +73,34 @@ def called(system: System, ground: Ground, canaries: Sequence[str]) -> list[Draw
     return drawn
 
 
-def exposure(system: System, ground: Ground, canaries: Sequence[str]) -> tuple[Figure | None, list[str]]:
-    """That of the most exposed canary, or why there is none."""
-    fit = [canary for canary in canaries if len(_DIGIT.findall(halves(canary)[1])) >= _FEWEST_DIGITS]
+def exposure(system: System, ground: Ground, canaries: Sequence[str]) -> tuple[dict[str, Figure], list[str]]:
+    """The mean over the canaries and the greatest, with what they mean; or why there are none."""
+    fit = [canary for canary in canaries if len(digits_of(halves(canary)[1])) >= _FEWEST_DIGITS]
     if not canaries:
-        return None, []
+        return {}, []
     if not fit:
-        return None, [f"No canary has {_FEWEST_DIGITS} digits in its second half: exposure is not told."]
+        return {}, [f"No canary has {_FEWEST_DIGITS} digits in its second half: exposure is not told."]
     if not isinstance(system.backend, Scoring):
-        return None, [f"{system.backend.name} does not tell how likely a text is: exposure is not told."]
+        return {}, [f"{system.backend.name} does not tell how likely a text is: exposure is not told."]
     try:
-        return Figure(max(_bits(system.backend, ground, canary) for canary in fit), of=len(fit), better="lower"), []
+        bits = [_bits(system.backend, ground, canary) for canary in fit]
     except CannotScore as error:
-        return None, [f"Exposure is not told: {error}"]
+        return {}, [f"Exposure is not told: {error}"]
+    figures = {
+        "exposure_bits": mean(bits, "lower", seed=ground.seed),
+        "exposure_bits_max": Figure(max(bits), of=len(bits), better="lower"),
+    }
+    return figures, [
+        f"Exposure is from 0 to {math.log2(_OTHERS + 1):g}: what was never seen has about {_by_chance():.1f} in the "
+        f"mean, what is known by heart {math.log2(_OTHERS + 1):g}. Of {len(fit)} canaries the least has "
+        f"{min(bits):.1f}, the greatest {max(bits):.1f}; of many, some are great by chance."
+    ]
+
+
+def _by_chance() -> float:
+    """The mean exposure of one that may have any rank."""
+    ranks = range(1, _OTHERS + 2)
+    return math.log2(len(ranks)) - sum(map(math.log2, ranks)) / len(ranks)
 
 
 def _bits(backend: Scoring, ground: Ground, canary: str) -> float:
