@@ -57,7 +57,7 @@ FENCES: Final = {
     "py3langid": ("analysis.languages",),
     "matplotlib": ("analysis.charts", "analysis.svg", "evaluation.charts", "training.metrics"),
     "jinja2": ("analysis.html",),
-    "markupsafe": ("analysis.page", "evaluation.page"),
+    "markupsafe": ("analysis.page",),
     "phonenumbers": ("wording.privacy",),
     "stdnum": ("wording.privacy",),
     "huggingface_hub": ("memory.embedding", "memory.summarizer.bart", "model.transformers", "training.base"),
