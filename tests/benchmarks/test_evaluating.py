@@ -1,9 +1,12 @@
 """The benchmark of evaluation runs from exports to figures, and gives the same figures again."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 from sususbot.benchmarks.evaluating import Sizes, bench_evaluating
+from sususbot.benchmarks.training_gain import general_texts
 from sususbot.cli.demo import sample_exports
+from sususbot.evaluation.prose import sentences
 from sususbot.training import from_scratch
 from sususbot.training.recipe import Recipe
 
@@ -32,3 +35,13 @@ def test_small_it_runs_to_its_end_and_says_the_same_twice() -> None:
     assert result.metrics["voice_over_base"] is None
     assert any("recall" in sentence for sentence in told)
     assert result.as_lines()
+
+
+def test_the_base_has_read_nothing_of_what_voices_are_told_from() -> None:
+    """Or it would write what a classifier was shown as nobody's voice, and its adapter would seem to help."""
+    read = " ".join(" ".join(general_texts(None, reference=False)).split())
+    words = read.split(" ")
+    pairs = set(pairwise(words))
+    suspects = [one for one in sentences() if pairs.issuperset(pairwise(one.split()[1:-1]))]
+    assert len(read) > 1_000_000
+    assert [one for one in suspects if one in read] == []

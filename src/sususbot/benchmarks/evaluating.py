@@ -1,8 +1,8 @@
 """Does `eval` tell a good bot from a bad one, on a real server, and the same again?
 
-A small base reads general English (`python_docs`, but nothing of what voices are told from), and learns a server's older messages as a LoRA (`training_gain`); an
-embedder finds its memories. Base, base with adapter, and recall are measured on what the server said later, twice with
-the same seed. Bare minimum: the base as it is, and chance.
+A small base reads general English (`python_docs`, none of it what voices are told from), and learns a server's older
+messages as a LoRA (`training_gain`); an embedder finds its memories. Base, base with adapter, and recall are measured
+on what the server said later, twice with the same seed. Bare minimum: the base as it is, and chance.
 What must hold is a figure of 1: the adapter is better than its base in voice and in language (by the interval of the
 paired difference), recall finds the true reply more often than chance, the whole context tells more of it than the
 message alone, and the second run gives every figure of the first but times.

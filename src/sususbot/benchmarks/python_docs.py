@@ -16,24 +16,24 @@ from typing import Final
 _SHORTEST: Final = 40
 # Characters of a text: a longer one is divided between paragraphs, so that it fits into a row.
 _LONGEST: Final = 4000
+# The reference of the debugger is made of its docstrings.
+_IN_REFERENCE: Final = frozenset({"pdb.py", "bdb.py"})
 _LEFT_OUT: Final = frozenset({"site-packages", "dist-packages", "test", "tests", "idle_test"})
 
 
-def texts() -> list[str]:
-    """All of it, each text once."""
-    return list(_texts())
+def texts(*, reference: bool = True) -> list[str]:
+    """All of it, each text once; without `reference` the docstrings alone, and of these none that the reference has."""
+    whole = [text for path, text in _docstrings() if reference or path.name not in _IN_REFERENCE]
+    whole += topics.values() if reference else ()
+    return list(dict.fromkeys(part for text in whole for part in _parts(text) if len(part) >= _SHORTEST))
 
 
 @cache
-def _texts() -> tuple[str, ...]:
-    whole = [*_docstrings(Path(sysconfig.get_path("stdlib"))), *topics.values()]
-    return tuple(dict.fromkeys(part for text in whole for part in _parts(text) if len(part) >= _SHORTEST))
-
-
-def _docstrings(library: Path) -> Iterator[str]:
-    for path in sorted(library.rglob("*.py")):
-        if _LEFT_OUT.isdisjoint(path.relative_to(library).parts):
-            yield from _of_module(path)
+def _docstrings() -> tuple[tuple[Path, str], ...]:
+    """Of each module of the library; reading them takes seconds."""
+    library = Path(sysconfig.get_path("stdlib"))
+    paths = [path for path in sorted(library.rglob("*.py")) if _LEFT_OUT.isdisjoint(path.relative_to(library).parts)]
+    return tuple((path, text) for path in paths for text in _of_module(path))
 
 
 def _of_module(path: Path) -> Iterator[str]:

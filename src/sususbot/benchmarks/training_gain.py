@@ -37,9 +37,12 @@ class Gain(NamedTuple):
     adapter: float | None
 
 
-def general_texts(limit: int | None) -> list[str]:
-    """What a base reads before it hears a server, in an order by chance that is always the same."""
-    texts = python_docs.texts()
+def general_texts(limit: int | None, *, reference: bool = True) -> list[str]:
+    """What a base reads before it hears a server, in an order by chance that is always the same.
+
+    Without the language's `reference` where its voice is measured: it is the written English that voices are told from.
+    """
+    texts = python_docs.texts(reference=reference)
     random.Random(_SEED).shuffle(texts)
     return texts[:limit]
 

@@ -1,6 +1,7 @@
 """Written English that every Python carries: the sentences of the language's reference, always the same.
 
-So that a classifier of voices knows that there is writing which is nobody's chat. Not here: English of other kinds.
+So that a classifier of voices knows that there is writing which is nobody's chat. Not here: English of other kinds. A
+model that was trained on these sentences would seem to write as nobody does.
 """
 
 import random
@@ -12,7 +13,8 @@ MOST: Final = 2000
 _SHORTEST, _LONGEST = 15, 160
 _PARAGRAPH: Final = re.compile(r"\n\s*\n")
 _SENTENCE: Final = re.compile(r"(?<=[.:?])\s+")
-_BEGINS: Final = re.compile(r'["(]?[A-Z][a-z]*\b.*[a-z]')
+# What an interpreter prints is in the reference, too, and no English.
+_BEGINS: Final = re.compile(r'(?!Traceback )["(]?[A-Z][a-z]*\b.*[a-z]')
 
 
 @cache
