@@ -1,10 +1,13 @@
 """What stands around every page: skip link, navigation, theme switch, title; and the words for what goes wrong.
 
+A forgetting that could not be ended stands above every page until it is.
+
 The navigation is plain HTML that the browser paints before any script runs. On a wide window it stands at the side, on
 a narrow one at the bottom, under the thumb. Every text of a member reaches the browser as text, never as markup: pages
 use labels and `html` elements, not `ui.html` or `ui.markdown`.
 """
 
+import asyncio
 import html as escaping
 import logging
 from collections.abc import Iterator
@@ -13,14 +16,21 @@ from typing import Final, Literal
 
 from nicegui import html, ui
 
+from sususbot.archive.archive import now_ms
 from sususbot.errors import SususError
+from sususbot.forgetting import told
 from sususbot.web import theme
+from sususbot.web.desk import Desk
 from sususbot.web.pages import PAGES, Page
 
 logger = logging.getLogger(__name__)
 
 Theme = Literal["light", "dark", "auto"]
 CONTENT_ID: Final = "content"
+_UNFINISHED: Final = (
+    "Not all is erased yet of what is to be forgotten: another program was in the way, or it is being done at this "
+    "moment. Nothing of it is used any more."
+)
 _DARK: Final[dict[str, bool | None]] = {"light": False, "dark": True}
 
 # Before the first paint: the theme that was chosen, so that nothing flashes.
@@ -73,6 +83,39 @@ def failed(error: SususError) -> None:
 def tell(error: SususError) -> None:
     """What went wrong, in its one sentence, over the page: for what a click began."""
     ui.notify(str(error), type="negative", multi_line=True, close_button="OK", timeout=0)
+
+
+async def unfinished(desk: Desk) -> None:
+    """Says so where something is still to be erased, with a button that goes on with it. Raises ArchiveError."""
+    if not await asyncio.to_thread(_waiting, desk):
+        return
+
+    async def go_on() -> None:
+        try:
+            lines = await asyncio.to_thread(_erase, desk)
+        except SususError as error:
+            tell(error)
+        else:
+            ui.notify(" ".join(["All is erased.", *lines]), multi_line=True, timeout=15_000, close_button="OK")
+            place.set_visibility(False)
+
+    with html.div().classes("row").props('role="alert"') as place:
+        html.p(_UNFINISHED).classes("warn")
+        ui.button("Erase the rest", on_click=go_on).props("flat dense")
+
+
+def _waiting(desk: Desk) -> bool:
+    return bool(desk.archive.erasure.unfinished() or desk.archive.erasure.unsaying())
+
+
+def _erase(desk: Desk) -> list[str]:
+    erasure = desk.archive.erasure
+    ids = [*erasure.unsaying(), *(id_ for one in erasure.unfinished() for id_ in desk.archive.ids_of(one))]
+    try:
+        gone = desk.forgetting.resume(at=now_ms())
+    finally:
+        desk.changed(ids)
+    return [f"{line[0].upper()}{line[1:]}." for line in told(gone)]
 
 
 def _link(one: Page, shown: Page) -> str:

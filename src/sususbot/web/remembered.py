@@ -1,9 +1,10 @@
 """A message as the memory pages show it, and what its owner can do with it: pin it as lore, forget it.
 
-Words reach the browser as text. What is shown is read from the archive at that moment; who said no since is left out.
+Words reach the browser as text. Whatever is drawn is read from the archive at that moment: a card that is drawn again
+has not kept what was taken away since; who said no since is left out.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -81,7 +82,19 @@ def _draw(desk: Desk, card: ui.element, seen: Seen, why: Mapping[str, float] | N
         _draw_parts(why)
     if len(around) > 1:
         _draw_around(around, message.id)
-    _draw_acts(desk, seen, lambda fresh: _again(desk, card, fresh, why, around))
+    beside = [one.id for one in around]
+
+    async def again() -> None:
+        fresh, there = await aside(_read, desk.archive, message.id, beside)
+        _again(desk, card, fresh, why, there)
+
+    _draw_acts(desk, seen, again)
+
+
+def _read(archive: Archive, id_: int, beside: Sequence[int]) -> tuple[Seen | None, list[Message]]:
+    """A message, and what of these around it may be shown."""
+    there = archive.messages(archive.remembered(beside))
+    return _now(archive, id_), [there[one] for one in beside if one in there]
 
 
 def _again(
@@ -91,7 +104,10 @@ def _again(
     card.clear()
     with card:
         if seen is None:
-            html.p("Forgotten: nothing finds this message any more.").classes("muted").props('role="status"')
+            gone = html.p("Forgotten: nothing finds this message any more.", tabindex=-1).classes("muted")
+            gone.props('role="status"')
+            # Where the button was that had the focus.
+            ui.run_javascript(f"getHtmlElement({gone.id}).focus()")
         else:
             _draw(desk, card, seen, why, around)
 
@@ -118,21 +134,25 @@ def _draw_around(around: Sequence[Message], id_: int) -> None:
                 html.span(message.rendered).classes("words")
 
 
-def _draw_acts(desk: Desk, seen: Seen, changed: Callable[[Seen | None], None]) -> None:
+def _draw_acts(desk: Desk, seen: Seen, again: Callable[[], Awaitable[None]]) -> None:
+    """`again` draws the card anew, and this with it: what is to be told is told before."""
     message = seen.message
 
     async def pin() -> None:
         with told():
             fresh = await aside(_pinned, desk.archive, message.id, not seen.lore)
-            changed(fresh)
             ui.notify(_of_pin(fresh))
+            await again()
 
     async def forget() -> None:
-        if await _sure(desk, seen):
-            with told():
+        with told():
+            fresh = await aside(_now, desk.archive, message.id)
+            if fresh is not None and await _sure(desk, fresh):
                 lines = await aside(_forgotten, desk, message.id)
-                changed(None)
                 ui.notify(" ".join(lines), multi_line=True, timeout=15_000, close_button="OK")
+                fresh = None
+            if fresh is None:
+                await again()
 
     with html.div().classes("acts"):
         ui.button("Unpin" if seen.lore else "Pin as lore", on_click=pin).props("flat dense")
@@ -144,6 +164,10 @@ def _pinned(archive: Archive, id_: int, wanted: bool) -> Seen | None:
         archive.lore.pin(id_, at=now_ms())
     else:
         archive.lore.unpin(id_)
+    return _now(archive, id_)
+
+
+def _now(archive: Archive, id_: int) -> Seen | None:
     return next(iter(look_up(archive, [id_])), None)
 
 
@@ -165,20 +189,18 @@ def _forgotten(desk: Desk, id_: int) -> list[str]:
 
 async def _sure(desk: Desk, seen: Seen) -> bool:
     """Whether the owner wants it gone, after being told what goes with it."""
-    with told():
-        others = await aside(desk.forgetting.repeating, seen.message.id)
-        with ui.dialog() as dialog, ui.card().classes("card").props('role="alertdialog" aria-label="Forget a message"'):
-            html.h2("Forget this message for good?")
-            html.p(_clipped(seen.message.rendered)).classes("words")
-            for line in before_forgetting(others, chroma=_chroma(desk)):
-                html.p(line).classes("note")
-            with html.div().classes("row"):
-                ui.button("Keep it", on_click=lambda: dialog.submit(False)).props("flat autofocus")
-                ui.button("Forget it for good", on_click=lambda: dialog.submit(True)).props('color="negative"')
-        sure = bool(await dialog)
-        dialog.delete()
-        return sure
-    return False
+    others = await aside(desk.forgetting.repeating, seen.message.id)
+    with ui.dialog().props('role="alertdialog" aria-label="Forget a message"') as dialog, ui.card().classes("card"):
+        html.h2("Forget this message for good?")
+        html.p(_clipped(seen.message.rendered)).classes("words")
+        for line in before_forgetting(others, chroma=_chroma(desk)):
+            html.p(line).classes("note")
+        with html.div().classes("row"):
+            ui.button("Keep it", on_click=lambda: dialog.submit(False)).props("flat autofocus")
+            ui.button("Forget it for good", on_click=lambda: dialog.submit(True)).props('color="negative"')
+    # Not before it is hidden: till then it knows where the focus was, and gives it back.
+    dialog.on("hide", dialog.delete)
+    return bool(await dialog)
 
 
 def before_forgetting(others: Iterable[str], *, chroma: str) -> list[str]:

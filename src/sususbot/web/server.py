@@ -27,7 +27,7 @@ from sususbot.errors import PasswordMissing, PortTaken, SususError, WebError
 from sususbot.web import theme
 from sususbot.web.access import Access, App, is_loopback, new_token
 from sususbot.web.desk import Desk
-from sususbot.web.frame import Theme, failed, frame
+from sususbot.web.frame import Theme, failed, frame, unfinished
 from sususbot.web.pages import PAGES, Page
 
 # A tab that is gone for longer is forgotten, and what it waited for ends.
@@ -94,6 +94,7 @@ def _mount(desk: Desk, page: Page) -> None:
         chosen = request.cookies.get(theme.COOKIE, "auto")
         with frame(page, cast(Theme, chosen)):
             try:
+                await unfinished(desk)
                 drawn = build(desk)
                 if inspect.isawaitable(drawn):
                     await drawn
