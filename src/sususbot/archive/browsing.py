@@ -116,6 +116,10 @@ class Browsing:
         """Figures that change with every message, edit, deletion, reaction, answer and erasure."""
         return tuple(int(value or 0) for value in self._database.rows(_STAMP)[0])
 
+    def answers_stamp(self) -> tuple[int, ...]:
+        """Those of them that change with an answer or an erasure: asked in microseconds, however much there is."""
+        return tuple(int(value or 0) for value in self._database.rows(f"SELECT {_ANSWERS_STAMP}")[0])
+
     def channels_with_pieces(self) -> list[int]:
         """Channels whose earlier talk was cut into pieces, the one that went on last first."""
         rows = self._database.rows("SELECT channel_id FROM pieces GROUP BY channel_id ORDER BY max(last_id) DESC")
@@ -164,7 +168,7 @@ SELECT count(*), sum(reason = 'remembered'), sum(reason = 'refused'),
     sum(reason = 'remembered' AND vector IS NULL AND edited_at > 0)
     FROM told"""
 
-_STAMP: Final = """SELECT count(*), count(deleted_at), max(words_at), max(fetched_at), sum(words_at % 1000003),
-    sum(length(rendered)), (SELECT count(*) FROM consents), (SELECT max(id) FROM consents),
-    (SELECT count(*) FROM erased), (SELECT count(*) FROM facts WHERE name = 'consent' AND value = 'opt-in')
-    FROM messages"""
+_ANSWERS_STAMP: Final = """(SELECT count(*) FROM consents), (SELECT max(id) FROM consents),
+    (SELECT count(*) FROM erased), (SELECT count(*) FROM facts WHERE name = 'consent' AND value = 'opt-in')"""
+_STAMP: Final = f"""SELECT count(*), count(deleted_at), max(words_at), max(fetched_at), sum(words_at % 1000003),
+    sum(length(rendered)), {_ANSWERS_STAMP} FROM messages"""

@@ -14,6 +14,8 @@ from sususbot.doctor.held import held
 from sususbot.settings import Settings
 
 _LOOPBACK: Final = "127.0.0.1"
+# Every address of the machine, which is none to ask at.
+_ANY: Final = frozenset({"", "0.0.0.0", "::"})
 _SECONDS: Final = 1.0
 
 
@@ -50,30 +52,56 @@ def web_port(settings: Settings) -> Finding:
     name, port = "web port", settings.web_port
     if not port:
         return ok(name, "WEB_PORT=0: the page takes any port that is free")
-    if not taken(settings.web_host, port):
+    host = settings.web_host
+    if not _is_address(host):
+        return warning(name, f"WEB_HOST={host} is no address of this machine", "set WEB_HOST to 127.0.0.1")
+    if not taken(host, port):
         return ok(name, f"port {port} is free")
-    if _page_of_ours(port):
+    if _page_of_ours(host, port):
         return ok(name, f"port {port} is the page's own, which runs")
     return warning(name, f"port {port} is taken by another program", "set WEB_PORT to another one, or 0")
 
 
 def taken(host: str, port: int) -> bool:
-    """Whether somebody listens there. Nothing is left open."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    """Whether somebody listens there, or it is kept from us otherwise. Nothing is left open."""
     try:
-        with socket.socket(family, socket.SOCK_STREAM) as one:
-            # As servers do, so that connections that just ended are in nobody's way.
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            one.bind((host, port))
+        with _bound(host, port) as one:
             one.listen(1)
     except OSError:
         return True
     return False
 
 
+def _is_address(host: str) -> bool:
+    """Whether servers can listen there, whatever the port."""
+    try:
+        _bound(host, 0).close()
+    except OSError:
+        return False
+    return True
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """As the page does it."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    one = socket.socket(family, kind, protocol)
+    try:
+        if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
+            # On Windows the other option lets two listen at the same port.
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            # So that connections that just ended are in nobody's way.
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        one.bind(address)
+    except OSError:
+        one.close()
+        raise
+    return one
+
+
 def _health(port: int) -> dict[str, Any] | None:
     """What a bot of ours says of itself; None where nobody, or somebody else, answers."""
-    body = _get(port, "/health")
+    body = _get(_LOOPBACK, port, "/health")
     try:
         health = orjson.loads(body or b"")
     except orjson.JSONDecodeError:
@@ -81,13 +109,13 @@ def _health(port: int) -> dict[str, Any] | None:
     return health if isinstance(health, dict) and {"state", "connection"} <= health.keys() else None
 
 
-def _page_of_ours(port: int) -> bool:
+def _page_of_ours(host: str, port: int) -> bool:
     """Whoever has no token is told by its name what it is."""
-    return b"sususbot" in (_get(port, "/") or b"")
+    return b"sususbot" in (_get(_LOOPBACK if host in _ANY else host, port, "/") or b"")
 
 
-def _get(port: int, path: str) -> bytes | None:
-    connection = HTTPConnection(_LOOPBACK, port, timeout=_SECONDS)
+def _get(host: str, port: int, path: str) -> bytes | None:
+    connection = HTTPConnection(host, port, timeout=_SECONDS)
     try:
         connection.request("GET", path)
         return connection.getresponse().read(1 << 20)

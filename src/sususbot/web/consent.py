@@ -5,6 +5,7 @@ no purpose any more is taken away.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final
 
 from nicegui import html, ui
@@ -16,6 +17,7 @@ from sususbot.chat_format import one_line
 from sususbot.forgetting import told as told_gone
 from sususbot.messages import Author, day
 from sususbot.training import runs
+from sususbot.web.counting import counting_of
 from sususbot.web.desk import Desk
 from sususbot.web.parts import aside, note, told
 
@@ -32,6 +34,7 @@ _STATES: Final = {
 _AS_IT_IS: Final = "as it is"
 
 Changed = Callable[[], Awaitable[None]]
+_FOCUS: Final = """setTimeout(() => document.querySelector('[data-change="{}"]')?.focus())"""
 
 
 async def draw(desk: Desk) -> None:
@@ -69,6 +72,11 @@ class _View:
             self._rows = await aside(members, self._desk.archive)
             self._choose(self._page)
 
+    async def _changed(self, member_id: int) -> None:
+        """The rows are others now; the keyboard goes back to that of the member it was about."""
+        await self.read()
+        self._table.client.run_javascript(_FOCUS.format(member_id))
+
     def _choose(self, page: int) -> None:
         self._wanted = matching(self._rows, str(self._text.value or ""), str(self._state.value))
         self._page = min(page, max(0, len(self._wanted) - 1) // PAGE)
@@ -83,7 +91,7 @@ class _View:
         self._table.clear()
         with self._table:
             for member in self._wanted[first : first + PAGE]:
-                _draw_member(self._desk, member, self.read)
+                _draw_member(self._desk, member, partial(self._changed, member.id))
         self._count.text = f"{len(self._wanted):,} of {len(self._rows):,} members"
         self._earlier.set_enabled(first > 0)
         self._later.set_enabled(first + PAGE < len(self._wanted))
@@ -110,6 +118,7 @@ def write_down(desk: Desk, statement: Statement) -> list[str]:
         _, gone = desk.forgetting.answer([statement], at=now_ms())
     finally:
         desk.changed(words)
+        counting_of(desk).drop()
     lines = [*unheard(archive, [statement], lambda _: "Not in effect"), *told_gone(gone), *_stale(desk)]
     if statement.author_id in away and statement.author_id not in archive.erasure.erased():
         lines.append("back again: import the history once more to have their words")
@@ -151,7 +160,7 @@ def _draw_member(desk: Desk, member: Member, changed: Changed) -> None:
         with html.div().classes("acts row"):
             who = one_line(member.name) or str(member.id)
             change = ui.button("Change…", on_click=lambda: _change(desk, member, changed)).props("flat dense")
-            change.props["aria-label"] = f"Change what {who} said"
+            change.props["aria-label"], change.props["data-change"] = f"Change what {who} said", str(member.id)
             if member.state != "forgotten":
                 forget = ui.button("Forget…", on_click=lambda: _forget(desk, member, changed)).props("flat dense")
                 forget.props["aria-label"] = f"Forget {who}"
@@ -167,7 +176,9 @@ def _source(member: Member) -> str:
 
 async def _change(desk: Desk, member: Member, changed: Changed) -> None:
     """Ask for an answer, write it down, tell what followed."""
-    with ui.dialog() as dialog, ui.card().classes("card"):
+    title = f"What did {one_line(member.name) or member.id} say?"
+    with _dialog(title) as dialog, ui.card().classes("card"):
+        html.h2(title)
         form = _Form(member)
         warning = ui.label().classes("warn").props('role="alert"')
         with html.div().classes("row"):
@@ -185,7 +196,6 @@ async def _change(desk: Desk, member: Member, changed: Changed) -> None:
 
         write.on_click(check)
     statement = await dialog
-    dialog.delete()
     if not isinstance(statement, Statement):
         return
     with told():
@@ -194,12 +204,19 @@ async def _change(desk: Desk, member: Member, changed: Changed) -> None:
     await changed()
 
 
+def _dialog(name: str, *, role: str = "dialog") -> ui.dialog:
+    """Once it is closed, the library gives the keyboard back to what opened it; only then it may go."""
+    dialog = ui.dialog()
+    dialog.on("hide", dialog.delete)
+    dialog.props["role"], dialog.props["aria-label"] = role, name
+    return dialog
+
+
 class _Form:
     """What can be said of a member."""
 
     def __init__(self, member: Member) -> None:
         self._id = member.id
-        html.h2(f"What did {one_line(member.name) or member.id} say?")
         self._answers: dict[Purpose, ui.toggle] = {}
         for purpose in PURPOSES:
             with html.div().classes("row"):
@@ -215,7 +232,9 @@ class _Form:
         if all(answer is None for answer in given.values()):
             return None
         by: Speaker = "member" if self._by.value == "member" else "owner"
-        return Statement(self._id, by, str(self._way.value or "").strip() or WAY, now_ms(), **given)
+        # Half of a pair that a browser cut in two cannot be stored.
+        way = str(self._way.value or "").encode(errors="replace").decode().strip()
+        return Statement(self._id, by, way or WAY, now_ms(), **given)
 
 
 def _toggle(options: list[str] | dict[str, str], value: str, label: str) -> ui.toggle:
@@ -242,8 +261,9 @@ async def _forget(desk: Desk, member: Member, changed: Changed) -> None:
     name = one_line(member.name) or str(member.id)
     with told():
         count, files = await aside(_about, desk, member.id)
-        with ui.dialog() as dialog, ui.card().classes("card").props('role="alertdialog"'):
-            html.h2(f"Forget {name} for good?")
+        title = f"Forget {name} for good?"
+        with _dialog(title, role="alertdialog") as dialog, ui.card().classes("card"):
+            html.h2(title)
             for line in before_forgetting(count, files):
                 html.p(line).classes("note")
             typed = ui.input(f"Type {name} to go on").props("outlined dense autocomplete=off").classes("wide")
@@ -252,12 +272,11 @@ async def _forget(desk: Desk, member: Member, changed: Changed) -> None:
                 sure = ui.button("Forget them", on_click=lambda: dialog.submit(True)).props('color="negative"')
             sure.disable()
             typed.on_value_change(lambda: sure.set_enabled(str(typed.value or "").strip() == name))
-        agreed = bool(await dialog)
-        dialog.delete()
-        if not agreed:
+        if not await dialog:
             return
         author = await aside(lambda: desk.archive.author(member.id))
         lines = await aside(desk.forget, author or Author(member.id, "", ""))
+        counting_of(desk).drop()
         stale = await aside(_stale, desk)
         said = [f"{line[0].upper()}{line[1:]}." for line in (*lines, *stale)]
         ui.notify(" ".join([f"{name} is forgotten.", *said]), multi_line=True, timeout=15_000, close_button="OK")

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from sususbot.web import consent, report, rules
+from sususbot.web import consent, report_view, rules
 from sususbot.web.desk import Desk
 from sususbot.web.parts import style, views
 
@@ -11,7 +11,7 @@ def build(desk: Desk) -> None:
     """Draw it."""
     style()
     views(
-        ("Report", partial(report.draw, desk)),
+        ("Report", partial(report_view.draw, desk)),
         ("Consent", partial(consent.draw, desk)),
         ("Cleaning", partial(rules.draw, desk)),
     )

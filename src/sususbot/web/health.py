@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from nicegui import html, run, ui
+from nicegui import html, ui
 
 from sususbot.doctor.findings import Finding
 from sususbot.errors import SususError
 from sususbot.web.bot_state import BotState, Quantiles, fetch
-from sususbot.web.checkup import examine
+from sususbot.web.checkup import doctor_of
 from sususbot.web.desk import Desk
 from sususbot.web.frame import tell
 from sususbot.web.log_tail import LEVELS, Line, Tail, at_least
+from sususbot.web.parts import aside
 from sususbot.web.tables import table
 from sususbot.web.training_charts import duration
 
@@ -72,7 +73,7 @@ class _Bot:
             return
         self._looking = True
         try:
-            state = await run.io_bound(fetch, self._port)
+            state = await aside(fetch, self._port)
         finally:
             self._looking = False
         self._tiles.set_visibility(state is not None)
@@ -179,10 +180,7 @@ class _Log:
     async def _look(self) -> None:
         if not self._follow.value and self._lines:
             return
-        looked = await run.io_bound(self._tail.new)
-        if looked is None:
-            return
-        fresh, new = looked
+        fresh, new = await aside(self._tail.new)
         if fresh:
             self._lines = []
             self._view.clear()
@@ -204,29 +202,29 @@ class _Doctor:
     """What is wrong, and what to do about it."""
 
     def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+        self._doctor = doctor_of(desk.data, desk.env)
         with html.section().classes("card"):
             html.h2("Doctor")
             with html.div().classes("row"):
-                self._button = ui.button("Check again", on_click=self.check)
+                self._button = ui.button("Check again", on_click=lambda: self.check(anew=True))
                 self._online = ui.switch("Ask Discord, too")
                 self._summary = ui.label("looking …").props('role="status"')
             self._list = html.div()
         ui.timer(0.0, self.check, once=True)
 
-    async def check(self) -> None:
+    async def check(self, *, anew: bool = False) -> None:
         """In a process of its own, while the page goes on."""
         self._button.disable()
         self._summary.set_text("looking …")
         try:
-            found = await run.io_bound(examine, self._desk.data, self._desk.env, online=bool(self._online.value))
+            found = await self._doctor.examine(online=bool(self._online.value), anew=anew)
         except SususError as error:
             self._summary.set_text("")
             tell(error)
             return
         finally:
             self._button.enable()
-        if found is not None:
+        if not self._list.is_deleted:
             self._summary.set_text(found.summary)
             self._show(found.findings)
 

@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import Any, Final, ParamSpec, TypeVar, cast
 from zoneinfo import ZoneInfo
 
-from nicegui import app, events, html, run, ui
+from nicegui import app, context, events, html, run, ui
 
 from sususbot.errors import SususError
 from sususbot.messages import day
@@ -45,9 +45,11 @@ class Column:
 
 
 async def aside(work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
-    """Work that blocks, in a thread. Raises what it raises; where the server stops meanwhile, CancelledError."""
+    """Work that blocks, in a thread. Raises what it raises; CancelledError where the server stops meanwhile, or the
+    owner leaves: there is nothing to be drawn on any more.
+    """
     result = await run.io_bound(work, *given, **named)
-    if not serving():
+    if not serving() or left():
         raise asyncio.CancelledError
     return cast(T, result)
 
@@ -55,6 +57,15 @@ async def aside(work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
 def serving() -> bool:
     """Whether the server goes on."""
     return not app.is_stopping
+
+
+def left() -> bool:
+    """Whether the tab that this is for is gone."""
+    try:
+        return bool(context.slot_stack) and context.client.is_deleted
+    except RuntimeError:
+        # Not even the part of the page is there any more where this was begun.
+        return True
 
 
 @contextmanager

@@ -1,73 +1,30 @@
 """The analysis of the archive as the page shows it: findings, charts with their figures, tables.
 
 The values are those of `sususbot analyze`, which decides what may be shown of whom: names of who said no to everything
-and words of who may not be quoted are not in them.
+and words of who may not be quoted are not in them. Not here: when it is counted, and drawn anew (`report_view`).
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from nicegui import html, ui
+from nicegui import html
 
 from sususbot.analysis import report
 from sususbot.analysis.analysis import Analysis, Bin, Counted, Quoted
 from sususbot.analysis.page import as_json
-from sususbot.web.counting import counting_of, stamp_of
-from sususbot.web.desk import Desk
-from sususbot.web.parts import Column, aside, figures, folded, note, picture, serving, table, tiles
+from sususbot.web.parts import Column, figures, folded, note, picture, table, tiles
 
-_POLL_SECONDS: Final = 0.3
-# Looking takes a third of a second for each million messages.
-_LOOK_SECONDS: Final = 10.0
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _EMOJI: Final = 30
 _LANGUAGES: Final = 10
 _KEYWORDS: Final = 8
 
 
-async def counted(desk: Desk) -> Analysis:
-    """The analysis, with a bar on the page while it is made."""
-    counting = counting_of(desk)
-    counting.wanted = serving
-    stamp = await aside(stamp_of, desk.archive, desk.env)
-    if (kept := counting.kept(stamp)) is not None:
-        return kept
-    with html.div().classes("card").props('role="status"') as waiting:
-        ui.label("Counting what the archive holds…")
-        bar = ui.linear_progress(0.0, show_value=False).props('aria-label="Counted so far"')
-        timer = ui.timer(_POLL_SECONDS, lambda: bar.set_value(round(counting.done, 3)))
-    try:
-        return await aside(counting.of, stamp, desk.analyze)
-    finally:
-        timer.cancel()
-        waiting.delete()
-
-
-async def draw(desk: Desk) -> None:
-    """The view; once the archive is another than it tells of, it says so."""
-    shown: Hashable = None
-    with html.div().classes("row") as changed:
-        ui.label("The archive or the rules have changed since this was counted.").props('role="status"')
-        ui.button("Count again", on_click=lambda: show()).props("outline dense")
-    place = html.div().classes("stack")
-
-    async def show() -> None:
-        nonlocal shown
-        changed.set_visibility(False)
-        place.clear()
-        with place:
-            shown = await aside(stamp_of, desk.archive, desk.env)
-            analysis = await counted(desk)
-            for section in _SECTIONS:
-                with html.section().classes("card"):
-                    section(analysis)
-
-    async def look() -> None:
-        if shown is not None and await aside(stamp_of, desk.archive, desk.env) != shown:
-            changed.set_visibility(True)
-
-    await show()
-    ui.timer(_LOOK_SECONDS, look)
+def draw(analysis: Analysis) -> None:
+    """Everything, each part on a card."""
+    for section in _SECTIONS:
+        with html.section().classes("card"):
+            section(analysis)
 
 
 def _summary(a: Analysis) -> None:

@@ -6,6 +6,7 @@ trained before stays as it is: a switch is for the next `sususbot build`.
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Final
 
 from nicegui import events, html, ui
 
@@ -13,26 +14,40 @@ from sususbot import env_file
 from sususbot.analysis.analysis import RuleRow
 from sususbot.corpus.clean import ALL, ALWAYS, RULES, rules_without
 from sususbot.errors import ArchiveEmpty
+from sususbot.web.counting import counting_of
 from sususbot.web.desk import Desk
 from sususbot.web.parts import aside, folded, note, told
-from sususbot.web.report import counted
+from sususbot.web.report_view import counted
 
-_FORCED = "There are no words of a member in these: this rule cannot be switched off."
+_LOOK_SECONDS: Final = 1.0
+_FORCED: Final = "There are no words of a member in these: this rule cannot be switched off."
 
 
 async def draw(desk: Desk) -> None:
     """The view."""
-    off = await aside(switched_off, desk)
     note(
         "What is learned, and what of the talk a model is shown, goes through these rules. A switch is written into "
         f"{desk.env} (CLEAN_OFF) and holds for training after the next  sususbot build  and a new training; a bot that "
         "runs shows its model the talk so after its next start or /reload."
     )
     status = ui.label().classes("warn").props('role="status"')
-    rows = await _rows(desk)
-    with html.ul().classes("plain").props('aria-label="Cleaning rules"'):
-        for row in rows:
-            _draw_rule(desk, row, off, status)
+    rules, counting = html.ul().classes("plain").props('aria-label="Cleaning rules"'), counting_of(desk)
+    drawn = -1
+
+    async def look() -> None:
+        """Examples of somebody who was forgotten go, too."""
+        nonlocal drawn
+        if drawn == counting.drops:
+            return
+        drawn = counting.drops
+        rules.clear()
+        rows, off = await _rows(desk), await aside(switched_off, desk)
+        with rules:
+            for row in rows:
+                _draw_rule(desk, row, off, status)
+
+    await look()
+    ui.timer(_LOOK_SECONDS, look)
 
 
 async def _rows(desk: Desk) -> Sequence[RuleRow]:
@@ -56,14 +71,22 @@ def switch(env: Path, off: Collection[str]) -> None:
 
 
 def _draw_rule(desk: Desk, row: RuleRow, off: Collection[str], status: ui.label) -> None:
+    written = row.name not in off
+
     async def switched(event: events.ValueChangeEventArguments[bool | None]) -> None:
+        nonlocal written
+        if event.value == written:
+            return
         with told():
             await aside(_switch, desk, row.name, bool(event.value))
-            how = "on" if event.value else "off"
+            written = bool(event.value)
+            how = "on" if written else "off"
             status.text = f"{row.name} is switched {how}: run  sususbot build  again for it to hold in what is learned."
+        # Where it could not be written, the lever goes back.
+        lever.value = written
 
     with html.li().classes("rule"):
-        lever = ui.switch(value=row.name not in off, on_change=switched)
+        lever = ui.switch(value=written, on_change=switched)
         lever.props["aria-label"] = f"Rule {row.name}"
         if row.name in ALWAYS:
             lever.disable()

@@ -6,7 +6,7 @@ Files are read in threads, each from where the last look ended; a run's process 
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from nicegui import html, run, ui
+from nicegui import html, ui
 
 from sususbot.artifacts import RUNS
 from sususbot.errors import SususError
@@ -14,6 +14,7 @@ from sususbot.web import evaluations, training_form
 from sususbot.web.curves import Reading
 from sususbot.web.desk import Desk
 from sususbot.web.frame import tell
+from sususbot.web.parts import aside
 from sususbot.web.runs import BASE, Run, differences, runs
 from sususbot.web.tables import ONE_LINE, table
 from sususbot.web.training_charts import Charts, Drawn, Tiles
@@ -87,12 +88,10 @@ class _Training:
             return
         self._looking = True
         try:
-            looked = await run.io_bound(self._gather, list(self._chosen))
+            looked = await aside(self._gather, list(self._chosen))
         finally:
             self._looking = False
-        # None while the server ends.
-        if looked is not None:
-            self._show(looked)
+        self._show(looked)
 
     def _gather(self, chosen: list[str]) -> list[_Looked]:
         on_disk = {one.name: one for one in runs(self._desk.data)}
@@ -197,7 +196,7 @@ class _Training:
 
     async def stop(self, name: str) -> None:
         try:
-            await run.io_bound(self._trainings.stop, name)
+            await aside(self._trainings.stop, name)
         except SususError as error:
             tell(error)
             return
@@ -205,7 +204,7 @@ class _Training:
 
     async def go_on(self, name: str) -> None:
         try:
-            await run.io_bound(self._trainings.resume, name, self._desk.settings)
+            await aside(self._trainings.resume, name, self._desk.settings)
         except SususError as error:
             tell(error)
 

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from nicegui import html, run, ui
+from nicegui import html, ui
 
 from sususbot.errors import SususError
 from sususbot.web.desk import Desk
 from sususbot.web.frame import tell
+from sususbot.web.parts import aside
 from sususbot.web.runs import LORA, bases, corpora, runs
 from sususbot.web.training_wish import Wish
 from sususbot.web.trainings import Trainings
@@ -97,7 +98,7 @@ class Form:
     async def _begin(self) -> None:
         wish = self._wish()
         try:
-            await run.io_bound(self._trainings.start, wish)
+            await aside(self._trainings.start, wish)
         except SususError as error:
             tell(error)
             return
@@ -110,10 +111,8 @@ class Form:
         self._say(["looking at base, corpus and machine …"])
         self._check.disable()
         try:
-            # None while the server ends.
-            if (planned := await run.io_bound(self._trainings.plan, self._wish())) is not None:
-                fine, lines = planned
-                self._say([*lines, "It can begin." if fine else "It cannot begin so."])
+            fine, lines = await aside(self._trainings.plan, self._wish())
+            self._say([*lines, "It can begin." if fine else "It cannot begin so."])
         except SususError as error:
             tell(error)
         finally:
