@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Callable
+from statistics import fmean
 
 import pytest
 
@@ -58,6 +59,22 @@ def test_what_differs_in_one_thing_is_far_in_that_one(kind: str) -> None:
 def test_four_times_as_long_is_two_doublings() -> None:
     figures = distances([" ".join([text] * 4) for text in OWN], OWN, seed=1)
     assert figures["style_length"].value == pytest.approx(2, abs=0.1)
+
+
+def test_an_interval_has_what_other_lines_of_the_same_two_come_to() -> None:
+    """Again and again, of forty replies and forty lines: nineteen of twenty should, and some less are taken for it."""
+    runs = [distances(shouting(lines(40, 100 + run), run), lines(40, 300 + run), seed=run) for run in range(24)]
+    for kind in ("case", "punctuation"):
+        figures = [run[f"style_{kind}"] for run in runs]
+        true = fmean(figure.value for figure in figures)
+        held = sum((figure.low or 0) <= true <= (figure.high or 0) for figure in figures)
+        assert held >= 20, kind
+
+
+def shouting(texts: list[str], seed: int) -> list[str]:
+    """A third of them."""
+    chance = random.Random(seed)
+    return [f"{text.upper()}!!" if chance.random() < 0.33 else text for text in texts]
 
 
 def test_labels_that_were_shuffled_make_no_difference() -> None:

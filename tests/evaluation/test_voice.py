@@ -2,6 +2,7 @@
 
 import decimal
 import logging
+import math
 import random
 import sys
 import threading
@@ -20,7 +21,7 @@ from sususbot.evaluation.topics import voice_words
 from sususbot.evaluation.voice import Voice, classifier, other_chat, voice
 from sususbot.messages import Author
 from sususbot.model.scripted import Scripted
-from tests.evaluation.making import LEO, MIA, TOM, ground_of, in_the_way_of, replies_of, system_of, unheard
+from tests.evaluation.making import ANA, LEO, MIA, TOM, ground_of, in_the_way_of, replies_of, system_of, unheard
 
 THINGS = "tea coffee cake rain roses chess books songs bread soup boats hills birds snow trains maps".split()
 OTHERS = "goal match season striker keeper derby penalty offside referee corner transfer league cup fans".split()
@@ -57,7 +58,7 @@ def test_the_persona_stands_above_its_words_in_disorder_and_these_above_other_ch
 ) -> None:
     true = [one.reply for one in ground.exchanges]
     learned = [turn.text for sample in ground.corpus.train() for turn in sample.turns]
-    other = other_chat(ground)[-len(true) :]
+    other = (other_chat(ground)[4::5] * 9)[: len(true)]
     own, babble, others = (measured(ground, heard, texts) for texts in (true, said_by_chance(learned, true), other))
     for name in ("attributed", "probability", "normalised"):
         values = [section.figures[name].value for section in (own, babble, others)]
@@ -69,6 +70,8 @@ def test_the_persona_stands_above_its_words_in_disorder_and_these_above_other_ch
     assert own.figures["normalised"].value == pytest.approx(1)
     assert len(own.items["attributed"]) == len(own.items["probability"]) == len(ground.exchanges)
     assert bounds(own, "classifier_auc")[0] > 0.9
+    assert own.figures["can_tell"].value == 1
+    assert bounds(own, "normalised")[0] > bounds(others, "normalised")[1]
 
 
 def test_a_member_is_told_from_the_others_of_the_same_server(tmp_path: Path) -> None:
@@ -89,6 +92,21 @@ def test_handed_in_lines_are_the_other_chat(ground: Ground) -> None:
     assert other_chat(ground, ["a", "b"]) == ["a", "b"]
 
 
+def test_what_is_kept_apart_of_other_chat_is_of_every_file() -> None:
+    """A second file that is quite another chat: the floor is of both, as the training is."""
+    chance = random.Random(4)
+
+    def lines(author: Author, count: int) -> list[str]:
+        return [in_the_way_of(author, chance.choice(PLAIN).format(chance.choice(THINGS)), chance) for _ in range(count)]
+
+    heard = Voice(lines(MIA, 300), [*lines(TOM, 200), *lines(ANA, 50)], lines(MIA, 50), seed=1)
+    assert heard.classifier.lines == (300, 200)
+    assert len(heard.other) == 50
+    shouted = heard.classifier.probabilities(lines(ANA, 20))
+    assert max(shouted) < 0.5
+    assert heard.can_tell
+
+
 def test_the_same_again_gives_the_same_figures(ground: Ground, heard: Voice) -> None:
     texts = [one.reply for one in ground.exchanges]
     again = classifier(ground, other_chat(ground))
@@ -101,9 +119,13 @@ def test_with_shuffled_labels_nothing_is_told(ground: Ground) -> None:
     random.Random(3).shuffle(mixed)
     third = len(mixed) // 3
     heard = Voice(mixed[:third], mixed[third : 2 * third], mixed[2 * third :], seed=1)
+    section = measured(ground, heard, [one.reply for one in ground.exchanges])
     for name in ("classifier_accuracy", "classifier_auc"):
-        low, high = bounds(measured(ground, heard, [one.reply for one in ground.exchanges]), name)
+        low, high = bounds(section, name)
         assert low < 0.5 < high, name
+    assert section.figures["can_tell"].value == 0
+    assert math.isnan(section.figures["normalised"].value)
+    assert "cannot be told apart" in section.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +164,7 @@ def test_an_empty_reply_is_nobodys(ground: Ground, heard: Voice) -> None:
 
 
 def test_too_few_lines_are_said_to_be(ground: Ground) -> None:
-    with pytest.raises(EvaluationError, match="3 lines of other chat's are too few"):
+    with pytest.raises(EvaluationError, match=r"4 lines of other chat's are too few .* at least 50"):
         classifier(ground, ["one line", "two lines", "three lines", "four lines"])
 
 

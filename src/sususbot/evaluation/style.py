@@ -4,8 +4,9 @@ In: texts of both. Out: a distance of each kind, and what the persona's own line
 of distributions are Jensen-Shannon divergences (J. Lin, 1991) in bits, from 0 (alike) to 1 (nothing in common);
 `length` is Wasserstein's distance of the logarithm of the number of words: 1 is half or twice as long.
 Small groups differ by chance, so all are measured on groups of one size: half of the persona's lines against as many
-replies, and against the other half, again and again. The means over these halvings are the figures, and where most of
-them lie the interval.
+replies, and against the other half, again and again; the means over these halvings are the figures. The interval of a
+distance is that of other replies and other lines of the same two (bootstrap). Beside `…_own` stands where most halvings
+lie: what chance alone makes of one voice.
 """
 
 import re
@@ -17,11 +18,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sususbot.evaluation.figures import CONFIDENCE, Better, Figure
+from sususbot.evaluation.figures import CONFIDENCE, Figure
 
 Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
 
 _HALVINGS: Final = 200
+_RESAMPLES: Final = 200
 _QUANTILES: Final = 200
 # Words and emoji that are counted one by one; the others are counted together.
 _COUNTED: Final = 500
@@ -42,15 +45,10 @@ def distances(said: Sequence[str], own: Sequence[str], *, seed: int) -> dict[str
     NaN where there are too few lines to halve them.
     """
     said, own = _spoken(said), _spoken(own)
-    half = min(len(own) // 2, len(said))
-    figures: dict[str, Figure] = {}
+    figures = _apart([np.log2(max(1, len(text.split()))) for text in (*said, *own)], len(said), "length", seed)
     for name, things in _THINGS.items():
-        values = [*_counts([things(text) for text in (*said, *own)])]
-        between, within = _halved(values[: len(said)], values[len(said) :], half, _divergence, seed)
-        figures |= _figures(name, between, within, half)
-    lengths = [np.log2(max(1, len(text.split()))) for text in (*said, *own)]
-    between, within = _halved(lengths[: len(said)], lengths[len(said) :], half, _wasserstein, seed)
-    return _figures("length", between, within, half) | figures
+        figures |= _apart(_counts([things(text) for text in (*said, *own)]), len(said), name, seed)
+    return figures
 
 
 def _spoken(texts: Sequence[str]) -> list[str]:
@@ -58,16 +56,25 @@ def _spoken(texts: Sequence[str]) -> list[str]:
     return [text for one in texts if (text := _LINK.sub(" ", one).strip())]
 
 
-def _figures(name: str, between: Sequence[float], within: Sequence[float], half: int) -> dict[str, Figure]:
-    return {f"style_{name}": _figure(between, half, "lower"), f"style_{name}_own": _figure(within, half, None)}
+def _apart(values: Sequence[float] | Floats, count: int, name: str, seed: int) -> dict[str, Figure]:
+    """The figures of one kind: of these values so many are the replies', the others the persona's own."""
+    said, own = np.asarray(values[:count]), np.asarray(values[count:])
+    half = min(len(own) // 2, len(said))
+    names = f"style_{name}", f"style_{name}_own"
+    if not half:
+        return {names[0]: Figure(float("nan"), better="lower"), names[1]: Figure(float("nan"))}
+    between, within = _halved(said, own, half, seed)
+    value, off = float(between.mean()), _offsets(said, own, seed)
+    return {
+        names[0]: Figure(value, max(0.0, value + off[0]), value + off[1], half, "lower"),
+        names[1]: Figure(float(within.mean()), *_bounds(within), half),
+    }
 
 
-def _figure(values: Sequence[float], of: int, better: Better) -> Figure:
-    if not values:
-        return Figure(float("nan"), of=0, better=better)
+def _bounds(values: Floats) -> tuple[float, float]:
     edge = (1 - CONFIDENCE) / 2
     low, high = np.quantile(values, [edge, 1 - edge])
-    return Figure(float(np.mean(values)), float(low), float(high), of, better)
+    return float(low), float(high)
 
 
 # -- what is counted of a line
@@ -119,41 +126,56 @@ def _counts(lines: Sequence[Sequence[str]]) -> Floats:
 # -- how far apart two groups are
 
 
-def _halved(
-    said: Sequence[Floats] | Sequence[float],
-    own: Sequence[Floats] | Sequence[float],
-    half: int,
-    apart: Callable[[Floats, Floats], float],
-    seed: int,
-) -> tuple[list[float], list[float]]:
+def _halved(said: Floats, own: Floats, half: int, seed: int) -> tuple[Floats, Floats]:
     """Distances of as many replies from half of the own lines, and of the other half from it."""
-    if not half:
-        return [], []
-    ours, theirs, random = np.asarray(said), np.asarray(own), np.random.default_rng(seed)
-    between, within = [], []
-    for _ in range(_HALVINGS):
-        places = random.permutation(len(theirs))
-        one, other = theirs[places[:half]], theirs[places[half : 2 * half]]
-        between.append(apart(ours[random.permutation(len(ours))[:half]], one))
-        within.append(apart(other, one))
-    return between, within
+    random = np.random.default_rng(seed)
+    ours, theirs = (_shuffled(random, len(lines)) for lines in (said, own))
+    one, other = _of_groups(own, theirs[:, :half]), _of_groups(own, theirs[:, half : 2 * half])
+    apart = _divergences if said.ndim > 1 else _wasserstein
+    return apart(_of_groups(said, ours[:, :half]), one), apart(other, one)
 
 
-def _divergence(ours: Floats, theirs: Floats) -> float:
-    """Jensen's and Shannon's, of what two groups of lines count up to."""
-    one, other = (group.sum(axis=0) for group in (ours, theirs))
-    if not one.sum() or not other.sum():
-        return float(bool(one.sum()) != bool(other.sum()))
-    one, other = one / one.sum(), other / other.sum()
+def _offsets(said: Floats, own: Floats, seed: int) -> tuple[float, float]:
+    """How far below and above a distance other replies and lines of the same two would be.
+
+    Resampled groups are further apart than real ones, as each has less in it: so only how these distances spread is
+    taken, not where they lie.
+    """
+    random = np.random.default_rng(seed)
+    groups = (_of_groups(lines, random.integers(0, len(lines), (_RESAMPLES, len(lines)))) for lines in (said, own))
+    drawn = (_divergences if said.ndim > 1 else _wasserstein)(*groups)
+    low, high = _bounds(drawn)
+    return low - float(drawn.mean()), high - float(drawn.mean())
+
+
+def _shuffled(random: np.random.Generator, count: int) -> Places:
+    return random.permuted(np.tile(np.arange(count), (_HALVINGS, 1)), axis=1)
+
+
+def _of_groups(values: Floats, places: Places) -> Floats:
+    """A row for each group of places: what its lines count up to, or how long they are, the shortest first."""
+    if values.ndim == 1:
+        steps = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
+        return np.asarray(np.quantile(values[places], steps, axis=1).T)
+    taken = np.zeros((len(places), len(values)))
+    np.add.at(taken, (np.arange(len(places))[:, None], places), 1)
+    return np.asarray(taken @ values)
+
+
+def _divergences(ours: Floats, theirs: Floats) -> Floats:
+    """Jensen's and Shannon's, of what two groups of lines count up to; of nothing from something 1."""
+    counts = [group.sum(axis=1, keepdims=True) for group in (ours, theirs)]
+    one, other = (group / np.maximum(count, 1) for group, count in zip((ours, theirs), counts, strict=True))
     middle = (one + other) / 2
-    return max(0.0, (_bits(one, middle) + _bits(other, middle)) / 2)
+    apart = np.maximum(0, (_bits(one, middle) + _bits(other, middle)) / 2)
+    there = [count[:, 0] > 0 for count in counts]
+    return np.where(there[0] & there[1], apart, (there[0] != there[1]).astype(np.float64))
 
 
-def _bits(one: Floats, middle: Floats) -> float:
+def _bits(one: Floats, middle: Floats) -> Floats:
     there = one > 0
-    return float((one[there] * np.log2(one[there] / middle[there])).sum())
+    return np.asarray((one * np.log2(np.divide(one, middle, out=np.ones_like(one), where=there))).sum(axis=1))
 
 
-def _wasserstein(ours: Floats, theirs: Floats) -> float:
-    steps = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
-    return float(np.abs(np.quantile(ours, steps) - np.quantile(theirs, steps)).mean())
+def _wasserstein(ours: Floats, theirs: Floats) -> Floats:
+    return np.asarray(np.abs(ours - theirs).mean(axis=1))

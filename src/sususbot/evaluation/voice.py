@@ -7,6 +7,7 @@ The classifier is a logistic regression on character n-grams, case kept, of line
 (`topics`). In the training both chats weigh the same at each length, so that length tells nothing, either;
 `style` has it. A second one was shown written English (`prose`) instead of other chat: without it, a base that writes
 like neither chat is taken for the persona (of sentences from Python's library two thirds, and more, were).
+Where it cannot tell the two chats apart, `can_tell` is 0, and what it says of replies means nothing.
 Not here: a voice that shows in rare words (`style` has vocabulary), in several lines together, or in what is said; nor
 what is unlike all that it learned, which it may take for either.
 """
@@ -21,10 +22,11 @@ from numpy.typing import NDArray
 
 from sususbot import sample
 from sususbot.errors import EvaluationError, MissingExtra
-from sususbot.evaluation.figures import CONFIDENCE, Better, Figure, Section, mean, share
+from sususbot.evaluation.figures import Figure, Section, mean, share
 from sususbot.evaluation.ground import Ground, System, Told
 from sususbot.evaluation.prose import sentences
 from sususbot.evaluation.replies import Replies
+from sususbot.evaluation.standing import accuracy, area, can_tell, normalised
 from sususbot.evaluation.style import distances
 from sususbot.evaluation.topics import WORD, voice_words, voiced, without_topics
 
@@ -40,9 +42,8 @@ _LEAST_SHARE: Final = 0.0003
 # Of each chat; with fewer, nothing can be told.
 _MOST: Final = 10_000
 _FEWEST: Final = 40
-# Of other chat, what is kept from the classifier, the latest of it.
-_HELD_OUT: Final = 0.2
-_RESAMPLES: Final = 500
+# Of other chat, every fifth line is kept from the classifier: of each file and time as much.
+_HELD_OUT: Final = 5
 # From one word to fifteen by doublings, and all that is longer.
 _LENGTHS: Final = 5
 
@@ -60,7 +61,7 @@ class Classifier:
             if len(lines) < _FEWEST:
                 raise EvaluationError(
                     f"voice: {len(lines)} lines of {whose} are too few to tell voices apart: give files with at least "
-                    f"{_FEWEST} lines"
+                    f"{_FEWEST * _HELD_OUT // (_HELD_OUT - 1)} lines"
                 )
         self.lines = len(own), len(other)
         self._kept = voice_words(own, other, names)
@@ -114,12 +115,13 @@ class Voice:
         seed: int,
         names: Collection[str] = (),
     ) -> None:
-        """`held_out` are the persona's lines after the split; of `other` the last fifth is kept apart."""
-        cut = len(other) - round(len(other) * _HELD_OUT)
-        self.classifier = Classifier(own, other[:cut], seed=seed, names=names)
+        """`held_out` are the persona's lines after the split; of `other` every fifth is kept apart."""
+        shown = [line for place, line in enumerate(other, 1) if place % _HELD_OUT]
+        self.classifier = Classifier(own, shown, seed=seed, names=names)
         self.held_out = tuple(held_out)
         self.own = tuple(self.classifier.probabilities(held_out))
-        self.other = tuple(self.classifier.probabilities(other[cut:]))
+        self.other = tuple(self.classifier.probabilities(other[_HELD_OUT - 1 :: _HELD_OUT]))
+        self.can_tell = can_tell(self.own, self.other, seed=seed)
 
 
 def other_chat(ground: Ground, handed_in: Sequence[str] = ()) -> list[str]:
@@ -153,11 +155,12 @@ def voice(system: System, ground: Ground, replies: Replies, told: Told, heard: V
     figures = {
         "attributed": share(int(sum(hits)), len(hits), "higher"),
         "probability": mean(sure, "higher", seed=ground.seed),
-        "normalised": _normalised(hits, heard, ground.seed),
+        "can_tell": Figure(float(heard.can_tell), of=len(heard.own)),
+        "normalised": normalised(hits, heard.own, heard.other, seed=ground.seed),
         "ceiling": _taken(heard.own),
         "floor": _taken(heard.other),
-        "classifier_accuracy": _accuracy(heard),
-        "classifier_auc": _resampled(_area, heard.own, heard.other, seed=ground.seed),
+        "classifier_accuracy": accuracy(heard.own, heard.other, seed=ground.seed),
+        "classifier_auc": area(heard.own, heard.other, seed=ground.seed),
         **distances(texts, heard.held_out, seed=ground.seed),
     }
     return Section("voice", figures, {"attributed": hits, "probability": sure}, _notes(heard, texts))
@@ -171,6 +174,12 @@ def _notes(heard: Voice, texts: Sequence[str]) -> tuple[str, ...]:
         "normalised: 0 is the floor, 1 the ceiling. Style distances: 0 is alike; beside each stands what two halves of "
         "the persona's own lines differ by (_own), which is as near as anything can come.",
     ]
+    if not heard.can_tell:
+        notes.insert(
+            0,
+            "Voices cannot be told apart here: of lines that it never saw the classifier knows no better than chance "
+            "whose they are. What it takes for the persona's means nothing.",
+        )
     if min(own, other) < 1000:
         notes.append(
             "With so few lines on one side the classifier knows little, and the floor is a rough one: some thousand "
@@ -222,41 +231,3 @@ def _weights(lines: Sequence[str], is_own: NDArray[np.bool_]) -> Floats:
 
 def _taken(sure: Sequence[float]) -> Figure:
     return share(sum(one > 0.5 for one in sure), len(sure), None)
-
-
-def _accuracy(heard: Voice) -> Figure:
-    """Right of lines that it never saw, as if there were as many of the one as of the other."""
-
-    def accuracy(own: Floats, other: Floats) -> float:
-        return float(((own > 0.5).mean() + (other <= 0.5).mean()) / 2)
-
-    return _resampled(accuracy, heard.own, heard.other, seed=0)
-
-
-def _normalised(hits: Sequence[float], heard: Voice, seed: int) -> Figure:
-    """Where between floor (0) and ceiling (1) the replies are."""
-
-    def place(said: Floats, own: Floats, other: Floats) -> float:
-        floor, ceiling = (other > 0.5).mean(), (own > 0.5).mean()
-        return float((said.mean() - floor) / (ceiling - floor)) if ceiling > floor else float("nan")
-
-    return _resampled(place, hits, heard.own, heard.other, seed=seed, better="higher")
-
-
-def _area(own: Floats, other: Floats) -> float:
-    """The chance that of two lines, one of each, the persona's is thought the more likely one."""
-    ranked = np.sort(other)
-    below = np.searchsorted(ranked, own, "left") + np.searchsorted(ranked, own, "right")
-    return float(below.mean() / 2 / len(other))
-
-
-def _resampled(measure: Any, *groups: Sequence[float], seed: int, better: Better = None) -> Figure:
-    """A measure of several groups, with its bootstrap interval; NaN where a group is empty."""
-    taken = [np.asarray(group, np.float64) for group in groups]
-    if not all(map(len, taken)):
-        return Figure(float("nan"), of=0, better=better)
-    random = np.random.default_rng(seed)
-    drawn = [measure(*(random.choice(group, len(group)) for group in taken)) for _ in range(_RESAMPLES)]
-    edge = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(drawn, [edge, 1 - edge])
-    return Figure(measure(*taken), float(low), float(high), len(taken[0]), better)
