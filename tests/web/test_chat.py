@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestServer
 from sususbot.archive.archive import Archive
 from sususbot.archive.feedback import Rated, Votes
 from tests.support import tiny_gguf
+from tests.support.commands import run
 from tests.web.browsing import BROWSING, NARROW, Served, Visit, overflows, serving, write_community
 
 if TYPE_CHECKING:
@@ -105,6 +106,53 @@ async def test_a_narrow_window_holds_a_reply_and_its_why(visit: Visit) -> None:
     assert not await overflows(tab)
 
 
+# -- words are taken away: by a command beside the page, and on it
+
+
+async def test_what_is_forgotten_is_not_shown_again_and_what_is_left_is_erased(
+    browser: "Browser", tmp_path: Path
+) -> None:
+    async with serving(write_community(tmp_path)) as served:
+        owner = Visit(browser, served)
+        tab = await owner("/")
+        bet = "who lost the bet?"
+        first = await ask(tab, bet)
+        said = await first.locator(".text").inner_text()
+        why = first.get_by_role("button", name="Why this reply")
+        await why.click()
+        await first.get_by_role("heading", name="Memories").wait_for()
+        await why.click()
+        done = await asyncio.to_thread(run, "forget", "Gaz", "--yes", folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+        second = await ask(tab, bet)
+        await second.get_by_role("button", name="Why this reply").click()
+        recent = await second.locator(".why-part", has_text="Recent turns").inner_text()
+        assert said not in recent
+        await why.click()
+        await first.get_by_text("it is not shown any more").wait_for()
+        assert await first.locator(".why *").count() == 0
+        assert not await why.is_visible()
+
+        memory = await owner("/memory")
+        await memory.get_by_label("What do you want to find?").fill(QUESTION)
+        await memory.get_by_label("What do you want to find?").press("Enter")
+        await memory.get_by_role("article").first.get_by_role("button", name="Forget…").click()
+        await memory.get_by_role("button", name="Forget it for good").click()
+        await second.get_by_text("it is not shown any more").wait_for()
+        assert await second.locator(".why *").count() == 0
+
+        with Archive(tmp_path / "data") as archive:
+            member = next(id_ for id_, names in archive.names().items() if "Wren" in names)
+            # What a forgetting that was ended at once leaves.
+            archive.erasure.begin(member, at=1)
+            data = await owner("/data")
+            await data.get_by_role("button", name="Erase the rest").click()
+            await data.get_by_text("All is erased. ").wait_for()
+            assert archive.erasure.unfinished() == []
+            assert archive.erasure.count(member) == 0
+        await owner.close()
+
+
 # -- with a model, on a page of its own
 
 
@@ -134,10 +182,11 @@ async def _redo(line: "Locator", tab: "Page", **knobs: str) -> str:
     count = line.locator(".versions .figure")
     before = await count.inner_text() if await count.is_visible() else "1 / 1"
     await line.get_by_role("button", name="Redo").click()
-    dialog = tab.get_by_role("dialog")
+    dialog = tab.get_by_role("dialog", name="Redo with other settings")
     for label, value in knobs.items():
         await dialog.get_by_label(label.replace("_", " ")).fill(value)
-    await dialog.get_by_role("button", name="Redo").click()
+    # Who clicks twice means one.
+    await dialog.get_by_role("button", name="Redo").evaluate("button => { button.click(); button.click() }")
     number = int(before.split("/")[1]) + 1
     await line.locator(".versions", has_text=f"{number} / {number}").wait_for()
     return await line.locator(".text").inner_text()

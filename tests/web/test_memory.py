@@ -108,18 +108,35 @@ async def test_a_message_is_forgotten_everywhere(visit: Visit, archive: Archive)
     (id_,) = [one.id for one in archive.history() if one.rendered == words]
     card = tab.get_by_role("article").first
     await card.get_by_role("button", name="Forget…").click()
-    dialog = tab.get_by_role("alertdialog")
+    dialog = tab.get_by_role("alertdialog", name="Forget a message")
     await dialog.get_by_text("This cannot be undone").wait_for()
     await dialog.get_by_role("button", name="Keep it").click()
     await dialog.wait_for(state="detached")
+    assert await card.get_by_role("button", name="Forget…").evaluate("it => it.contains(document.activeElement)")
     assert id_ in archive.messages([id_])
     await card.get_by_role("button", name="Forget…").click()
     await dialog.get_by_role("button", name="Forget it for good").click()
     await card.get_by_text("Forgotten: nothing finds this message any more.").wait_for()
+    await tab.get_by_text("The message is forgotten.").wait_for()
+    await tab.wait_for_function("document.activeElement.textContent.startsWith('Forgotten:')")
     assert archive.messages([id_]) == {}
     assert id_ in archive.known([id_])
     assert words not in await search(tab, "flamingo bet!")
     assert archive.check() == []
+
+
+async def test_a_card_drawn_again_keeps_nothing_that_was_taken_away(visit: Visit, archive: Archive) -> None:
+    tab = await visit("/memory")
+    await search(tab, "who broke the printer?")
+    card = tab.get_by_role("article").first
+    await card.get_by_text("around it").click()
+    words = await card.locator(".beside:not(.itself) .words").first.inner_text()
+    archive.delete([one.id for one in archive.history() if one.rendered == words], at=1)
+    await card.get_by_role("button", name="Pin as lore").click()
+    await card.get_by_role("button", name="Unpin").wait_for()
+    assert words not in (await card.locator(".words").all_text_contents())
+    await card.get_by_role("button", name="Unpin").click()
+    await card.get_by_role("button", name="Pin as lore").wait_for()
 
 
 async def test_browsing_turns_pages_and_shows_words_as_words(visit: Visit, archive: Archive) -> None:
