@@ -29,13 +29,13 @@ from sususbot.model.scoring import Scored
 
 NAME: Final = "context"
 # Each costs eight prompts, and a text after each; those that are ranked ten texts after four of these.
-_MOST: Final = 60
-_RANKED: Final = 40
+MOST: Final = 60
+RANKED: Final = 40
 _EACH: Final = 5
 
 _WHOLE: Final = "full"
 _PERSONA: Final = "persona_alone"
-_SHOWN: Final[Mapping[str, Shown]] = {
+SHOWN: Final[Mapping[str, Shown]] = {
     _WHOLE: FULL,
     "without_memories": Shown(memories="none"),
     "others_memories": Shown(memories="others"),
@@ -45,7 +45,7 @@ _SHOWN: Final[Mapping[str, Shown]] = {
     "message_alone": Shown(memories="none", recent="none", summary="none"),
     "memories_below": Shown(below=True),
 }
-_RANKED_BY: Final = (_WHOLE, "without_memories", "without_recent", "message_alone")
+RANKED_BY: Final = (_WHOLE, "without_memories", "without_recent", "message_alone")
 # What the whole context has that these lack.
 _SAVED: Final = {
     "without_memories": "by_memories",
@@ -71,8 +71,8 @@ class _Found:
 def context(system: System, ground: Ground, _replies: Replies, told: Told) -> Section:
     """The measure. `bits_saved_by_all` and `accuracy_full` are the main figures."""
     measuring = _Measuring(system, ground)
-    places = _spread(len(ground.exchanges), _MOST)
-    ranked = {places[number] for number in _spread(len(places), _RANKED)}
+    places = _spread(len(ground.exchanges), MOST)
+    ranked = {places[number] for number in _spread(len(places), RANKED)}
     try:
         told("each reply by itself")
         measuring.read_alone(places, ranked)
@@ -119,8 +119,8 @@ class _Measuring:
     def measure(self, place: int, *, ranked: bool) -> None:
         """Add one exchange. Where a part was empty anyway, its prompt is read once."""
         known: dict[str, list[Scored]] = {}
-        for name, shown in _SHOWN.items():
-            whole = ranked and name in _RANKED_BY
+        for name, shown in SHOWN.items():
+            whole = ranked and name in RANKED_BY
             exchange, other = self._ground.exchanges[place], self._others[place]
             prompt = context_of(self._system, self._ground, exchange, shown, other).prompt
             texts = self._texts(place, ranked=whole)

@@ -39,11 +39,11 @@ def language(system: System, ground: Ground, _replies: Replies, told: Told, *, l
     """The measure. `bits_per_byte` is the main figure; conversations are drawn by the seed until they have `lines`."""
     samples: list[Cost] = []
     replies: list[Cost] = []
-    drawn = _drawn(ground, lines)
+    asked = drawn(ground, lines)
     try:
-        for place, sample in enumerate(drawn):
+        for place, sample in enumerate(asked):
             if place % _EACH == 0:
-                told(f"{place} of {len(drawn)} conversations")
+                told(f"{place} of {len(asked)} conversations")
             samples.append(cost(system.backend, ground.persona, sample))
         told(f"{len(ground.exchanges)} replies")
         replies += (_reply(system.backend, ground, exchange) for exchange in ground.exchanges)
@@ -75,16 +75,16 @@ def _reply(backend: Backend, ground: Ground, exchange: Exchange) -> Cost:
     return Cost(bits(scored), size(text))
 
 
-def _drawn(ground: Ground, lines: int) -> list[Sample]:
+def drawn(ground: Ground, lines: int = LINES) -> list[Sample]:
     """Samples by chance that together have so many lines to learn, or all there are."""
     samples = [sample for sample in ground.corpus.valid() if _may_be_learned(ground, sample)]
-    drawn: list[Sample] = []
+    found: list[Sample] = []
     for place in np.random.default_rng([ground.seed, 3]).permutation(len(samples)):
         if lines <= 0:
             break
-        drawn.append(samples[place])
+        found.append(samples[place])
         lines -= sum(turn.weight > 0 for turn in samples[place].turns)
-    return drawn
+    return found
 
 
 def _may_be_learned(ground: Ground, sample: Sample) -> bool:
