@@ -92,6 +92,15 @@ def test_the_same_again_gives_the_same() -> None:
     assert distances(lines(50, 2), OWN, seed=1) == distances(lines(50, 2), OWN, seed=1)
 
 
+def test_ones_own_lines_are_measured_alike_whatever_a_system_says() -> None:
+    """As many replies in other words: what the persona's lines differ by among themselves stays the same."""
+    own = lines(60, 7)
+    like, unlike = (distances(said, own, seed=1) for said in (lines(60, 8), [f"w{at} x{at} y{at}" for at in range(60)]))
+    for kind in KINDS:
+        assert like[f"style_{kind}_own"] == unlike[f"style_{kind}_own"], kind
+    assert unlike["style_vocabulary"].value > 0.9
+
+
 def test_nothing_said_has_no_style() -> None:
     assert all(math.isnan(one.value) for one in distances(["", " "], OWN, seed=1).values())
 

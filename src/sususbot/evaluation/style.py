@@ -47,7 +47,7 @@ def distances(said: Sequence[str], own: Sequence[str], *, seed: int) -> dict[str
     said, own = _spoken(said), _spoken(own)
     figures = _apart([np.log2(max(1, len(text.split()))) for text in (*said, *own)], len(said), "length", seed)
     for name, things in _THINGS.items():
-        figures |= _apart(_counts([things(text) for text in (*said, *own)]), len(said), name, seed)
+        figures |= _apart(_counts([things(text) for text in (*said, *own)], len(said)), len(said), name, seed)
     return figures
 
 
@@ -112,9 +112,13 @@ _THINGS: Final[dict[str, Callable[[str], list[str]]]] = {
 }
 
 
-def _counts(lines: Sequence[Sequence[str]]) -> Floats:
-    """A row for each line: how often each thing stands in it, the last place being of all that are rare."""
-    common = [thing for thing, _ in Counter(chain.from_iterable(lines)).most_common(_COUNTED)]
+def _counts(lines: Sequence[Sequence[str]], count: int) -> Floats:
+    """A row for each line: how often each thing stands in it, the last place being of all that are rare.
+
+    What is common is so in the persona's own lines, which come after so many replies: whatever a system says, theirs
+    are measured alike.
+    """
+    common = [thing for thing, _ in Counter(chain.from_iterable(lines[count:])).most_common(_COUNTED)]
     places = {thing: place for place, thing in enumerate(common)}
     counts = np.zeros((len(lines), len(common) + 1))
     for row, things in enumerate(lines):
