@@ -24,6 +24,10 @@ from sususbot.model.backend import Backend
 NAME: Final = "language"
 # Lines that are asked about: a model of 7 billion weights takes some minutes for them on a card.
 LINES: Final = 600
+_CHOSEN_BY: Final = (
+    "an adapter's training chose its best step by these conversations, though it never learned from them: it may be a "
+    "little better here than on newer talk"
+)
 # How often it is told how far it is.
 _EACH: Final = 10
 
@@ -55,7 +59,8 @@ def language(system: System, ground: Ground, _replies: Replies, told: Told, *, l
     }
     mean_size = sum(one.size for one in replies) / max(1, len(replies))
     items = {"reply_bits_per_byte": [one.bits / mean_size for one in replies]}
-    return Section(NAME, figures, items, (f"over {len(samples)} conversations that were held out, of whole talk",))
+    notes = (f"over {len(samples)} conversations that were held out, of whole talk", _CHOSEN_BY)
+    return Section(NAME, figures, items, notes)
 
 
 def cost(backend: Backend, persona: str, sample: Sample) -> Cost:
