@@ -2,7 +2,10 @@
 
 import asyncio
 import socket
+import sys
 from pathlib import Path
+
+import pytest
 
 from sususbot.artifacts import BOT_LOCK
 from sususbot.bot.health import Health, HealthServer
@@ -54,7 +57,17 @@ def test_ports_that_others_have() -> None:
     assert checks_running.web_port(checked({"web_port": "0"})).state == "ok"
 
 
-async def test_the_page_knows_its_own_port_from_anothers() -> None:
+@pytest.mark.parametrize("host", ["192.0.2.1", "a..b"])
+def test_a_host_that_is_not_here_is_no_port_that_is_taken(host: str) -> None:
+    finding = checks_running.web_port(
+        checked({"web_host": host, "web_password": "long enough a word", "web_port": "1"})
+    )
+    assert finding.state == "warning"
+    assert finding.sentence == f"WEB_HOST={host} is no address of this machine"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", *["127.0.0.2"] * (sys.platform == "linux")])
+async def test_the_page_knows_its_own_port_from_anothers(host: str) -> None:
     async def answer(text: bytes) -> str:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.readuntil(b"\r\n\r\n")
@@ -62,8 +75,9 @@ async def test_the_page_knows_its_own_port_from_anothers() -> None:
             await writer.drain()
             writer.close()
 
-        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-            settings = checked({"web_port": str(server.sockets[0].getsockname()[1])})
+        async with await asyncio.start_server(serve, host, 0) as server:
+            port = str(server.sockets[0].getsockname()[1])
+            settings = checked({"web_host": host, "web_port": port, "web_password": "long enough a word"})
             return (await asyncio.to_thread(checks_running.web_port, settings)).state
 
     assert await answer(b"open the link that  sususbot web  printed") == "ok"

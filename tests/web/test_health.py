@@ -3,19 +3,29 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import TYPE_CHECKING
+from threading import Event, Thread
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
+import psutil  # type: ignore[import-untyped]
 import pytest
 import pytest_asyncio
+from nicegui import Client, ui
 
+from sususbot.analysis.analysis import Analysis
+from sususbot.archive.archive import Archive
 from sususbot.bot.health import Health, HealthServer
 from sususbot.bot.metrics import Metrics
 from sususbot.web.bot_state import Exposition, fetch
+from sususbot.web.checkup import Doctor
+from sususbot.web.counting import Counting
+from sususbot.web.desk import Desk
 from sususbot.web.log_tail import Tail, at_least
+from sususbot.web.report_view import counted
+from tests.bot.running import until
 from tests.bot.test_health import trace
 from tests.web.browsing import BROWSING, NARROW, Served, Visit, overflows, serving, write_community
 
@@ -123,6 +133,79 @@ async def test_the_doctor_looks_again(owner: Visit, place: tuple[Served, int]) -
     env.unlink()
     await tab.get_by_role("button", name="Check again").click()
     await wrong.first.wait_for(state="detached")
+
+
+async def test_one_doctor_comes_for_all_and_ends_with_the_page(tmp_path: Path) -> None:
+    doctor = Doctor(tmp_path / "data", tmp_path / ".env")
+    leaving, *staying = (asyncio.create_task(doctor.examine(online=False)) for _ in range(3))
+    await until(lambda: doctor.calls == 1)
+    leaving.cancel()
+    first, second = await asyncio.gather(*staying)
+    assert first is second
+    assert {finding.state for finding in first.findings} >= {"ok", "skipped"}
+    assert await doctor.examine(online=False) is first
+    assert doctor.calls == 1
+
+    # As at the end of the event loop: what goes on is cancelled.
+    before = asyncio.all_tasks()
+
+    def doctors() -> list[psutil.Process]:
+        return [one for one in psutil.Process().children() if "doctor" in one.cmdline()]
+
+    looking = asyncio.create_task(doctor.examine(online=False, anew=True))
+    await until(lambda: bool(doctors()))
+    (child,) = doctors()
+    for task in asyncio.all_tasks() - before:
+        task.cancel()
+    await asyncio.gather(looking, return_exceptions=True)
+    await until(lambda: not child.is_running())
+    assert doctor.calls == 2
+
+
+async def test_a_counting_is_shared_and_one_with_words_of_the_forgotten_is_not_kept() -> None:
+    counting, go, begun = Counting(), Event(), []
+
+    def analyze(told: Callable[[int, int], None]) -> Analysis:
+        begun.append(True)
+        told(1, 2)
+        assert go.wait(20)
+        return cast(Analysis, object())
+
+    leaving, staying = (asyncio.create_task(counting.of("now", analyze)) for _ in range(2))
+    await until(lambda: counting.done == 0.5)
+    leaving.cancel()
+    assert counting.heard((1,)) == 0
+    assert counting.heard((2,)) == 1
+    again = asyncio.create_task(counting.of("now", analyze))
+    go.set()
+    assert await staying is not await again
+    assert len(begun) == 2
+    assert counting.kept("now") is await again
+    assert counting.kept("later") is None
+
+
+async def test_who_leaves_while_it_is_counted_leaves_nothing_behind(tmp_path: Path) -> None:
+    go, begun = Event(), Event()
+
+    def analyze(_told: Callable[[int, int], None]) -> Analysis:
+        begun.set()
+        assert go.wait(20)
+        return cast(Analysis, object())
+
+    with Archive(tmp_path) as archive:
+        desk = cast(Desk, SimpleNamespace(archive=archive, data=tmp_path, env=tmp_path / ".env", analyze=analyze))
+        client = Client(ui.page("/"))
+
+        async def look() -> Analysis:
+            with client:
+                return await counted(desk)
+
+        looking = asyncio.create_task(look())
+        await until(begun.is_set)
+        client.delete()
+        go.set()
+        with pytest.raises(asyncio.CancelledError):
+            await looking
 
 
 async def test_figures_are_those_of_the_bot() -> None:

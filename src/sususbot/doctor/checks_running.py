@@ -76,7 +76,7 @@ def _is_address(host: str) -> bool:
     """Whether servers can listen there, whatever the port."""
     try:
         _bound(host, 0).close()
-    except OSError:
+    except (OSError, UnicodeError):
         return False
     return True
 

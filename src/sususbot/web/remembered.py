@@ -14,6 +14,7 @@ from sususbot.archive.archive import Archive, now_ms
 from sususbot.chat_format import one_line
 from sususbot.forgetting import told as told_gone
 from sususbot.messages import NOTE_TYPE, Message
+from sususbot.web.counting import counting_of
 from sususbot.web.desk import Desk
 from sususbot.web.parts import aside, moment, told
 
@@ -184,6 +185,7 @@ def _forgotten(desk: Desk, id_: int) -> list[str]:
         gone = desk.forgetting.unsay(id_, at=now_ms())
     finally:
         desk.changed([id_])
+        counting_of(desk).drop()
     return ["The message is forgotten.", *(f"{line[0].upper()}{line[1:]}." for line in told_gone(gone))]
 
 
