@@ -6,8 +6,8 @@ a memory over it.
 An exchange is a line that the bot was to learn by the corpus's own rules (played, an answer to somebody, with weight),
 so what a model is measured on is what it was trained for. Whose words may not be learned any more, or are gone from the
 archive since the corpus was built, are in none.
-**Not held out** from one choice: training never learns of this text, but stops, and takes the best of its steps, by bits
-per byte on it. An adapter is so a little better here than on talk that nothing was chosen by; a base, or recall, is not.
+**Not held out** from one choice: training never learns of this text, but stops, and takes the best of its steps, by its
+bits per byte. So an adapter is a little better here than on talk that nothing was chosen by; a base or recall is not.
 """
 
 from collections.abc import Iterator, Sequence
