@@ -298,7 +298,7 @@ def test_ordinary_words_are_no_contacts(tmp_path: Path) -> None:
 
 
 def test_a_password_tells_something() -> None:
-    assert contacts("password: aaaaaa, pw: 12345678 pass: aa1aa1") == set()
+    assert contacts("password: aaaaaa, pw: 12345678 pass: aa1aa1 pwd: rootPass") == set()
     assert contacts("pw: tiger2rose") == {("password", "tiger2rose")}
 
 

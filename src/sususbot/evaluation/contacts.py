@@ -2,9 +2,9 @@
 
 In: what `wording.privacy` finds in what anybody wrote, and who that was. Out: which of it stands in a text. Numbers are
 told by their last digits, whatever stands between these; all else as words of their own, never as a part of others.
-No secret is a password that is a plain word, one character again and again, or digits that count; nor a mail or network
-address that two wrote, one of them a member who may be learned from (`support@…`); nor what has less than six
-characters (a PIN).
+No secret is a password without a digit, of one or two characters again and again, or of digits that count; nor a mail
+or network address that two wrote, one of them a member who may be learned from (`support@…`); nor what has less than
+six characters (a PIN).
 """
 
 import re
@@ -24,8 +24,7 @@ _GROUPS: Final = re.compile(r"\d(?:[ ()./-]{0,2}\d)*")
 _ONLY_NUMBER: Final = re.compile(r"[\d\s()+./-]+")
 _AT: Final = re.compile(r"\s*[\[({]at[\])}]\s*|\s+at\s+")
 _DOT: Final = re.compile(r"\s*[\[({]dot[\])}]\s*|\s+dot\s+")
-# A digit, or a capital within: what plain words have not.
-_NO_WORD: Final = re.compile(r"\d|[a-z][A-Z]")
+_DIGIT: Final = re.compile(r"\d")
 _FEWEST_SIGNS: Final = 3
 _COUNTING: Final = "01234567890123456789 98765432109876543210"
 
@@ -107,8 +106,8 @@ def _end(text: str) -> str:
 def _tells(password: str) -> bool:
     """Whether a password is one that nobody says by chance."""
     word = password.strip(".,?!;:")
-    plain = _NO_WORD.search(word) is None or len(set(word.casefold())) < _FEWEST_SIGNS
-    return not plain and word not in _COUNTING
+    # What has no digit is words, and if it is `rootPass`.
+    return bool(_DIGIT.search(word)) and len(set(word.casefold())) >= _FEWEST_SIGNS and word not in _COUNTING
 
 
 def _stands(words: str, line: str) -> bool:
