@@ -34,6 +34,13 @@ FOLDER: Final = Path(__file__).parents[2] / "docs" / "pictures"
 # Of all pixels, how many may differ in a page that looks the same: times of day, milliseconds.
 _SAME: Final = 0.01
 _VISIBLY: Final = 24
+# Of all pixels, how many are letters and lines at least.
+_LEAST: Final = 0.03
+# Charts on the screen on which nothing is drawn.
+_BLANK: Final = """[...document.querySelectorAll("canvas")].filter((one) => {
+    const { width, height } = one;
+    return one.checkVisibility() && width && !one.getContext("2d").getImageData(0, 0, width, height).data.some(Boolean);
+}).map((one) => one.closest("[aria-label]")?.ariaLabel)"""
 _STEPS: Final = 600
 _LOOKS: Final = 40
 # Nobody is asked the same twice: recall does not say again what it just said.
@@ -145,14 +152,19 @@ _PICTURES: Final = [(page.name, page.path, width, False) for page in PAGES for w
     ids=lambda value: str(value).strip("/"),
 )
 async def test_a_page_looks_right(owner: Visit, name: str, path: str, width: int, dark: bool) -> None:
+    from playwright.async_api import expect
+
     tab = await owner(path, width=width, dark=dark)
     await _SHOWN[name](tab)
     await tab.evaluate("document.activeElement.blur()")
     await tab.mouse.move(0, 0)
     assert not await overflows(tab)
     assert await tab.locator(".failed").count() == 0
+    for part in (tab.get_by_role("heading", level=1), tab.get_by_role("navigation", name="Pages")):
+        await expect(part).to_be_in_viewport(ratio=1)
+    assert await tab.evaluate(_BLANK) == []
     picture = await _settled(tab)
-    assert len(picture.getcolors(1 << 24) or ()) > 20
+    assert _painted(picture) > _LEAST
     _keep(picture, FOLDER / f"{name}-{'dark-' * dark}{width}.png")
 
 
@@ -169,6 +181,12 @@ async def _settled(tab: "Page") -> Image.Image:
 async def _picture(tab: "Page") -> Image.Image:
     await tab.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     return Image.open(io.BytesIO(await tab.screenshot(animations="disabled", caret="hide"))).convert("RGB")
+
+
+def _painted(picture: Image.Image) -> float:
+    """How much of it is not the ground: neither the page's nor the cards'."""
+    grounds = sum(sorted((count for count, _ in picture.getcolors(1 << 24) or ()), reverse=True)[:3])
+    return 1 - grounds / (picture.width * picture.height)
 
 
 def _alike(one: Image.Image, other: Image.Image) -> bool:
