@@ -20,6 +20,7 @@ from sususbot.archive.archive import now_ms
 from sususbot.errors import SususError
 from sususbot.forgetting import told
 from sususbot.web import theme
+from sususbot.web.counting import counting_of
 from sususbot.web.desk import Desk
 from sususbot.web.pages import PAGES, Page
 
@@ -115,6 +116,7 @@ def _erase(desk: Desk) -> list[str]:
         gone = desk.forgetting.resume(at=now_ms())
     finally:
         desk.changed(ids)
+        counting_of(desk).drop()
     return [f"{line[0].upper()}{line[1:]}." for line in told(gone)]
 
 
