@@ -20,6 +20,8 @@ from sususbot.memory.terms import STOP_WORDS
 from sususbot.wording.lookalikes import UNSEEN, skeleton
 
 SHORTEST: Final = 4
+# Of a whole name; digits may be the rest.
+_FEWEST_LETTERS: Final = 2
 _BETWEEN: Final = re.compile(r"[\W_]+")
 
 
@@ -62,7 +64,10 @@ def read(text: str) -> str:
 def forms(name: str) -> set[str]:
     """The whole of a name, and each part of it that can stand for it; none of a short one."""
     parts = [(_letters(part), skeleton(part)) for part in _BETWEEN.split(_plain(name)) if part]
-    whole = {" ".join(part for _, part in parts)} if sum(letters for letters, _ in parts) >= SHORTEST else set()
+    words = " ".join(part for _, part in parts)
+    # `joe_1987` is nobody else, though `joe` may be.
+    long = sum(len(part) for _, part in parts) >= SHORTEST and sum(letters for letters, _ in parts) >= _FEWEST_LETTERS
+    whole = {words} if long else set()
     alone = {part for letters, part in parts if letters >= SHORTEST}
     if len(parts) > 1:
         alone -= _english()
