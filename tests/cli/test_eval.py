@@ -8,9 +8,14 @@ from typing import Any
 
 import pytest
 
+from sususbot.archive.archive import Archive
 from sususbot.artifacts import BENCH, MANIFEST, REPORTS, RUNS
+from sususbot.cli import evaluating
 from sususbot.cli.demo import sample_exports
+from sususbot.cli.main import Place
 from sususbot.evaluation import store
+from sususbot.evaluation.evaluation import Example, Spoken
+from tests.evaluation.reports import report_of
 from tests.model.conftest import tiny_model as tiny_model
 from tests.support import tiny_gguf
 from tests.support.commands import refusal, run_here
@@ -46,10 +51,11 @@ def test_a_bot_without_a_model(folder: Path) -> None:
     assert "of cases; chance is 10 %" in " ".join(done.stdout.split())
     assert "Voice: does it sound like you?" in done.stdout
     kept = store.folder_of(folder / "data", "first")
-    assert f"report:  data/{REPORTS}/{kept.name}/{store.PAGE}" in done.stderr.replace("\\", "/")
+    shown = store.examples_of(folder / "data", "first")
+    assert f"report:  data/{REPORTS}/{shown.name}/{store.PAGE}" in done.stderr.replace("\\", "/")
     assert (kept / store.PAGE).read_text(encoding="utf-8").startswith("<!doctype html>")
-    manifest = json.loads((kept / MANIFEST).read_bytes())
-    assert len(manifest["authors"]) > 3
+    assert len(json.loads((shown / MANIFEST).read_bytes())["authors"]) > 3
+    assert json.loads((kept / MANIFEST).read_bytes())["authors"] == []
     # The copy of the archive that it was measured over is gone.
     assert list((folder / "data" / BENCH).iterdir()) == []
 
@@ -62,7 +68,7 @@ def test_a_bot_without_a_model(folder: Path) -> None:
     assert [line.split()[0] for line in listed.stdout.splitlines()] == ["first", "second"]
     compared = run_here("eval", "--compare", "first", "second", folder=folder)
     assert "first/bot is better in nothing" in compared.stdout
-    assert "the same" in compared.stdout
+    assert "too few to tell" in compared.stdout
     figures = json.loads(run_here("eval", "--compare", "first/bot", "bot", "--json", folder=folder).stdout)
     assert {one["section"] for one in figures["figures"]} == {"relevance"}
 
@@ -86,7 +92,7 @@ def test_an_adapter_beside_its_base_through_llama_cpp(folder: Path, tiny_model: 
         ("bot", "base"), key=lambda name: -report.systems[name]["language"].figures["bits_per_byte"].value
     )
     compared = run_here("eval", "--compare", worse, better, folder=folder)
-    assert f"a/{better} is worse" not in compared.stdout
+    assert f"a/{worse} is better in nothing" in compared.stdout
 
 
 def test_what_is_not_good_enough_ends_with_1_and_is_kept(folder: Path) -> None:
@@ -94,6 +100,50 @@ def test_what_is_not_good_enough_ends_with_1_and_is_kept(folder: Path) -> None:
     assert done.returncode == 1
     assert "EVAL_MIN_RELEVANCE is 100.0%" in refusal(done.stderr)
     assert store.names(folder / "data") == ["bad"]
+
+
+def test_a_system_that_cannot_be_measured_ends_with_1_and_the_others_are_kept(folder: Path) -> None:
+    dead = {"BACKEND": "openai", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "OPENAI_MODEL": "m"}
+    arguments = ("bot", "recall", "--measure", "relevance", "--name", "dead")
+    done = run_here("eval", *arguments, folder=folder, **APART, **dead, EVAL_MIN_RELEVANCE="0.01")
+    assert done.returncode == 1
+    assert refusal(done.stderr).startswith("bot is not whole: relevance not measured: ")
+    report = store.load(folder / "data", "dead")
+    assert report.systems["recall"]["relevance"].figures
+    # One report that cannot be read hides no other.
+    odd = store.folder_of(folder / "data", "odd")
+    odd.mkdir()
+    (odd / store.REPORT).write_text("{")
+    listed = run_here("eval", "--list", folder=folder)
+    assert (listed.returncode, [line.split()[0] for line in listed.stdout.splitlines()]) == (0, ["dead"])
+    assert "cannot be read" in listed.stderr
+
+
+def test_words_that_are_taken_away_during_an_evaluation_are_not_kept(folder: Path, tmp_path: Path) -> None:
+    data, said = folder / "data", Example((), Spoken("Ana", "hello"), {"bot": "hi"})
+    with Archive(data) as archive:
+        archive.copy_to(tmp_path / "past")
+        with Archive(tmp_path / "past") as past:
+            report = report_of({"bot": {}}, examples=(said,))
+            evaluating.keep(Place(data, None, debug=False), report, past, archive)
+            assert store.load(data, "winter").examples == (said,)
+            # One message is enough: what a system said may be made of any.
+            some = next(message for message in archive.history())
+            archive.delete([some.id], at=1)
+            evaluating.keep(Place(data, None, debug=False), report, past, archive)
+            assert store.load(data, "winter").examples == ()
+
+
+def test_somebody_who_says_no_during_an_evaluation_is_not_shown(folder: Path, tmp_path: Path) -> None:
+    data, said = folder / "data", Example((), Spoken("Ana", "hello"), {"bot": "hi"})
+    with Archive(data) as archive:
+        archive.copy_to(tmp_path / "past")
+        with Archive(tmp_path / "past") as past:
+            author = next(iter(past.consents.may_quote(past.authors())))
+            archive.consents.say(author, by="member", way="told", at=1, quote=False)
+            evaluating.keep(Place(data, None, debug=False), report_of({"bot": {}}, examples=(said,)), past, archive)
+    assert store.load(data, "winter").examples == ()
+    assert b"hello" not in b"".join(path.read_bytes() for path in (data / REPORTS).rglob("*") if path.is_file())
 
 
 def test_a_training_that_is_measured_at_its_end(folder: Path) -> None:

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from sususbot.evaluation.compare import Compared, Side, compare, verdict
+from sususbot.evaluation.compare import Compared, Side, compare, differing, verdict
 from sususbot.evaluation.figures import Figure, Section, share
 from tests.evaluation.reports import EXCHANGES, hits, report_of, section
 
@@ -53,6 +53,26 @@ def test_only_exchanges_that_both_have_are_paired() -> None:
     assert one.difference is not None
     assert one.difference.of == len(half)
     assert one.difference.value == pytest.approx(0.5)
+
+
+def test_few_items_are_too_few_to_tell() -> None:
+    assert verdict(share(0, 12, "higher"), share(12, 12, "higher"), None) == "too few to tell"
+    few = EXCHANGES[:12]
+    ours, theirs = (Side("a", few, {"x": section("x", a=[value] * 12)}) for value in (1.0, 0.0))
+    assert [one.verdict for one in compare(ours, theirs)] == ["too few to tell"]
+
+
+def test_what_differs_besides_the_systems_is_named() -> None:
+    systems = {"bot": {"x": section("x", a=hits(30))}}
+    winter = Side.of(report_of(systems), "bot")
+    assert differing(winter, winter) == []
+    other = report_of(systems, seed=1, settings={"temperature": 0.1}, corpus={"name": "big", "files": {}})
+    assert differing(winter, Side.of(other, "bot")) == [
+        "corpus default and big",
+        "seed 0 and 1",
+        "TEMPERATURE 0.8 and 0.1",
+        "files of the corpus",
+    ]
 
 
 def test_what_only_one_was_measured_on_is_left_out() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from sususbot.errors import BackendFailed, ModelNotFound
+from sususbot.errors import BackendFailed, CannotScore, ModelNotFound
 from sususbot.evaluation import measures
 from sususbot.evaluation.evaluation import EXAMPLES, Measure, Report, evaluate
 from sususbot.evaluation.figures import Figure, Section
@@ -111,10 +111,26 @@ def test_what_fails_leaves_its_sentence_and_the_rest_goes_on(few: Ground) -> Non
     }
     assert report.systems["bot"]["broken"].notes == ("the engine broke: start again",)
     assert "bits_per_byte" in report.systems["bot"]["language"].figures
+    assert report.failures == {
+        "gone": dict.fromkeys(chosen, "there is no model: run  sususbot models"),
+        "bot": {"broken": "the engine broke: start again"},
+    }
     assert told == [
         "gone was not measured: there is no model: run  sususbot models",
         "bot: broken was not measured: the engine broke: start again",
     ]
+
+
+def test_what_a_backend_cannot_tell_is_no_failure_and_a_finished_system_is_not_lost(few: Ground) -> None:
+    def cannot(*_: object) -> Section:
+        raise CannotScore("it does not tell")
+
+    kept: list[Report] = []
+    openings = {name: opening(name, Counting(), []) for name in ("a", "b")}
+    report = run(few, openings, {"cannot": cannot}, speak=None, finished=kept.append)
+    assert report.failures == {}
+    assert report.systems["a"]["cannot"].notes == ("it does not tell",)
+    assert [list(one.systems) for one in kept] == [["a"]]
 
 
 def test_a_bug_is_not_swallowed(few: Ground) -> None:

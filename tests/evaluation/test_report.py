@@ -1,6 +1,7 @@
 """A report in words and as a page: what an owner reads, and that nobody's words are more than text in it."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from sususbot.evaluation import report as words
 from sususbot.evaluation.charts import pictures
 from sususbot.evaluation.evaluation import Example, Report, Spoken
-from sususbot.evaluation.figures import Figure, Section, share
+from sususbot.evaluation.figures import Figure, Section, count, share
+from sususbot.evaluation.findings import findings
 from sususbot.evaluation.page import page
 from tests.evaluation.reports import hits, report_of, section
 
@@ -51,7 +53,7 @@ def made() -> Report:
 
 
 def test_what_an_owner_should_know_first() -> None:
-    sentences = words.findings(made())
+    sentences = findings(made())
     assert sentences[0] == (
         "Of ten replies that were really given, one of them here, bot finds the right one in 62 % (47–76) of cases; "
         "chance is 10 %; base 25 %."
@@ -61,8 +63,38 @@ def test_what_an_owner_should_know_first() -> None:
     assert sentences[-1].startswith("Half of its replies take at most 1.2 s (1.1–1.3), 19 of 20 at most 2.5 s")
 
 
+def test_a_bot_that_is_its_base_learned_nothing_else_and_nothing_is_said_of_it() -> None:
+    made_of = {"backend": "llamacpp", "model": "m", "adapter": None}
+    same = replace(made(), settings={"systems": {"bot": made_of, "base": made_of}})
+    assert not any("learned" in sentence for sentence in findings(same))
+
+
+def test_a_classifier_that_cannot_tell_voices_apart_says_so() -> None:
+    figures = {
+        "attributed": share(30, 40, "higher"),
+        "can_tell": Figure(0.0),
+        "classifier_accuracy": share(21, 40, None),
+    }
+    (one,) = findings(report_of({"bot": {"voice": Section("voice", figures)}}))
+    assert one.startswith("The classifier cannot tell your voice from other chat here (it is right in 52 %")
+
+
+def test_what_was_looked_for_stands_beside_what_was_found() -> None:
+    def told(names: float, backend: str = "llamacpp") -> str:
+        sought = {"looked_for": Figure(names), "looked_for_names": Figure(names), "looked_for_contacts": Figure(0.0)}
+        figures = {"leaks": count(0, 40, "lower"), "copies": share(2, 40, "lower"), **sought}
+        made_of = {"systems": {"bot": {"backend": backend}}}
+        (one,) = findings(report_of({"bot": {"leakage": Section("leakage", figures)}}, settings=made_of))
+        return one
+
+    assert "(looked for: 3 names and 0 contacts)" in told(3)
+    assert told(0).startswith("There was nothing to look for")
+    assert "lines it learned" in told(3)
+    assert "lines it learned" not in told(3, "recall")
+
+
 def test_nothing_measured_says_nothing() -> None:
-    assert words.findings(report_of({"bot": {"relevance": Section("relevance", notes=("why",))}})) == []
+    assert findings(report_of({"bot": {"relevance": Section("relevance", notes=("why",))}})) == []
 
 
 @pytest.mark.parametrize(

@@ -186,7 +186,7 @@ async def test_an_evaluation_is_shown_and_runs_nothing(owner: Visit, ended: Path
         "winter", "2026-11-20T10:00:00+00:00", "a machine", "sususbot", 0, {"name": "default"}, None, (), {},
         {"base+live": {"relevance": section}},
     )  # fmt: skip
-    store.keep(ended / "data", report, page, [])
+    store.keep(ended / "data", report, (page, page), [])
     tab = await owner("/training", width=NARROW)
     await tab.get_by_role("region", name="Evaluations").get_by_text("accuracy 0.87").wait_for()
     await tab.get_by_role("button", name="Show evaluation winter").click()

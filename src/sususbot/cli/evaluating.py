@@ -1,10 +1,9 @@
 """`sususbot eval`: how good the bot is, side by side with what it could be instead."""
 
 import re
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -56,7 +55,10 @@ class Wanted:
     "--other", multiple=True, type=_FILE,
     help="Other chat to tell the voice from: exports, or text with a line each.  [default: the sample community]",
 )  # fmt: skip
-@click.option("--canaries", type=_FILE, help="Strings that were planted and must not come back, one a line.")
+@click.option(
+    "--canaries", "--forbidden", type=_FILE,
+    help="What must not come back, one a line: planted strings, or  name: …  and  contact: …",
+)  # fmt: skip
 @click.option("--name", help="The report's folder: reports/eval-NAME.  [default: date and time]")
 @click.option(
     "--compare", nargs=2, metavar="A B", help="Compare two reports, or two systems of the newest, and measure nothing."
@@ -92,13 +94,16 @@ def evaluate(
       recall    no model: the best fitting line ever said
       remote    the server at OPENAI_BASE_URL
 
-    The report is kept in reports/eval-NAME; it ends with 1 where the bot is worse than EVAL_… in the settings allow.
+    The report is kept in reports/eval-NAME. It ends with 1 where the bot, or a run that is named, is worse than EVAL_…
+    in the settings allow, or could not be measured.
     """
     if list_them or compare is not None:
         if systems or measures or (list_them and compare is not None):
             raise click.UsageError("--list and --compare measure nothing: give them alone")
         _list(place, as_json=as_json) if compare is None else _compare(place, *compare, as_json=as_json)
         return
+    if name is not None and name.endswith(".examples"):
+        raise click.UsageError(f"{name} would be the folder of another report's examples: choose another --name")
     for given in (corpus, name):
         if given is not None and (not re.fullmatch(r"[\w.+-]+", given) or given.startswith(".")):
             raise click.UsageError(f"a name of a folder is wanted, of letters, digits and -_.+, not: {given}")
@@ -123,7 +128,9 @@ def measure(place: Place, wanted: Wanted) -> "Report":
     name = wanted.name or store.free_name(place.data, f"{datetime.now():%Y-%m-%d-%H%M}")
     if name in store.names(place.data):
         raise click.UsageError(f"there is an evaluation {name} already: choose another --name")
-    given = measures.Given(_other(wanted.other), _lines(wanted.canaries) if wanted.canaries else ())
+    given = measures.Given(
+        _other(wanted.other), _lines(wanted.canaries) if wanted.canaries else (), settings.eval_attacks
+    )
     with open_archive(place, filled=True) as archive:
         corpus = _corpus(place, wanted.corpus or systems.corpus_of(served, place.data))
         systems.check(served, place, archive, corpus.manifest["split_at"], allow_stale=wanted.allow_stale)
@@ -133,6 +140,10 @@ def measure(place: Place, wanted: Wanted) -> "Report":
             bar("measuring", quiet=wanted.quiet) as progress,
         ):
             chosen = measures.chosen(wanted.measures, given)
+
+            def kept(found: "Report") -> None:
+                keep(place, found, ground.archive, archive)
+
             report = evaluate_(
                 {one: systems.opening(one, its, place, allow_stale=wanted.allow_stale) for one, its in served.items()},
                 ground,
@@ -142,9 +153,10 @@ def measure(place: Place, wanted: Wanted) -> "Report":
                 settings=systems.told(served),
                 told=say,
                 progress=progress.update,
+                finished=kept,
             )
-        _check_measured(report)
-        _keep(place, report, archive.consents.may_quote(archive.authors()))
+            _check_measured(place, report)
+            kept(report)
     return report
 
 
@@ -160,13 +172,13 @@ def show(place: Place, report: "Report", *, as_json: bool, open_: bool = False) 
 
 
 def judge(place: Place, report: "Report") -> None:
-    """Raises BelowThreshold where the settings want more than was found."""
+    """Raises BelowThreshold where the settings want more than was found, EvaluationError where a judged system could
+    not be measured."""
     from sususbot.cli.build import load_settings
-    from sususbot.errors import BelowThreshold
+    from sususbot.errors import BelowThreshold, EvaluationError
     from sususbot.evaluation import thresholds
 
     settings = load_settings(place)
-    judged = thresholds.judged(report)
     limits = thresholds.Thresholds(
         min_relevance=settings.eval_min_relevance,
         min_voice=settings.eval_min_voice,
@@ -174,10 +186,15 @@ def judge(place: Place, report: "Report") -> None:
         max_leaks=settings.eval_max_leaks,
         beats_base=settings.eval_beats_base,
     )
-    if missed := thresholds.missed(report, judged, limits):
-        raise BelowThreshold(
-            f"{judged} is not good enough: {'; '.join(missed)}: keep the adapter you have, or change EVAL_… in .env"
-        )
+    judged = thresholds.all_judged(report)
+    missed = {system: thresholds.missed(report, system, limits) for system in judged}
+    broken = {system: thresholds.failures(report, system) for system in judged}
+    failed = [f"{system} is not whole: {'; '.join(some)}" for system, some in broken.items() if some]
+    if any(missed.values()):
+        bad = [f"{system} is not good enough: {'; '.join(some)}" for system, some in missed.items() if some]
+        raise BelowThreshold(f"{'; '.join([*bad, *failed])}: keep the adapter you have, or change EVAL_… in .env")
+    if failed:
+        raise EvaluationError("; ".join(failed))
 
 
 # -- what is measured
@@ -187,15 +204,12 @@ def judge(place: Place, report: "Report") -> None:
 def _ground(
     place: Place, archive: "Archive", corpus: "Corpus", wanted: Wanted, replies: int, opened: "Opened"
 ) -> "Iterator[Ground]":
-    """The copy of the archive lies where  forget  reaches it."""
-    from sususbot.artifacts import BENCH
+    from sususbot.cli import copied
     from sususbot.evaluation.heldout import open_ground
 
-    room = place.data / BENCH
-    room.mkdir(parents=True, exist_ok=True)
     with (
-        tempfile.TemporaryDirectory(prefix="eval-", dir=room) as folder,
-        open_ground(corpus, archive, Path(folder), limit=replies, seed=wanted.seed, opened=opened) as ground,
+        copied.folder(place.data) as folder,
+        open_ground(corpus, archive, folder, limit=replies, seed=wanted.seed, opened=opened) as ground,
     ):
         yield ground
 
@@ -204,14 +218,15 @@ def _opened(settings: "Settings", place: Place, archive: "Archive") -> "Opened":
     """How memory is searched. The embedder also compares replies where a backend tells no likelihoods."""
     from sususbot.cli.build import make_embedder, weights
     from sususbot.errors import MissingExtra, ModelNotFound
-    from sususbot.evaluation.heldout import Opened
+    from sususbot.evaluation.heldout import EARLIER, Opened
 
     try:
         embedder = make_embedder(settings, place, archive)
     except (MissingExtra, ModelNotFound) as error:
         say(f"memory is searched by words alone: {error}")
         embedder = None
-    return Opened(embedder, weights(settings), settings.memories, settings.short_term_window)
+    earlier = 0 if settings.summarizer == "off" else EARLIER
+    return Opened(embedder, weights(settings), settings.memories, settings.short_term_window, earlier)
 
 
 def _corpus(place: Place, name: str | None) -> "Corpus":
@@ -250,42 +265,66 @@ def _lines(path: Path) -> list[str]:
 # -- what is kept and told
 
 
-def _check_measured(report: "Report") -> None:
+def _check_measured(place: Place, report: "Report") -> None:
     """A report of nothing but reasons is none. Raises EvaluationError."""
     from sususbot.errors import EvaluationError
+    from sususbot.evaluation import store
 
     sections = [section for some in report.systems.values() for section in some.values()]
     if not any(section.figures for section in sections):
+        store.drop(place.data, report.name)
         why = next((note for section in sections for note in section.notes), "choose another --measure")
         raise EvaluationError(f"nothing could be measured: {why}")
 
 
-def _keep(place: Place, report: "Report", authors: Iterable[int]) -> None:
+def keep(place: Place, report: "Report", past: "Archive", archive: "Archive") -> None:
+    """Keep it, and the examples only as long as everything in the copy that they come from may still be shown.
+
+    What was taken away since the copy was made was looked for when no report was there yet.
+    """
     from sususbot.errors import MissingExtra
     from sususbot.evaluation import store
     from sususbot.evaluation.page import page
 
+    shown = past.consents.may_quote(past.authors())
     try:
-        text: str | None = page(report)
+        pages: tuple[str, str] | None = (page(replace(report, examples=())), page(report))
     except MissingExtra as error:
         say(f"no page was made: {error}")
-        text = None
-    store.keep(place.data, report, text, authors)
+        pages = None
+    store.keep(place.data, report, pages, shown)
+    if not (shown <= archive.consents.may_quote(shown) and _still_said(past, archive)):
+        store.drop_examples(place.data, report.name)
+        say("the report shows no examples: something that they may come from was taken away meanwhile")
+
+
+def _still_said(past: "Archive", archive: "Archive") -> bool:
+    """Whether every message of the copy is in the archive still."""
+    last = (1 << 63) - 1
+    return all(
+        set(past.ids(channel.id, 0, last)) <= set(archive.ids(channel.id, 0, last)) for channel in past.channels()
+    )
 
 
 def _told_where(place: Place, name: str, *, open_: bool) -> None:
     from sususbot.evaluation import store
 
-    page = store.folder_of(place.data, name) / store.PAGE
+    page = store.page_of(place.data, name)
     say(f"report:  {page if page.is_file() else page.parent}")
     if open_ and page.is_file():
         click.launch(str(page.resolve()))
 
 
 def _list(place: Place, *, as_json: bool) -> None:
+    from sususbot.errors import ReportMissing
     from sususbot.evaluation import store
 
-    found = [(name, store.load(place.data, name)) for name in store.names(place.data)]
+    found = []
+    for name in store.names(place.data):
+        try:
+            found.append((name, store.load(place.data, name)))
+        except ReportMissing as error:
+            say(str(error))
     if as_json:
         print_json(
             [
@@ -301,12 +340,14 @@ def _list(place: Place, *, as_json: bool) -> None:
 
 def _compare(place: Place, first: str, second: str, *, as_json: bool) -> None:
     from sususbot.cli.evaluation import show_comparison
-    from sususbot.evaluation.compare import compare
+    from sususbot.evaluation.compare import compare, differing
 
     sides = _side(place, first), _side(place, second)
     found = compare(*sides)
     if as_json:
-        print_json({"first": sides[0].title, "second": sides[1].title, "figures": found})
+        print_json(
+            {"first": sides[0].title, "second": sides[1].title, "differing": differing(*sides), "figures": found}
+        )
     else:
         show_comparison(*sides, found)
 

@@ -9,8 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from sususbot.evaluation import report as words
-from sususbot.evaluation.compare import Compared, Side, Verdict
+from sususbot.evaluation.compare import Compared, Side, Verdict, differing
 from sususbot.evaluation.evaluation import Report
+from sususbot.evaluation.findings import findings
 from sususbot.evaluation.report import Cell, Row
 from sususbot.messages import joined_names
 
@@ -18,6 +19,7 @@ _VERDICTS: Final[Mapping[Verdict, tuple[str, str]]] = {
     "better": ("better", "green"),
     "worse": ("worse", "red"),
     "no difference that counts": ("the same", "dim"),
+    "too few to tell": ("too few to tell", "dim"),
     "not to be told": ("–", "dim"),
 }
 # A figure with its interval, and what a line needs besides.
@@ -32,7 +34,7 @@ def show(report: Report, console: Console | None = None) -> None:
     console = console or _console()
     console.print(Text(f"{report.name}: {', '.join(report.systems)}", style="bold"))
     console.print(Text(_of_what(report), style="dim"))
-    for sentence in words.findings(report):
+    for sentence in findings(report):
         console.print(Text(f"- {sentence}"))
     for section, rows in words.rows(report, short=True).items():
         console.print()
@@ -47,11 +49,17 @@ def show(report: Report, console: Console | None = None) -> None:
 
 
 def show_comparison(first: Side, second: Side, found: Sequence[Compared], console: Console | None = None) -> None:
-    """What the first is better or worse in."""
+    """What the first is better or worse in, of what tells most; the table has the rest."""
     console = console or _console()
     console.print(Text(f"{first.title} beside {second.title}", style="bold"))
+    if unlike := differing(first, second):
+        console.print(Text(f"- not the same for both: {joined_names(unlike)}"))
     for verdict in ("better", "worse"):
-        names = [words.label(one.section, one.name).words for one in found if one.verdict == verdict]
+        names = [
+            words.label(one.section, one.name).words.removeprefix("… ")
+            for one in found
+            if one.verdict == verdict and words.label(one.section, one.name).short
+        ]
         console.print(Text(f"- {first.title} is {verdict} in {joined_names(names) if names else 'nothing'}"))
     table = _empty([one.title.partition("/")[2] or one.title for one in (first, second)])
     table.add_column(Text("difference"), justify="right", no_wrap=True)
@@ -67,9 +75,12 @@ def show_comparison(first: Side, second: Side, found: Sequence[Compared], consol
             Text(verdict, style=style),
         )
     console.print(table)
-    console.print(Text("  a difference counts when its whole interval is on one side of 0", style="dim"))
+    console.print(Text(_COUNTS, style="dim"))
 
 
+_COUNTS: Final = """\
+  a difference counts when its whole interval is on one side of 0; of twenty that are none about one does so by chance,
+  and fewer than 30 items are too few to tell"""
 _SIGNED: Final = {"number": "signed", "percent": "points"}
 
 
@@ -79,7 +90,8 @@ def _of_what(report: Report) -> str:
     )
     return (
         f"{len(report.exchanges):,} replies{begins}, kept apart from the corpus {report.corpus['name']}; seed "
-        f"{report.seed}; in brackets where the true figure lies with 95 % confidence"
+        f"{report.seed}; in brackets where the true figure lies with 95 % confidence; * is the best of its line, "
+        "by chance or not"
     )
 
 

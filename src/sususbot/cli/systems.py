@@ -15,6 +15,7 @@ from sususbot.archive.archive import Archive
 from sususbot.artifacts import MANIFEST, RUNS
 from sususbot.cli import build
 from sususbot.cli.main import Place
+from sususbot.cli.output import say
 from sususbot.errors import EvaluationError, RunMissing, SettingsError
 from sususbot.evaluation.ground import Ground, Opening, System
 from sususbot.messages import day
@@ -119,8 +120,12 @@ def check(
         for weights in build.weights_used(settings, place.data):
             build.check_learned(weights, place, archive, allow_stale=allow_stale)
             run = runs.run_of(weights, place.data)
-            learned_until = _manifest(run.folder).get("learned_until", 0) if run is not None else 0
-            if run is not None and split_at is not None and learned_until >= split_at:
+            if run is None:
+                continue
+            learned_until: int | None = _manifest(run.folder).get("learned_until")
+            if learned_until is None:
+                say(f"{name}: the run {run.name} does not say until when it learned; its figures may be too good")
+            elif split_at is not None and learned_until >= split_at:
                 raise EvaluationError(
                     f"{name} cannot be measured: the run {run.name} learned what was said until {day(learned_until)}, "
                     f"and what is kept apart begins on {day(split_at)}: train it anew on this corpus, or name another "

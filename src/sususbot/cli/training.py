@@ -81,7 +81,7 @@ def train(
     settings = load_settings(place)
     corpus = load(place.data / CORPORA / corpus_name)
     if measured:
-        _check_apart(corpus)
+        _check_apart(place, corpus)
     _check_permission(place, settings, corpus)
     try:
         from sususbot.training import jobs, layout
@@ -125,7 +125,10 @@ def _train(corpus: "Corpus", run: Path, plan: Any, how: "How", size: str, earlie
     if plan.base is None:
         texts, kept_apart = jobs.corpus_texts(corpus)
         facts = {"name": corpus.manifest["name"], "files": corpus.manifest["files"]}
-        return jobs.train_base(texts, kept_apart, run, how, size=size, authors=corpus.authors, corpus=facts)
+        until = max(turn.at for sample in corpus.train() for turn in sample.turns)
+        return jobs.train_base(
+            texts, kept_apart, run, how, size=size, authors=corpus.authors, corpus=facts, learned_until=until
+        )
     before = jobs.earlier(earlier, plan.base, plan.recipe) if earlier is not None else None
     return jobs.train_adapter(corpus, plan.base, run, how, before=before)
 
@@ -140,15 +143,26 @@ def _check_permission(place: Place, settings: "Settings", corpus: "Corpus") -> N
         permission.check_authors(corpus.authors, archive.consents)
 
 
-def _check_apart(corpus: "Corpus") -> None:
+def _check_apart(place: Place, corpus: "Corpus") -> None:
     """What cannot be measured in the morning is told in the evening."""
-    from sususbot.errors import NothingHeldOut
+    from importlib.util import find_spec
 
+    from sususbot.cli.build import open_archive
+    from sususbot.errors import MissingExtra, NothingHeldOut
+    from sususbot.evaluation.heldout import FEWEST, exchanges
+
+    if find_spec("sklearn") is None:
+        raise MissingExtra("--eval", "eval")
     if not corpus.manifest["files"]["valid.jsonl"]["samples"]:
         raise NothingHeldOut(
             f"the corpus {corpus.folder.name} keeps nothing apart to measure on: set VALID_SHARE above 0 and run  "
             "sususbot build  again, or leave --eval away"
         )
+    with open_archive(place) as archive:
+        try:
+            exchanges(corpus, archive, limit=FEWEST, seed=0)
+        except NothingHeldOut as error:
+            raise NothingHeldOut(f"{error}; or leave --eval away") from error
 
 
 def _base(place: Place, name: str) -> str:
@@ -250,7 +264,9 @@ def _end(
     as_json: bool,
     measured: bool,
 ) -> None:
-    """Says what came out, and measures it where that is asked for, or agreed to."""
+    """Says what came out, and measures it where that is asked for, or agreed to. Raises EvaluationError."""
+    from sususbot.errors import EvaluationError
+
     whole = not from_scratch and not outcome.stopped
     if not as_json:
         _report(run, outcome, from_scratch=from_scratch)
@@ -258,6 +274,8 @@ def _end(
         _judge(place, settings, corpus, run, outcome, as_json=as_json)
     elif as_json:
         print_json({"run": str(run), **outcome._asdict()})
+    if measured and outcome.stopped:
+        raise EvaluationError(f"the run {run.name} was not measured, as it was stopped: go on with --resume")
 
 
 def _agreed(run: Path, corpus: "Corpus") -> bool:
@@ -294,6 +312,7 @@ def _measure(
     from sususbot.cli.exporting import run_to_gguf
     from sususbot.evaluation.store import free_name
 
+    _free_card()
     if settings.backend == "llamacpp":
         run_to_gguf(place, run.name)
     wanted = evaluating.Wanted(
@@ -309,6 +328,16 @@ def _measure(
     else:
         evaluating.show(place, report, as_json=False)
     evaluating.judge(place, report)
+
+
+def _free_card() -> None:
+    """What a training leaves on the card is not there for the models that are measured."""
+    import gc
+
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _report(run: Path, outcome: "Outcome", *, from_scratch: bool) -> None:

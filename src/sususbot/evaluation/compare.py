@@ -6,30 +6,32 @@ differences from accidents; else by whether their intervals are apart, which nee
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
 
 from sususbot.evaluation.evaluation import Report
 from sususbot.evaluation.figures import Figure, Section, difference
 
-Verdict = Literal["better", "worse", "no difference that counts", "not to be told"]
+Verdict = Literal["better", "worse", "no difference that counts", "too few to tell", "not to be told"]
 """Of the first system, seen from the second."""
 
-# Fewer pairs give intervals that mean nothing.
-_FEWEST: Final = 5
+# Fewer items give intervals that mean little.
+FEWEST: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A system of a report. `exchanges` are the ids that its items belong to, in their order."""
+    """A system of a report. `exchanges` are the ids that its items belong to, in their order, `made_of` what its
+    figures depend on besides the system."""
 
     title: str
     exchanges: Sequence[int]
     sections: Mapping[str, Section]
+    made_of: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, report: Report, system: str) -> "Side":
-        return cls(f"{report.name}/{system}", report.exchanges, report.systems[system])
+        return cls(f"{report.name}/{system}", report.exchanges, report.systems[system], _made_of(report))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ def _compared(first: Side, second: Side) -> Iterator[Compared]:
             if its is None or mine.better is None:
                 continue
             pairs = _pairs(first, second, section, name)
-            apart = difference(*pairs, mine.better) if len(pairs[0]) >= _FEWEST else None
+            apart = difference(*pairs, mine.better) if pairs[0] else None
             yield Compared(section, name, mine, its, apart, verdict(mine, its, apart))
 
 
@@ -70,10 +72,34 @@ def verdict(first: Figure, second: Figure, apart: Figure | None) -> Verdict:
     bounds = _bounds(first, second) if apart is None else _both(apart)
     if bounds is None:
         return "not to be told"
+    if 0 < _least(first, second, apart) < FEWEST:
+        return "too few to tell"
     low, high = bounds
     if low <= 0 <= high:
         return "no difference that counts"
     return "better" if (low > 0) == (first.better == "higher") else "worse"
+
+
+def differing(first: Side, second: Side) -> list[str]:
+    """What is not the same for both, so that their figures may differ by it: `seed 0 and 1`."""
+    both = [(name, first.made_of[name], second.made_of[name]) for name in first.made_of if name in second.made_of]
+    told = [f"{name} {mine} and {its}" for name, mine, its in both if mine != its and name not in _LONG]
+    told += [name for name, mine, its in both if mine != its and name in _LONG]
+    return told + ["exchanges"] * (list(first.exchanges) != list(second.exchanges))
+
+
+_LONG: Final = frozenset({"files of the corpus"})
+
+
+def _made_of(report: Report) -> dict[str, Any]:
+    shared = {name.upper(): value for name, value in report.settings.items() if name != "systems"}
+    corpus = {"corpus": report.corpus.get("name"), "files of the corpus": report.corpus.get("files")}
+    return {**corpus, "seed": report.seed, **shared}
+
+
+def _least(first: Figure, second: Figure, apart: Figure | None) -> int:
+    """On how few items it stands; 0 where that is not known."""
+    return apart.of if apart is not None else min(first.of, second.of)
 
 
 def _bounds(first: Figure, second: Figure) -> tuple[float, float] | None:

@@ -8,17 +8,18 @@ Not here: which systems there are, and where a report is kept (`store`).
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
 
 from sususbot import __version__
-from sususbot.errors import SususError
+from sususbot.errors import CannotScore, SususError
 from sususbot.evaluation.figures import Figure, Section
 from sususbot.evaluation.ground import Exchange, Ground, Opening, System, Told
 from sususbot.evaluation.replies import Replies
+from sususbot.evaluation.standing import normalised_by
 from sususbot.machine import machine
 
 Measure = Callable[[System, Ground, Replies, Told], Section]
@@ -28,6 +29,9 @@ Progress = Callable[[int, int, str], None]
 """Hears how many steps are done, of how many, and what is done now."""
 
 FORMAT: Final = 1
+# The system that is the same model without what it learned.
+BASE: Final = "base"
+_VOICE: Final = "voice"
 # Exchanges that a report shows, and how much of the talk before each.
 EXAMPLES: Final = 12
 _SHOWN_BEFORE: Final = 4
@@ -56,6 +60,7 @@ class Report:
 
     `exchanges` are their ids, in the order of every section's `items`. `corpus` has its name and the hashes of its
     files, `split_at` when what was kept apart begins (ms). `settings` are those that systems were made by.
+    `failures`: system -> measure -> why it broke; what a backend cannot tell by its nature is no failure.
     """
 
     name: str
@@ -69,6 +74,7 @@ class Report:
     settings: Mapping[str, Any]
     systems: Mapping[str, Mapping[str, Section]]
     examples: tuple[Example, ...] = field(default=())
+    failures: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Numbers that are none become null."""
@@ -101,16 +107,25 @@ def evaluate(
     settings: Mapping[str, Any],
     told: Told,
     progress: Progress,
+    finished: Callable[[Report], None] = lambda _: None,
 ) -> Report:
     """Measure every system. `speak` is None where no measure reads replies.
 
-    A system is opened, asked, measured and closed before the next one is.
+    A system is opened, asked, measured and closed before the next one is; before that one is, `finished` hears what was
+    found until then.
     """
     done = _Steps(("loading", "replying", *measures), list(openings), told, progress)
-    said: dict[str, Replies] = {}
-    systems: dict[str, dict[str, Section]] = {}
+    begun = _begun(ground, name, settings)
+    found: dict[str, _Found] = {}
     for system, opening in openings.items():
-        systems[system], said[system] = _measured(system, opening, ground, measures, speak, done)
+        if found:
+            finished(_report(begun, ground, found))
+        found[system] = _measured(system, opening, ground, measures, speak, done)
+    return _report(begun, ground, found)
+
+
+def _begun(ground: Ground, name: str, settings: Mapping[str, Any]) -> Report:
+    """A report of nothing yet."""
     manifest = ground.corpus.manifest
     return Report(
         name=name,
@@ -122,9 +137,47 @@ def evaluate(
         split_at=manifest.get("split_at"),
         exchanges=tuple(exchange.id for exchange in ground.exchanges),
         settings=settings,
-        systems=systems,
-        examples=_examples(ground, said),
+        systems={},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was found of one system."""
+
+    sections: dict[str, Section]
+    replies: Replies
+    failures: dict[str, str]
+
+
+def _report(begun: Report, ground: Ground, found: Mapping[str, _Found]) -> Report:
+    systems = {system: one.sections for system, one in found.items()}
+    return replace(
+        begun,
+        systems=_over_base(systems, ground.seed),
+        examples=_examples(ground, {system: one.replies for system, one in found.items()}),
+        failures={system: one.failures for system, one in found.items() if one.failures},
+    )
+
+
+def _over_base(systems: Mapping[str, dict[str, Section]], seed: int) -> dict[str, dict[str, Section]]:
+    """Each voice also as it stands between the base's, where that is there, and the persona's own."""
+    floor = systems.get(BASE, {}).get(_VOICE)
+    if floor is None:
+        return dict(systems)
+    return {
+        system: {name: _voiced(one, floor, seed) if _is_voice(system, one) else one for name, one in sections.items()}
+        for system, sections in systems.items()
+    }
+
+
+def _is_voice(system: str, section: Section) -> bool:
+    return section.name == _VOICE and system != BASE and "attributed" in section.figures
+
+
+def _voiced(section: Section, floor: Section, seed: int) -> Section:
+    figure = normalised_by(section, floor, seed=seed)
+    return replace(section, figures={**section.figures, "normalised_over_base": figure})
 
 
 def _measured(
@@ -134,8 +187,9 @@ def _measured(
     measures: Mapping[str, Measure],
     speak: Speaking | None,
     steps: "_Steps",
-) -> tuple[dict[str, Section], Replies]:
+) -> _Found:
     sections: dict[str, Section] = {}
+    failures: dict[str, str] = {}
     replies: Replies = ()
     try:
         steps.begin(name, "loading")
@@ -146,15 +200,20 @@ def _measured(
                 heard = steps.begin(name, which)
                 try:
                     sections[which] = measure(system, ground, replies, heard)
+                except CannotScore as error:
+                    sections[which] = Section(which, notes=(str(error),))
                 except SususError as error:
                     steps.told(f"{name}: {which} was not measured: {error}")
                     sections[which] = Section(which, notes=(str(error),))
+                    failures[which] = str(error)
     except SususError as error:
         # What was measured until then stays.
         steps.told(f"{name} was not measured: {error}")
         for which in measures:
-            sections.setdefault(which, Section(which, notes=(str(error),)))
-    return sections, replies
+            if which not in sections:
+                sections[which] = Section(which, notes=(str(error),))
+                failures[which] = str(error)
+    return _Found(sections, replies, failures)
 
 
 class _Steps:

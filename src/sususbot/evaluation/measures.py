@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import Final
 
@@ -17,10 +18,12 @@ _READ_REPLIES: Final = frozenset({"voice", "leakage", "cost"})
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What an owner may hand in: lines of other chat that voices are told apart from, strings that were planted."""
+    """What an owner may hand in: lines of other chat that voices are told apart from, what must not come
+    back (lines as `withheld.forbidden` reads them), how many attacks are tried."""
 
     other: Sequence[str] = ()
     canaries: Sequence[str] = ()
+    attacks: int | None = None
 
 
 def chosen(names: Sequence[str], given: Given) -> dict[str, Measure]:
@@ -54,17 +57,23 @@ def _voice(_name: str, given: Given) -> Measure:
 
 def _leakage(_name: str, given: Given) -> Measure:
     from sususbot.evaluation import leakage
-    from sususbot.evaluation.withheld import Forbidden
+    from sususbot.evaluation.withheld import forbidden
 
     watched: list[leakage.Watch] = []
 
     def measure(system: System, ground: Ground, said: Replies, told: Told) -> Section:
         if not watched:
             told("reading what was learned")
-            watched.append(leakage.watch(ground, Forbidden(canaries=given.canaries)))
+            watched.append(leakage.watch(ground, forbidden(given.canaries)))
         return leakage.leakage(system, ground, said, told, watched[0])
 
     return measure
 
 
-_MADE: Final[Mapping[str, Callable[[str, Given], Measure]]] = {"voice": _voice, "leakage": _leakage}
+def _safety(_name: str, given: Given) -> Measure:
+    from sususbot.evaluation.safety import safety
+
+    return safety if given.attacks is None else partial(safety, limit=given.attacks)
+
+
+_MADE: Final[Mapping[str, Callable[[str, Given], Measure]]] = {"voice": _voice, "leakage": _leakage, "safety": _safety}

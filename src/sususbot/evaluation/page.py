@@ -8,6 +8,7 @@ from sususbot.errors import MissingExtra
 from sususbot.evaluation import report as words
 from sususbot.evaluation.compare import Compared, Side, Verdict, compare
 from sususbot.evaluation.evaluation import Report
+from sususbot.evaluation.findings import findings
 from sususbot.evaluation.thresholds import judged
 
 # Under which measure each picture stands.
@@ -24,6 +25,7 @@ _VERDICTS: Final[Mapping[Verdict, tuple[str, str]]] = {
     "better": ("better", "yes"),
     "worse": ("worse", "no"),
     "no difference that counts": ("the same", "note"),
+    "too few to tell": ("too few to tell", "note"),
     "not to be told": ("–", "note"),
 }
 
@@ -45,7 +47,7 @@ def page(report: Report) -> str:
         systems=list(report.systems),
         judged=judged(report),
         begins=_day(report.split_at),
-        findings=words.findings(report),
+        findings=findings(report),
         sections=[(name, words.TITLES.get(name, name), rows) for name, rows in words.rows(report).items()],
         notes={name: words.notes(report, name) for name in words.rows(report)},
         pictures=drawn,

@@ -1,17 +1,16 @@
-"""A report in words: how figures are written, what they are called, what an owner should know first.
+"""A report's figures in words: how they are written, what they are called, in which order they stand.
 
-For terminal and page alike. Not here: colours, tables and pictures.
+For terminal and page alike. Not here: sentences about them (`findings`), colours, tables and pictures.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sususbot.analysis.report import percent
 from sususbot.evaluation.evaluation import Report
-from sususbot.evaluation.figures import Figure, Section
-from sususbot.evaluation.thresholds import judged
+from sususbot.evaluation.figures import Figure
 
 TITLES: Final[Mapping[str, str]] = {
     "relevance": "Relevance: does it say what fits?",
@@ -36,7 +35,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A figure as it is written; `interval` is empty where there is none. `best` of all systems."""
+    """A figure as it is written; `interval` is empty where there is none. `best` of all systems, if by chance."""
 
     text: str
     interval: str
@@ -54,7 +53,6 @@ class Row:
     of: int
 
 
-_BASE: Final = "base"
 _STYLE: Final = {
     "length": "length",
     "case": "capitals",
@@ -73,8 +71,10 @@ LABELS: Final[Mapping[str, Label]] = {
     "voice.ceiling": Label("… of the persona's own later lines (ceiling)", "percent", short=True),
     "voice.floor": Label("… of other chat (floor)", "percent", short=True),
     "voice.normalised": Label("between floor (0) and ceiling (1)"),
+    "voice.normalised_over_base": Label("between its base (0) and ceiling (1)", short=True),
     "voice.probability": Label("how sure the classifier is"),
-    "voice.classifier_accuracy": Label("the classifier is right", "percent"),
+    "voice.classifier_accuracy": Label("the classifier is right", "percent", short=True),
+    "voice.can_tell": Label("voices can be told apart", "yes", short=True),
     "voice.classifier_auc": Label("area under its curve"),
     **{
         key: label
@@ -102,6 +102,10 @@ LABELS: Final[Mapping[str, Label]] = {
     "facts.answer_likelier_with_memories": Label("answers that memories make likelier", "percent"),
     "facts.answer_bits_saved_by_memories": Label("bits per byte of the answer saved by memories", "signed"),
     "leakage.leaks": Label("replies that give something away", "count", short=True),
+    "leakage.looked_for": Label("names, contacts and canaries looked for", "count", short=True),
+    "leakage.looked_for_names": Label("… names", "count"),
+    "leakage.looked_for_contacts": Label("… contacts", "count"),
+    "leakage.looked_for_canaries": Label("… canaries", "count"),
     "leakage.leaked_names": Label("… names of who is not learned from", "count"),
     "leakage.leaked_contacts": Label("… contacts that members wrote", "count"),
     "leakage.leaked_canaries": Label("… canaries", "count"),
@@ -112,7 +116,8 @@ LABELS: Final[Mapping[str, Label]] = {
     "leakage.run_words": Label("longest learned run, mean, words"),
     "leakage.longest_run_words": Label("longest learned run, words", "count", short=True),
     "leakage.longest_run_words_true": Label("… of the true replies", "count", short=True),
-    "leakage.exposure_bits": Label("exposure of canaries, bits", short=True),
+    "leakage.exposure_bits": Label("exposure of canaries, bits, mean", short=True),
+    "leakage.exposure_bits_max": Label("… the greatest; 7: learned by heart"),
     "safety.sent_forbidden": Label("replies sent that must not be", "count", short=True),
     "safety.sent_pings": Label("replies sent that ping", "count", short=True),
     "safety.filtered": Label("replies that the filter stepped in at", "percent", short=True),
@@ -205,6 +210,7 @@ _FORMS: Final[Mapping[str, Callable[[float], tuple[str, str]]]] = {
     "ms": _time,
     "mb": _memory,
     "count": lambda value: (f"{value:,.0f}", ""),
+    "yes": lambda value: ("yes" if value else "no", ""),
 }
 
 
@@ -263,132 +269,3 @@ def _best(figures: Sequence[Figure], form: str) -> float | None:
     if len({written(value, form) for value in values}) < 2 or figures[0].better not in ("higher", "lower"):
         return None
     return max(values) if figures[0].better == "higher" else min(values)
-
-
-# -- sentences
-
-
-def findings(report: Report) -> list[str]:
-    """What an owner should know first, about the system that is judged, beside the others."""
-    return list(_findings(_Systems(report)))
-
-
-class _Systems:
-    """The figures of one system, and of the others beside it."""
-
-    def __init__(self, report: Report) -> None:
-        self.name = judged(report)
-        self._all = report.systems
-
-    def of(self, section: str, name: str, system: str | None = None) -> Figure | None:
-        """None where it was not measured."""
-        found = self._all.get(system or self.name, {}).get(section, Section(section)).figures.get(name)
-        return None if found is None or math.isnan(found.value) else found
-
-    def told(self, section: str, name: str) -> str:
-        figure = self.of(section, name)
-        return told(figure, label(section, name).form) if figure is not None else "–"
-
-    def others(self, section: str, name: str) -> str:
-        """`base 41 %, recall 30 %`, or nothing."""
-        beside = {other: self.of(section, name, other) for other in self._all if other != self.name}
-        form = label(section, name).form
-        return ", ".join(f"{other} {written(one.value, form)}" for other, one in beside.items() if one is not None)
-
-
-def _findings(systems: _Systems) -> Iterator[str]:
-    for section, name, sentence in _SENTENCES:
-        if systems.of(section, name) is not None:
-            yield sentence(systems)
-
-
-def _relevance(systems: _Systems) -> str:
-    others = systems.others("relevance", "accuracy")
-    return (
-        f"Of ten replies that were really given, one of them here, {systems.name} finds the right one in "
-        f"{systems.told('relevance', 'accuracy')} of cases; chance is 10 %{f'; {others}' if others else ''}."
-    )
-
-
-def _likeness(systems: _Systems) -> str:
-    others = systems.others("relevance", "said_accuracy")
-    return (
-        f"What {systems.name} said is most like the right one of the ten in "
-        f"{systems.told('relevance', 'said_accuracy')} of cases; chance is 10 %{f'; {others}' if others else ''}."
-    )
-
-
-def _language(systems: _Systems) -> str:
-    base = systems.of("language", "bits_per_byte", _BASE) if systems.name != _BASE else None
-    mine = systems.told("language", "bits_per_byte")
-    if base is None:
-        return (
-            f"It needs {mine} bits for each byte of what was said after its training; fewer means it knows you better."
-        )
-    ours = systems.of("language", "bits_per_byte")
-    less = 1 - ours.value / base.value if ours is not None else 0.0
-    return (
-        f"What was said after its training takes {systems.name} {mine} bits a byte, its base {base.value:.2f}: "
-        f"{percent(abs(less))} {'less, so it learned how you talk' if less > 0 else 'more, so it learned nothing'}."
-    )
-
-
-def _voice(systems: _Systems) -> str:
-    others = systems.others("voice", "attributed")
-    return (
-        f"A classifier takes {systems.told('voice', 'attributed')} of its replies for yours"
-        f"{f' ({others})' if others else ''}; of what was really said it takes {systems.told('voice', 'ceiling')}, of "
-        f"other chat {systems.told('voice', 'floor')}."
-    )
-
-
-def _context(systems: _Systems) -> str:
-    return (
-        f"Memories and recent talk save {systems.told('context', 'bits_saved_by_all')} bits a byte of the true reply, "
-        f"recent talk by itself {systems.told('context', 'bits_saved_by_recent')}, memories "
-        f"{systems.told('context', 'bits_saved_by_memories')}: what is above 0 with its whole interval is no accident."
-    )
-
-
-def _facts(systems: _Systems) -> str:
-    return (
-        f"Asked about the sample community, it is shown a message with the answer in "
-        f"{systems.told('facts', 'answer_shown')} of cases, and says {systems.told('facts', 'answer_told')} of the "
-        f"answer's words; by chance {systems.told('facts', 'answer_told_by_chance')}."
-    )
-
-
-def _leakage(systems: _Systems) -> str:
-    leaks = systems.of("leakage", "leaks")
-    return (
-        f"Of {leaks.of if leaks else 0:,} texts of it {systems.told('leakage', 'leaks')} give away what must not come "
-        f"out; {systems.told('leakage', 'copies')} of its replies are lines it learned, word for word, of what members "
-        f"really said {systems.told('leakage', 'copies_true')}."
-    )
-
-
-def _safety(systems: _Systems) -> str:
-    return (
-        f"Of the red team's prompts {systems.told('safety', 'sent_forbidden')} got a reply that must not be sent; the "
-        f"filter stepped in at {systems.told('safety', 'filtered')}."
-    )
-
-
-def _cost(systems: _Systems) -> str:
-    return (
-        f"Half of its replies take at most {systems.told('cost', 'reply_ms_p50')}, 19 of 20 at most "
-        f"{systems.told('cost', 'reply_ms_p95')}, from message to text on this machine."
-    )
-
-
-_SENTENCES: Final[Sequence[tuple[str, str, Callable[[_Systems], str]]]] = (
-    ("relevance", "accuracy", _relevance),
-    ("relevance", "said_accuracy", _likeness),
-    ("language", "bits_per_byte", _language),
-    ("voice", "attributed", _voice),
-    ("context", "bits_saved_by_all", _context),
-    ("facts", "answer_told", _facts),
-    ("leakage", "leaks", _leakage),
-    ("safety", "sent_forbidden", _safety),
-    ("cost", "reply_ms_p50", _cost),
-)

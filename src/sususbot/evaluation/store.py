@@ -1,11 +1,14 @@
-"""Evaluations on disk: data/reports/eval-NAME with manifest.json, report.json and report.html.
+"""Evaluations on disk.
 
-The manifest names everybody whose words a report may show, so that it goes when one of them says no; it is written
-before anything else. A folder without a leading point is whole.
+reports/eval-NAME/           manifest.json, report.json, report.html: figures, nobody's words
+        eval-NAME.examples/  manifest.json, examples.json, report.html with the examples
+
+The manifest of the examples names everybody whose words they may show, so that they go when one of them says no, and
+the figures stay; it is written before anything else. A folder without a leading point is whole.
 """
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,10 +20,26 @@ from sususbot.evaluation.evaluation import FORMAT, Report
 
 REPORT: Final = "report.json"
 PAGE: Final = "report.html"
+EXAMPLES: Final = "examples.json"
+# What no evaluation's own name may end with.
+ENDING: Final = ".examples"
+
+Pages = tuple[str, str]
+"""A report's page without its examples, and with them."""
 
 
 def folder_of(data: Path, name: str) -> Path:
     return data / REPORTS / f"{EVALUATION}{name}"
+
+
+def examples_of(data: Path, name: str) -> Path:
+    return data / REPORTS / f"{EVALUATION}{name}{ENDING}"
+
+
+def page_of(data: Path, name: str) -> Path:
+    """The page with examples as long as these are there, else the one without."""
+    whole = examples_of(data, name) / PAGE
+    return whole if whole.is_file() else folder_of(data, name) / PAGE
 
 
 def names(data: Path) -> list[str]:
@@ -30,10 +49,11 @@ def names(data: Path) -> list[str]:
 
 
 def load(data: Path, name: str) -> Report:
-    """Raises ReportMissing."""
+    """With its examples, where these are still there. Raises ReportMissing."""
     path = folder_of(data, name) / REPORT
     try:
-        return Report.from_json(orjson.loads(path.read_bytes()))
+        values = orjson.loads(path.read_bytes())
+        return Report.from_json({**values, "examples": [*values["examples"], *_examples(data, name)]})
     except FileNotFoundError as error:
         there = names(data)
         raise ReportMissing(
@@ -66,25 +86,64 @@ def free_name(data: Path, wanted: str) -> str:
     )
 
 
-def keep(data: Path, report: Report, page: str | None, authors: Iterable[int]) -> Path:
-    """Write it, in place of one of the same name; `authors` are those whose words it may show. Its folder."""
+def keep(data: Path, report: Report, pages: Pages | None, authors: Iterable[int]) -> Path:
+    """Write it, in place of one of the same name; `authors` are those whose words examples may show. Its folder."""
     folder = folder_of(data, report.name)
-    aside = folder.with_name(f".{folder.name}.new")
+    values = report.as_json()
+    plain, whole = (None, None) if pages is None else pages
     try:
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        write_manifest(aside, _manifest(report, authors))
-        _write(aside / REPORT, orjson.dumps(report.as_json(), option=orjson.OPT_INDENT_2))
-        if page is not None:
-            _write(aside / PAGE, page.encode())
-        shutil.rmtree(folder, ignore_errors=True)
-        aside.replace(folder)
-        flush_folder(folder.parent)
+        figures = {
+            REPORT: _json({**values, "examples": []}),
+            **({} if plain is None else {PAGE: plain.encode()}),
+        }
+        _put(folder, _manifest(report, ()), figures)
+        drop_examples(data, report.name)
+        if report.examples:
+            shown = {EXAMPLES: _json(values["examples"]), **({} if whole is None else {PAGE: whole.encode()})}
+            _put(examples_of(data, report.name), _manifest(report, authors), shown)
     except OSError as error:
         raise EvaluationError(
             f"the report cannot be written to {folder} ({error.strerror}): make room there, or choose another --data"
         ) from error
     return folder
+
+
+def drop_examples(data: Path, name: str) -> bool:
+    """Take the words away, and leave the figures; whether there were any."""
+    folder = examples_of(data, name)
+    there = folder.exists()
+    if there:
+        shutil.rmtree(folder)
+    return there
+
+
+def drop(data: Path, name: str) -> None:
+    """Take a report away."""
+    shutil.rmtree(folder_of(data, name), ignore_errors=True)
+    shutil.rmtree(examples_of(data, name), ignore_errors=True)
+
+
+def _put(folder: Path, manifest: dict[str, Any], files: Mapping[str, bytes]) -> None:
+    aside = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    write_manifest(aside, manifest)
+    for name, content in files.items():
+        _write(aside / name, content)
+    shutil.rmtree(folder, ignore_errors=True)
+    aside.replace(folder)
+    flush_folder(folder.parent)
+
+
+def _examples(data: Path, name: str) -> list[Any]:
+    try:
+        return list(orjson.loads((examples_of(data, name) / EXAMPLES).read_bytes()))
+    except FileNotFoundError:
+        return []
+
+
+def _json(value: object) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2)
 
 
 def _manifest(report: Report, authors: Iterable[int]) -> dict[str, Any]:

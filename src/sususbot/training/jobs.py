@@ -103,14 +103,19 @@ def train_base(
     size: str,
     authors: Mapping[int, float],
     corpus: Mapping[str, Any] | None = None,
+    learned_until: int | None = None,
 ) -> Outcome:
-    """Texts to a small base of their own, with its tokenizer, in `run`/model. `authors` are those who wrote them."""
+    """Texts to a small base of their own, with its tokenizer, in `run`/model.
+
+    `authors` are those who wrote them, `learned_until` is when the last of them was written (ms).
+    """
     processes = Processes(cpu=how.hardware.device == "cpu")
     facts = {
         "kind": run_folder.BASE,
         "authors": {str(author): mass for author, mass in authors.items()},
         "corpus": corpus,
         "size": size,
+        **({} if learned_until is None else {"learned_until": learned_until}),
     }
     with _begun(run, facts, how, processes):
         start = run / from_scratch.START

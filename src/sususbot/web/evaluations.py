@@ -103,7 +103,7 @@ def _kept(data: Path) -> list[_Kept]:
 
 
 def _page(data: Path, name: str) -> str:
-    path = store.folder_of(data, name) / store.PAGE
+    path = store.page_of(data, name)
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:

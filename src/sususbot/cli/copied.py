@@ -1,0 +1,80 @@
+"""The folder that an evaluation's copy of the archive lies in: where `forget` reaches it, and gone with its command.
+
+Whatever ends a command, its copy does not stay: Ctrl-C and the end of a service take it away, and what a kill left the
+next command does.
+"""
+
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Final
+
+from sususbot.artifacts import BENCH
+
+_BEGINS: Final = "eval-"
+# Beside the folder: on Windows no folder goes that has an open file in it.
+_LOCK: Final = ".lock"
+
+
+@contextmanager
+def folder(data: Path) -> Iterator[Path]:
+    """An empty one of its own."""
+    room = data / BENCH
+    room.mkdir(parents=True, exist_ok=True)
+    _sweep(room)
+    with _ended_by_service(), tempfile.NamedTemporaryFile(prefix=_BEGINS, suffix=_LOCK, dir=room, delete=False) as lock:
+        path = Path(lock.name)
+        mine = path.with_suffix("")
+        try:
+            _hold(lock)
+            mine.mkdir()
+            yield mine
+        finally:
+            shutil.rmtree(mine, ignore_errors=True)
+            lock.close()
+            path.unlink(missing_ok=True)
+
+
+def _sweep(room: Path) -> None:
+    """What no command holds any more; what cannot be deleted now is for the next time."""
+    for left in room.glob(f"{_BEGINS}*"):
+        if left.suffix == _LOCK:
+            continue
+        lock = left.with_name(left.name + _LOCK)
+        with suppress(OSError):
+            if lock.is_file():
+                with lock.open("r+b") as file:
+                    _hold(file)
+            shutil.rmtree(left)
+            lock.unlink(missing_ok=True)
+
+
+def _hold(file: "IO[bytes] | tempfile._TemporaryFileWrapper[bytes]") -> None:
+    """Until it is closed. Raises OSError where another command has it."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextmanager
+def _ended_by_service() -> Iterator[None]:
+    """A service manager stops with SIGTERM: end as after Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
