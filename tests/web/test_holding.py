@@ -124,7 +124,7 @@ def test_a_rule_that_is_none_or_needed_is_not_written(tmp_path: Path) -> None:
     assert env_file.load(env).clean_off == ()
 
 
-def test_an_analysis_is_kept_until_something_changes(archive: Archive, tmp_path: Path) -> None:
+async def test_an_analysis_is_kept_until_something_changes(archive: Archive, tmp_path: Path) -> None:
     made: list[Analysis] = []
     counting = Counting()
 
@@ -137,9 +137,10 @@ def test_an_analysis_is_kept_until_something_changes(archive: Archive, tmp_path:
 
     with archive:
         before = stamp_of(archive, tmp_path / ".env")
-        assert counting.of(before, analyze) is counting.of(stamp_of(archive, tmp_path / ".env"), analyze)
+        first = await counting.of(before, analyze)
+        assert await counting.of(stamp_of(archive, tmp_path / ".env"), analyze) is first
         assert len(made) == 1
-        assert counting.kept(before) is made[0]
+        assert counting.kept(before) is first is made[0]
         assert counting.kept("another") is None
         changes = (
             lambda: filled(archive, message(2, "tea!", MIA, edited_at=NOON + 5), fetched_at=NOON + 9),
