@@ -103,7 +103,8 @@ def test_what_is_not_good_enough_ends_with_1_and_is_kept(folder: Path) -> None:
 
 
 def test_a_system_that_cannot_be_measured_ends_with_1_and_the_others_are_kept(folder: Path) -> None:
-    dead = {"BACKEND": "openai", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "OPENAI_MODEL": "m"}
+    (folder / "junk.gguf").write_bytes(b"GGUF and nothing else")
+    dead = {"BACKEND": "llamacpp", "MODEL_PATH": "junk.gguf"}
     arguments = ("bot", "recall", "--measure", "relevance", "--name", "dead")
     done = run_here("eval", *arguments, folder=folder, **APART, **dead, EVAL_MIN_RELEVANCE="0.01")
     assert done.returncode == 1
