@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sususbot.corpus.manifest import Corpus
     from sususbot.evaluation.compare import Side
     from sususbot.evaluation.evaluation import Report
-    from sususbot.evaluation.ground import Ground
+    from sususbot.evaluation.ground import Ground, System
     from sususbot.evaluation.heldout import Opened
     from sususbot.settings import Settings
 
@@ -120,7 +120,7 @@ def measure(place: Place, wanted: Wanted) -> "Report":
     """Measure, and keep the report."""
     from sususbot.cli import systems
     from sususbot.cli.build import load_settings, open_archive
-    from sususbot.evaluation import measures, store
+    from sususbot.evaluation import measures, pace, store
     from sususbot.evaluation.evaluation import evaluate as evaluate_
 
     settings = load_settings(place)
@@ -140,20 +140,26 @@ def measure(place: Place, wanted: Wanted) -> "Report":
             bar("measuring", quiet=wanted.quiet) as progress,
         ):
             chosen = measures.chosen(wanted.measures, given)
+            speaking = measures.speaking(chosen)
 
             def kept(found: "Report") -> None:
                 keep(place, found, ground.archive, archive)
+
+            def foretold(system: "System", ground: "Ground") -> str | None:
+                took = pace.seconds(system, ground, chosen, replying=speaking is not None)
+                return pace.sentence(system.name, took)
 
             report = evaluate_(
                 {one: systems.opening(one, its, place, allow_stale=wanted.allow_stale) for one, its in served.items()},
                 ground,
                 measures=chosen,
-                speak=measures.speaking(chosen),
+                speak=speaking,
                 name=name,
                 settings=systems.told(served),
                 told=say,
                 progress=progress.update,
                 finished=kept,
+                foretold=foretold,
             )
             _check_measured(place, report)
             kept(report)

@@ -49,8 +49,8 @@ def cost(system: System, ground: Ground, replies: Replies, told: Told) -> Sectio
 def _generating(replies: Replies) -> dict[str, Figure]:
     """By the backend alone."""
     spoken = [one for one in replies if one.text]
-    # The first token is the prompt's.
-    streamed = [one for one in spoken if one.usage.completion > 1 and one.seconds > one.first]
+    # The first token is the prompt's; who reads no prompt has no tokens, but words.
+    streamed = [one for one in spoken if one.usage.prompt and one.usage.completion > 1 and one.seconds > one.first]
     read = [one for one in replies if one.usage.prompt]
     first = [one.first * 1000 for one in spoken]
     figures = {
@@ -93,7 +93,7 @@ def _memory(facts: Facts) -> dict[str, Figure]:
 
 def _notes(replies: Replies) -> list[str]:
     notes = []
-    if not any(one.usage.completion > 1 for one in replies):
+    if not any(one.usage.prompt and one.usage.completion > 1 for one in replies):
         notes.append("this backend does not count the tokens of its replies, so their speed is not told")
     return notes
 

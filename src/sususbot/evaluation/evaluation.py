@@ -25,6 +25,7 @@ from sususbot.machine import machine
 Measure = Callable[[System, Ground, Replies, Told], Section]
 Speaking = Callable[[System, Ground, Told], Replies]
 """Makes a system's replies to all exchanges."""
+Foretelling = Callable[[System, Ground], str | None]
 Progress = Callable[[int, int, str], None]
 """Hears how many steps are done, of how many, and what is done now."""
 
@@ -108,19 +109,20 @@ def evaluate(
     told: Told,
     progress: Progress,
     finished: Callable[[Report], None] = lambda _: None,
+    foretold: Foretelling = lambda *_: None,
 ) -> Report:
     """Measure every system. `speak` is None where no measure reads replies.
 
     A system is opened, asked, measured and closed before the next one is; before that one is, `finished` hears what was
-    found until then.
+    found until then. `foretold` gives a sentence on how long a system will take, once it is opened.
     """
-    done = _Steps(("loading", "replying", *measures), list(openings), told, progress)
+    steps = _Steps(("loading", "replying", *measures), list(openings), told, progress, foretold)
     begun = _begun(ground, name, settings)
     found: dict[str, _Found] = {}
     for system, opening in openings.items():
         if found:
             finished(_report(begun, ground, found))
-        found[system] = _measured(system, opening, ground, measures, speak, done)
+        found[system] = _measured(system, opening, ground, measures, speak, steps)
     return _report(begun, ground, found)
 
 
@@ -194,6 +196,7 @@ def _measured(
     try:
         steps.begin(name, "loading")
         with opening(ground) as system:
+            steps.foretell(system, ground)
             heard = steps.begin(name, "replying")
             replies = speak(system, ground, heard) if speak is not None else ()
             for which, measure in measures.items():
@@ -219,11 +222,18 @@ def _measured(
 class _Steps:
     """How far it is: each system takes the same steps."""
 
-    def __init__(self, steps: Sequence[str], systems: Sequence[str], told: Told, progress: Progress) -> None:
+    def __init__(
+        self, steps: Sequence[str], systems: Sequence[str], told: Told, progress: Progress, foretold: Foretelling
+    ) -> None:
         self.told = told
+        self._foretold = foretold
         self._steps = steps
         self._systems = systems
         self._progress = progress
+
+    def foretell(self, system: System, ground: Ground) -> None:
+        if (sentence := self._foretold(system, ground)) is not None:
+            self.told(sentence)
 
     def begin(self, system: str, step: str) -> Told:
         """A step begins; who is returned hears what happens within it."""
