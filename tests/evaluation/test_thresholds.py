@@ -21,7 +21,10 @@ GOOD = {
 
 def report(figures: Mapping[str, Mapping[str, float]], **more: Any) -> Report:
     def sections(of: Mapping[str, Mapping[str, float]]) -> dict[str, Section]:
-        return {name: Section(name, {key: Figure(value, better="lower") for key, value in some.items()}) for name, some in of.items()}
+        return {
+            name: Section(name, {key: Figure(value, better="lower") for key, value in some.items()})
+            for name, some in of.items()
+        }
 
     return report_of(
         {"base": sections({"language": {"bits_per_byte": 2.2}}), "bot": sections({**GOOD, **figures})}, **more
