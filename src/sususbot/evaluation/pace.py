@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Final
 
-from sususbot.errors import ModelError
+from sususbot.errors import BackendUnreachable, ModelError
 from sususbot.evaluation.contexts import context_of
 from sususbot.evaluation.estimate import REPLYING, Way, estimate
 from sususbot.evaluation.ground import Ground, System
@@ -15,13 +15,16 @@ _TELLING: Final = 120.0
 
 
 def seconds(system: System, ground: Ground, measures: Collection[str], *, replying: bool) -> float | None:
-    """Roughly; None where a system says nothing of its tokens, or nothing at all."""
+    """Roughly; None where a system says nothing of its tokens, or nothing at all. Raises BackendUnreachable."""
     if not ground.exchanges:
         return None
     exchange = ground.exchanges[0]
     try:
         context = context_of(system, ground, exchange)
         tried = speak(system.backend, context, seeded(system.sampling, ground.seed, exchange.id), -exchange.id)
+    except BackendUnreachable:
+        # Nothing of it can be measured: no measure needs to wait for it again.
+        raise
     except ModelError:
         # Whoever measures next meets it, too, and says so.
         return None
