@@ -266,8 +266,11 @@ def _apart(compared: Compared | None) -> Figure | None:
 
 
 def _better(compared: Compared | None) -> float | None:
-    """1 where the first is better, pair by pair; None where it was not measured."""
-    return None if compared is None or compared.difference is None else float(compared.verdict == "better")
+    """1 where the first is better, pair by pair, on however few; None where it was not measured."""
+    apart = _apart(compared)
+    if compared is None or apart is None or apart.low is None or apart.high is None:
+        return None
+    return float(apart.low > 0 if compared.first.better == "higher" else apart.high < 0)
 
 
 def _above(figure: Figure | None, bar: float) -> float | None:
