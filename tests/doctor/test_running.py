@@ -12,8 +12,8 @@ from sususbot.bot.health import Health, HealthServer
 from sususbot.bot.metrics import Metrics
 from sususbot.bot.service import alone
 from sususbot.doctor import checks_running
-from sususbot.doctor.held import held
 from sususbot.env_file import checked
+from sususbot.file_lock import held
 
 
 def test_a_lock_that_is_held_and_one_that_was(tmp_path: Path) -> None:

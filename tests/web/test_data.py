@@ -18,7 +18,7 @@ from sususbot.messages import WRITTEN_TYPES
 from tests.web.browsing import BROWSING, NARROW, Served, Visit, overflows, serving, write_community
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, Locator, Page
+    from playwright.async_api import Locator, Page
 
 pytestmark = BROWSING
 
@@ -35,13 +35,6 @@ async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
         yield served
     # Whoever leaves, and whatever goes on while the page ends.
     assert "Traceback" not in (folder / f"web-{os.getpid()}.log").read_text(encoding="utf-8")
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def visit(browser: "Browser", served: Served) -> AsyncIterator[Visit]:
-    owner = Visit(browser, served)
-    yield owner
-    await owner.close()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from sususbot.web.leafing import day_begin
 from tests.web.browsing import BROWSING, NARROW, Served, Visit, overflows, serving, write_community
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, Page
+    from playwright.async_api import Page
 
 pytestmark = BROWSING
 
@@ -39,13 +39,6 @@ async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
         archive.summaries.put(piece.id, SUMMARY, "bart", [(id_, one.rendered) for id_, one in messages.items()])
     async with serving(folder) as served:
         yield served
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def visit(browser: "Browser", served: Served) -> AsyncIterator[Visit]:
-    owner = Visit(browser, served)
-    yield owner
-    await owner.close()
 
 
 @pytest.fixture

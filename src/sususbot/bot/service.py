@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import IO
 
 from sususbot.artifacts import BOT_LOCK
 from sususbot.errors import BotRunning, SettingsError
+from sususbot.file_lock import hold
 
 
 class Service:
@@ -86,22 +86,10 @@ def alone(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise SettingsError(f"{path} cannot be written ({error.strerror}): check the folder's permissions") from error
     with file:
-        if not _locked(file):
-            raise BotRunning(f"another bot runs on {folder}: stop it first, or choose another folder with --data")
+        try:
+            hold(file)
+        except OSError as error:
+            raise BotRunning(
+                f"another bot runs on {folder}: stop it first, or choose another folder with --data"
+            ) from error
         yield
-
-
-def _locked(file: IO[bytes]) -> bool:
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

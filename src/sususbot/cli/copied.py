@@ -6,15 +6,15 @@ next command does.
 
 import shutil
 import signal
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from sususbot.artifacts import BENCH
+from sususbot.file_lock import hold
 
 _BEGINS: Final = "eval-"
 # Beside the folder: on Windows no folder goes that has an open file in it.
@@ -31,7 +31,7 @@ def folder(data: Path) -> Iterator[Path]:
         path = Path(lock.name)
         mine = path.with_suffix("")
         try:
-            _hold(lock)
+            hold(lock)
             mine.mkdir()
             yield mine
         finally:
@@ -49,22 +49,9 @@ def _sweep(room: Path) -> None:
         with suppress(OSError):
             if lock.is_file():
                 with lock.open("r+b") as file:
-                    _hold(file)
+                    hold(file)
             shutil.rmtree(left)
             lock.unlink(missing_ok=True)
-
-
-def _hold(file: "IO[bytes] | tempfile._TemporaryFileWrapper[bytes]") -> None:
-    """Until it is closed. Raises OSError where another command has it."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 @contextmanager

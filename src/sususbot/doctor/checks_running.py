@@ -10,7 +10,7 @@ import orjson
 
 from sususbot.artifacts import BOT_LOCK
 from sususbot.doctor.findings import Finding, ok, skipped, warning
-from sususbot.doctor.held import held
+from sususbot.file_lock import held
 from sususbot.settings import Settings
 
 _LOOPBACK: Final = "127.0.0.1"
