@@ -60,7 +60,9 @@ def share(hits: float, of: int, better: Better) -> Figure:
     part, z2 = hits / of, _Z * _Z
     middle = (part + z2 / (2 * of)) / (1 + z2 / of)
     half = _Z / (1 + z2 / of) * float(np.sqrt(part * (1 - part) / of + z2 / (4 * of * of)))
-    return Figure(part, max(0.0, middle - half), min(1.0, middle + half), of, better)
+    # Exact where rounding would leave a trace.
+    low, high = (0.0 if not hits else middle - half), (1.0 if hits == of else middle + half)
+    return Figure(part, max(0.0, low), min(1.0, high), of, better)
 
 
 def count(hits: int, of: int, better: Better) -> Figure:
