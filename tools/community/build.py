@@ -11,12 +11,12 @@ A source file:
     * join otto                  somebody joins
     ... ~ 😂3 :gerald:2 pin edit=14 att=cake.jpg thread=slug     marks, at the end of a line
 """
-import json, random, re, sys, unicodedata
+import json, random, re, unicodedata
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 HERE = Path(__file__).parent
-OLD = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE.parents[1] / "src/sususbot/sample"
+OLD = HERE / "src/first"
 OUT = HERE / "out"
 EPOCH = 1420070400000
 GUILD = {"id": "820019346037278789", "name": "The Leaky Kettle", "iconUrl": "https://cdn.discordapp.com/embed/avatars/0.png"}

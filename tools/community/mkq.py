@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 H=Path(__file__).parent
-old=json.loads((H.parents[1]/'src/sususbot/sample/questions.json').read_text())
+old=json.loads((H/'src/first/questions.json').read_text())
 kinds=['person','joke','joke','changed']+['fact']*8
 qs=[{'question':o['question'],'evidence':o['evidence'],'answer':o['answer'],'kind':k} for o,k in zip(old[:12],kinds)]
 def q(kind,question,evidence,answer): qs.append(dict(question=question,evidence=evidence.split(),answer=answer,kind=kind))

@@ -9,7 +9,7 @@ every, where, members, types, texts = {}, {}, Counter(), Counter(), defaultdict(
 chan = Counter(); st = Counter(); months = Counter(); length = defaultdict(list); hours = defaultdict(Counter)
 missing = set(json.loads((H/"missing.json").read_text())); old = set(json.loads((H/"old_ids.json").read_text()))
 SRC = {}
-for p in (H.parents[1]/"src/sususbot/sample").glob("*.json"):
+for p in (H/"src/first").glob("*.json"):
     if p.stem in ("general","gaming","projects"): SRC |= {m["id"]: m for m in json.loads(p.read_text())["messages"]}
 files = sorted((H/"out").glob("*.json"))
 for p in files:
