@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test browser check format clean
+.PHONY: demo test browser check format docs clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/sususbot demo
@@ -31,6 +31,10 @@ check: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix src tests
 	$(BIN)/ruff format src tests
+
+# Documents that are made from the program; tests say so when one is not fresh.
+docs: $(VENV)/.dev
+	$(BIN)/python tools/reference.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
