@@ -12,6 +12,8 @@ from functools import cache
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
+import pytest
+
 _FORKS: Final = "forkserver" in multiprocessing.get_all_start_methods()
 _LOADED: Final = ["sususbot.training.jobs", "bitsandbytes", "tests.training.learning"]
 _PATIENCE: Final = 120.0
@@ -61,6 +63,12 @@ def run_killed(work: Callable[..., object], *args: object, instants: Sequence[fl
         killed += 1
     run(work, *args)
     return killed
+
+
+def run_to_its_kill(work: Callable[..., object], *args: object) -> None:
+    """`work` kills itself where it should not have come so far: at a point in what it does, rather than in time."""
+    with pytest.raises(AssertionError, match=f"ended with {-_KILLED}$"):
+        run(work, *args)
 
 
 def _work(begun: Connection, work: Callable[..., object], args: Sequence[object]) -> None:

@@ -1,9 +1,9 @@
 """The GGUF files themselves: read back they are what they were made of; what cannot be written is refused."""
 
 import json
+import os
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +22,7 @@ from sususbot.errors import AdapterUnfit, BaseNotFound, BaseUnfit, ExportFailed
 from sususbot.training.gguf_adapter import adapter_to_gguf
 from sususbot.training.gguf_base import base_to_gguf
 from sususbot.training.gguf_names import FAMILIES
-from tests.training import tiny
+from tests.training import killable, tiny
 
 Q8_0: Final = gguf.GGMLQuantizationType.Q8_0
 # transformers' name of a layer -> llama.cpp's.
@@ -389,31 +389,25 @@ def test_a_base_that_is_not_there(tmp_path: Path) -> None:
 
 # -- written whole
 
-LIMITED = """
-import resource, sys
-from pathlib import Path
-from types import SimpleNamespace
-from sususbot.errors import ExportFailed
-from sususbot.training.gguf_adapter import adapter_to_gguf
-from sususbot.training.gguf_base import base_to_gguf
-what, source, out, limit = sys.argv[1:]
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), resource.RLIM_INFINITY))
-try:
-    {"adapter": adapter_to_gguf, "base": base_to_gguf}[what](Path(source), Path(out))
-except ExportFailed as error:
-    print(error)
-"""
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from types import SimpleNamespace
-from sususbot.training.gguf_base import base_to_gguf
-def die(done, total):
-    if done == total // 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-base_to_gguf(Path(sys.argv[1]), Path(sys.argv[2]), "F16", die)
-"""
+def too_large(export: Callable[[Path, Path], object], source: Path, out: Path, limit: int) -> None:
+    """In a process whose files may have so many bytes."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    with pytest.raises(ExportFailed) as caught:
+        export(source, out)
+    told = str(caught.value)
+    assert told.startswith(f"{out} cannot be written (")
+    assert "\n" not in told
+
+
+def killed_in_the_middle(base: Path, out: Path) -> None:
+    def die(done: int, total: int) -> None:
+        if done == total // 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    base_to_gguf(base, out, "F16", die)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of files")
@@ -421,13 +415,9 @@ base_to_gguf(Path(sys.argv[1]), Path(sys.argv[2]), "F16", die)
 def test_a_full_disk_is_told_and_the_old_file_stays(adapter: Path, base: Path, tmp_path: Path, what: str) -> None:
     out = tmp_path / "out.gguf"
     out.write_bytes(b"old")
-    source = adapter if what == "adapter" else base
-    for limit in ("100", "30000"):
-        done = subprocess.run(
-            [sys.executable, "-c", LIMITED, what, source, out, limit], capture_output=True, text=True, check=True
-        )
-        assert done.stdout.startswith(f"{out} cannot be written ("), done.stderr
-        assert done.stdout.count("\n") == 1
+    export, source = (adapter_to_gguf, adapter) if what == "adapter" else (base_to_gguf, base)
+    for limit in (100, 30_000):
+        killable.run(too_large, export, source, out, limit)
         assert out.read_bytes() == b"old"
         assert [path.name for path in tmp_path.iterdir()] == ["out.gguf"]
 
@@ -437,8 +427,7 @@ def test_a_kill_in_the_middle_leaves_the_old_file(base: Path, tmp_path: Path) ->
     out = tmp_path / "out.gguf"
     base_to_gguf(base, out, "Q8_0")
     old = out.read_bytes()
-    done = subprocess.run([sys.executable, "-c", KILLED, base, out], capture_output=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    killable.run_to_its_kill(killed_in_the_middle, base, out)
     assert out.read_bytes() == old
     base_to_gguf(base, out)
     assert [path.name for path in tmp_path.iterdir()] == ["out.gguf"]

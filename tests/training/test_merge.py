@@ -1,9 +1,9 @@
 """A merged folder is what peft makes of base and adapter, file by file as the base was."""
 
 import json
+import os
 import shutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from transformers import AutoTokenizer
 
 from sususbot.errors import AdapterUnfit, BaseUnfit, ExportFailed
 from sususbot.training.merge import merge
-from tests.training import tiny
+from tests.training import killable, tiny
 
 
 @pytest.fixture(scope="module")
@@ -118,34 +118,28 @@ def test_a_folder_that_is_there_is_never_touched(base: Path, adapter: Path, tmp_
         merge(base, adapter, tmp_path)
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from sususbot.training.merge import merge
-def die(done, total):
-    if done == total // 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-merge(*map(Path, sys.argv[1:]), die)
-"""
+def killed_in_the_middle(base: Path, adapter: Path, out: Path) -> None:
+    def die(done: int, total: int) -> None:
+        if done == total // 2:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-LIMITED = """
-import resource, sys
-from pathlib import Path
-from sususbot.errors import ExportFailed
-from sususbot.training.merge import merge
-resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
-try:
-    merge(*map(Path, sys.argv[1:]))
-except ExportFailed as error:
-    print(error)
-"""
+    merge(base, adapter, out, die)
+
+
+def too_large(base: Path, adapter: Path, out: Path) -> None:
+    """In a process whose files may have so many bytes."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+    with pytest.raises(ExportFailed, match="cannot be written") as caught:
+        merge(base, adapter, out)
+    assert str(caught.value).startswith(f"{out} cannot be written (")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows kills otherwise")
 def test_a_kill_in_the_middle_leaves_no_folder(base: Path, adapter: Path, tmp_path: Path) -> None:
     out = tmp_path / "merged"
-    done = subprocess.run([sys.executable, "-c", KILLED, base, adapter, out], capture_output=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    killable.run_to_its_kill(killed_in_the_middle, base, adapter, out)
     assert not out.exists()
     merge(base, adapter, out)
     assert [path.name for path in tmp_path.iterdir()] == ["merged"]
@@ -154,8 +148,5 @@ def test_a_kill_in_the_middle_leaves_no_folder(base: Path, adapter: Path, tmp_pa
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of files")
 def test_a_full_disk_is_told(base: Path, adapter: Path, tmp_path: Path) -> None:
     out = tmp_path / "merged"
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, base, adapter, out], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.startswith(f"{out} cannot be written ("), done.stderr
+    killable.run(too_large, base, adapter, out)
     assert not list(tmp_path.iterdir())
