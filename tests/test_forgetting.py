@@ -191,7 +191,7 @@ def test_what_is_past_its_time_goes_from_what_was_made_of_it(archive: Archive, t
     assert [word.encode() in left for word in WORDS] == [False] * 30 + [True] * 30
 
 
-@pytest.mark.parametrize("room", ["words", "erasure"])
+@pytest.mark.parametrize("room", ["archive", "files"])
 def test_what_was_made_of_expired_words_goes_with_the_next_command_where_this_one_ends(
     archive: Archive, tmp_path: Path, room: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,8 +203,8 @@ def test_what_was_made_of_expired_words_goes_with_the_next_command_where_this_on
 
     work = Forgetting(archive, tmp_path)
     with monkeypatch.context() as during:
-        if room == "words":
-            during.setattr(archive.words, "settle", end)
+        if room == "archive":
+            during.setattr("sususbot.archive.database.Database.rewrite", end)
         else:
             during.setattr("sususbot.forgetting._delete", end)
         with pytest.raises(KeyboardInterrupt):

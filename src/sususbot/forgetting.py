@@ -1,4 +1,4 @@
-"""Taking a member's words away everywhere: archive, full text, vectors, Chroma, corpora, reports, files left behind.
+"""Taking a member's words away everywhere: archive, vectors, Chroma, corpora, reports, files left behind.
 
 Three occasions, one way: a member is to be forgotten; a member said no to everything; words are past their time.
 What can be made again (corpora, reports, benchmarks, a Chroma folder) goes as a whole. What a training made of their

@@ -1,5 +1,6 @@
 """What the tests of the archive are made of: a small community, messages in one line each, and a look at the rows."""
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sususbot.archive.archive import FILE_NAME, Archive
+from sususbot.archive.browsing import Wanted
 from sususbot.archive.upsert import Added
 from sususbot.messages import Author, Channel, Guild, Message
 
@@ -42,8 +44,14 @@ def filled(archive: Archive, *messages: Message, fetched_at: int = NOON) -> Adde
 
 
 def found(archive: Archive, *words: str) -> list[int]:
-    """The ids that a search for words finds, in order."""
-    return sorted(id_ for id_, _ in archive.words.search(words, limit=100))
+    """Which messages that may be remembered hold one of these words, in order."""
+    ids = archive.browsing.page(Wanted(), limit=10_000)
+    wanted = {word.casefold() for word in words}
+    return sorted(
+        id_
+        for id_, one in archive.messages(ids).items()
+        if wanted.intersection(re.findall(r"\w+", one.rendered.casefold()))
+    )
 
 
 def raw(folder: Path, sql: str, parameters: Iterable[object] = ()) -> list[tuple[Any, ...]]:

@@ -29,7 +29,7 @@ for line in sys.stdin:
 
 
 def first_archive(folder: Path) -> None:
-    """An archive as the first version left it: two messages and no full text."""
+    """An archive as the first version left it: two messages and little beside them."""
     database = Database(folder / FILE_NAME, migrations()[:1])
     try:
         with database.transaction():
@@ -80,9 +80,22 @@ def test_an_archive_of_the_first_version_opens_with_its_messages_found(tmp_path:
         assert [m.id for m in archive.window(KITCHEN.id, limit=5)] == [1]
         assert filled(archive, message(3, "more kettles")).new == 1
         assert archive.delete([1], at=2) == 1
-        assert found(archive, "kettle") == [3]
+        assert found(archive, "kettles") == [3]
         assert archive.check() == []
     assert raw(tmp_path, "PRAGMA user_version") == [(NEWEST,)]
+
+
+def test_an_archive_with_full_text_loses_it_and_nothing_else(tmp_path: Path) -> None:
+    """Full text was written up to step 13; nobody searched it any more."""
+    first_archive(tmp_path)
+    Database(tmp_path / FILE_NAME, migrations()[:13]).close()
+    assert raw(tmp_path, "SELECT rowid FROM words WHERE words MATCH 'boiling'") == [(1,)]
+    with Archive(tmp_path) as archive:
+        assert archive.check() == []
+        assert [one.rendered for one in archive.history()] == ["the kettle boils", "tea at last"]
+        assert archive.delete([1], at=2) == 1
+    assert raw(tmp_path, "SELECT name FROM sqlite_master WHERE name LIKE 'words%'") == []
+    assert b"boils" not in (tmp_path / FILE_NAME).read_bytes()
 
 
 def test_a_failing_step_leaves_the_old_version_whole(tmp_path: Path) -> None:

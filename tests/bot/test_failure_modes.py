@@ -295,5 +295,4 @@ async def test_17_edits_and_deletions_are_mirrored_also_those_of_a_gap(
         await until(lambda: made.keeper.hearing)
         kept = made.archive.messages(one.id for one in said)
         assert [one.rendered for one in kept.values()] == ["the kettle number 0", "the teapot"]
-        assert [id_ for id_, _ in made.archive.words.search(["kettle"], limit=9)] == [said[0].id]
         assert made.archive.check() == []

@@ -13,10 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sususbot.archive.vectors import Ids, Matrix
-from sususbot.archive.words import Hits
 from sususbot.errors import SettingsError
 from sususbot.memory.codes import numpy_dots
-from sususbot.memory.vector_index import ExactIndex, Vector, VectorIndex, make_index
+from sususbot.memory.vector_index import ExactIndex, Hits, Vector, VectorIndex, make_index
 from sususbot.messages import Audience
 from tests.memory.chat import clusters
 

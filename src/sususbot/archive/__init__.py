@@ -1,4 +1,4 @@
-"""Messages at rest: SQLite with full text and vectors, in one file and one transaction.
+"""Messages at rest: SQLite with vectors, terms and links beside them, in one file and one transaction.
 
-In: `Message` values. Out: the same, by id, by channel, by words. `sqlite3` is imported nowhere else.
+In: `Message` values. Out: the same, by id, by channel. `sqlite3` is imported nowhere else.
 """

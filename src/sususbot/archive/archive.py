@@ -2,8 +2,8 @@
 
 **Invariants.** A message is known by its id, so adding it again changes nothing. A later edit wins over an earlier
 one, and of equal edits the more faithful source, then the later look: whole versions, so the order of arrival never
-matters. A deletion leaves a tombstone without words, and stays whatever is imported later. Full text and vectors change
-in the same transaction as the words they stand for; `check` proves it.
+matters. A deletion leaves a tombstone without words, and stays whatever is imported later. Vectors, terms and summaries
+change in the same transaction as the words they stand for; `check` proves it.
 Not here: which files messages come from (`sources/`), what is remembered of them (`memory/`), who agreed to what
 (`consents`), how versions are weighed (`upsert`).
 """
@@ -34,8 +34,6 @@ from sususbot.archive.summaries import Summaries
 from sususbot.archive.terms import Terms
 from sususbot.archive.upsert import FIDELITY, Added, Upsert, json_list
 from sususbot.archive.vectors import Vectors
-from sususbot.archive.words import Words
-from sususbot.errors import ArchiveDamaged
 from sususbot.messages import (
     NOTE_TYPE,
     WRITTEN_TYPES,
@@ -69,7 +67,6 @@ class Archive:
 
     def __init__(self, folder: Path, steps: Sequence[Migration] | None = None) -> None:
         self._database = Database(folder / FILE_NAME, steps)
-        self.words = Words(self._database)
         self.vectors = Vectors(self._database)
         self.terms = Terms(self._database)
         self.links = Links(self._database)
@@ -80,11 +77,11 @@ class Archive:
         self.summaries = Summaries(self._database)
         self.mentions = Mentions(self._database)
         self.feedback = Feedback(self._database)
-        self.erasure = Erasure(self._database, self.words, self.vectors, self.summaries, self.mentions, self.feedback)
+        self.erasure = Erasure(self._database, self.vectors, self.summaries, self.mentions, self.feedback)
         self.consents = Consents(self._database, self.erasure, self.summaries, self.feedback)
         self.dump = Dump(self._database)
         self.facts = Facts(self._database)
-        self._upsert = Upsert(self._database, self.words, self.vectors, self.summaries, self.erasure, self.lore)
+        self._upsert = Upsert(self._database, self.vectors, self.summaries, self.erasure, self.lore)
 
     def close(self) -> None:
         self._database.close()
@@ -157,13 +154,10 @@ class Archive:
         `state_at` says it of reactions and pins, where those were seen at another time.
         `also` writes what must be kept with the batch or not at all, such as how far a collector has come.
         """
-        added, settled = self._upsert.add(messages, source=source, fetched_at=fetched_at, state_at=state_at, also=also)
-        if settled:
-            self._database.empty_log()
-        return added
+        return self._upsert.add(messages, source=source, fetched_at=fetched_at, state_at=state_at, also=also)
 
     def delete(self, ids: Sequence[int], *, at: int) -> int:
-        """Leave tombstones: the words, their full text and vectors go. Gives how many messages were there.
+        """Leave tombstones: the words and their vectors go. Gives how many messages were there.
 
         Of a message that is not known yet, the id is kept, and the tombstone made when it arrives.
         """
@@ -175,13 +169,12 @@ class Archive:
             known = self._upsert.known(times)
             # Taken away from a member who may come back: what was deleted on Discord is not to come with them.
             may_return = self.erasure.may_return(times)
-            there = [(id_, row[4], times[id_]) for id_, row in known.items() if row[2] is None]
+            there = [(id_, times[id_]) for id_, row in known.items() if row[2] is None]
             self.erasure.bury(there)
             self._database.execute_many(
                 "INSERT OR IGNORE INTO deleted_unseen (id, deleted_at) VALUES (?, ?)",
                 [(id_, at) for id_, at in times.items() if id_ not in known or id_ in may_return],
             )
-            self.words.settle()
         self._database.empty_log()
         return len(there)
 
@@ -344,11 +337,6 @@ class Archive:
         faults = [f"SQLite: {row[0]}" for row in self._database.rows("PRAGMA integrity_check") if row[0] != "ok"]
         faults += [f"broken reference: {row}" for row in self._database.rows("PRAGMA foreign_key_check")]
         faults += [f"{count} {what}" for what, sql in _CHECKS.items() if (count := int(self._database.rows(sql)[0][0]))]
-        try:
-            # 1: compare the index with the messages' text too, not only with itself.
-            self._database.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
-        except ArchiveDamaged as error:
-            faults.append(f"full text and messages differ ({error})")
         return faults
 
 

@@ -3,7 +3,7 @@
 One connection, shared by threads under one lock. Every write happens inside `transaction()`: all of it, or nothing.
 Migrations are the numbered files beside this one. Each runs in a transaction of its own together with the number it
 leaves in `user_version`; they are never edited once released, only added to.
-Not here: what the tables mean (`archive`, `words`, `vectors`).
+Not here: what the tables mean (`archive`, `vectors`, `terms` and their neighbours).
 """
 
 import sqlite3

@@ -22,7 +22,6 @@ from sususbot.archive.mentions import Mentions
 from sususbot.archive.nameless import NOBODY, SOMEONE, named, without_names, without_quotes
 from sususbot.archive.summaries import Summaries
 from sususbot.archive.vectors import Vectors
-from sususbot.archive.words import Words
 from sususbot.messages import DISCORD_EPOCH_MS
 
 _CHUNK: Final = 5000
@@ -35,27 +34,21 @@ class Erasure:
     def __init__(
         self,
         database: Database,
-        words: Words,
         vectors: Vectors,
         summaries: Summaries,
         mentions: Mentions,
         feedback: Feedback,
     ) -> None:
         self._database = database
-        self._words = words
         self._vectors = vectors
         self._summaries = summaries
         self._mentions = mentions
         self._feedback = feedback
 
     def bury(self, rows: Iterable[Row]) -> int:
-        """(id, rendered, deleted_at) of messages to tombstones; the caller is inside a transaction."""
+        """(id, deleted_at) of messages to tombstones; the caller is inside a transaction."""
         rows = list(rows)
-        gone = [id_ for id_, _, _ in rows]
-        worded = [(id_, rendered) for id_, rendered, _ in rows if rendered]
-        self._words.remove(worded)
-        # Every row of messages has its row in the index, also one without words; `check` counts them.
-        self._words.add([(id_, "") for id_, _ in worded])
+        gone = [id_ for id_, _ in rows]
         self._vectors.drop(gone)
         self._summaries.drop(gone)
         self._mentions.drop(gone)
@@ -63,7 +56,7 @@ class Erasure:
             """UPDATE messages SET deleted_at = ?, type = 0, edited_at = NULL, content = '', rendered = '',
             reply_to = NULL, pinned = 0, mentions = NULL, reactions = NULL, attachments = NULL,
             words_at = 0, fetched_at = 0 WHERE id = ?""",
-            [(at, id_) for id_, _, at in rows],
+            [(at, id_) for id_, at in rows],
         )
         return len(rows)
 
@@ -92,7 +85,7 @@ class Erasure:
             names = self.names(author_id)
             count = self.bury(
                 self._database.rows(
-                    """SELECT id, rendered, at FROM messages JOIN erased USING (author_id)
+                    """SELECT id, at FROM messages JOIN erased USING (author_id)
                     WHERE author_id = ? AND deleted_at IS NULL""",
                     [author_id],
                 )
@@ -104,7 +97,6 @@ class Erasure:
             if self.forgotten([author_id]):
                 self._unname(author_id, names)
                 self._unsign(author_id, names)
-            self._words.settle(always=True)
         self._database.empty_log()
         return count
 
@@ -132,7 +124,6 @@ class Erasure:
             WHERE author_id = ? AND may_return AND deleted_at = at""",
             [author_id],
         )
-        self._words.remove([(id_, "") for (id_,) in gone])
         self._database.execute_many("DELETE FROM messages WHERE id = ?", gone)
         self._database.execute("DELETE FROM erased WHERE author_id = ?", [author_id])
 
@@ -201,7 +192,7 @@ class Erasure:
         newer = (before - DISCORD_EPOCH_MS) << 22
         last = -1 << 63
         while rows := self._database.rows(
-            """SELECT id, rendered, ? FROM messages
+            """SELECT id, ? FROM messages
             WHERE id > ? AND id < ? AND created_at < ? AND deleted_at IS NULL ORDER BY id LIMIT ?""",
             [before, last, newer, before, _CHUNK],
         ):
@@ -247,7 +238,6 @@ class Erasure:
         """
         with self._database.transaction():
             self.unquote(ids)
-            self._words.settle(always=True)
         self._database.rewrite()
         self._database.empty_log(must=True)
 
@@ -257,8 +247,6 @@ class Erasure:
             self._database.execute("INSERT INTO facts (name, value) VALUES ('unsaying', ?)", [_json(noted)])
 
     def _settle_expired(self) -> None:
-        with self._database.transaction():
-            self._words.settle(always=True)
         self._database.rewrite()
         self._database.empty_log(must=True)
         self._database.execute("DELETE FROM facts WHERE name = 'expiring'")
@@ -321,11 +309,10 @@ class Erasure:
     def _replace(self, id_: int, before: tuple[str, str], after: tuple[str, str]) -> None:
         if after == before:
             return
-        self._words.remove([(id_, before[1])])
-        self._words.add([(id_, after[1])])
         self._vectors.drop([id_])
         self._summaries.drop([id_])
         self._database.execute("UPDATE messages SET content = ?, rendered = ? WHERE id = ?", [*after, id_])
+        self._database.empty_log()
 
     def _shared(self, author_id: int, name: str, as_: str = "") -> bool:
         """Whether others have this name too; `as_` is a function of SQLite to compare names by."""

@@ -1,7 +1,7 @@
 """The archive as it was at an earlier moment: a copy in a folder of its own, for measuring what a bot knew then.
 
-Gone from the copy is all that was said at or after that moment, with what hangs on it: full text, vectors, terms,
-links, replies that counted for what they answered, summaries, mentions; what the owner pinned as lore and thought of
+Gone from the copy is all that was said at or after that moment, with what hangs on it: vectors, terms, links,
+replies that counted for what they answered, summaries, mentions; what the owner pinned as lore and thought of
 replies since; and members and channels of whom nothing is left.
 **Not undone**, since nothing tells when it came: reactions and Discord's pins on older messages, edits of them, names.
 Links between older messages were found by a linker that may have been fitted on later ones, and a message that was
@@ -20,9 +20,8 @@ from sususbot.archive.database import Database
 
 # In this order, `?` being the moment: `later` are the messages that go, and rows that point at them go first.
 _STEPS: Final = (
-    "CREATE TEMP TABLE later AS SELECT id, channel_id, author_id, rendered FROM messages WHERE created_at >= ?",
+    "CREATE TEMP TABLE later AS SELECT id, channel_id, author_id FROM messages WHERE created_at >= ?",
     "CREATE UNIQUE INDEX temp.later_by_id ON later (id)",
-    "INSERT INTO words (words, rowid, rendered) SELECT 'delete', id, rendered FROM later",
     "DELETE FROM vectors WHERE message_id IN (SELECT id FROM later)",
     """DELETE FROM pieces WHERE last_id IN (SELECT id FROM later)
         OR id IN (SELECT piece_id FROM summary_messages WHERE message_id IN (SELECT id FROM later))""",

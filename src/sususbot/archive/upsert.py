@@ -17,7 +17,6 @@ from sususbot.archive.lore import Lore
 from sususbot.archive.nameless import NOBODY, without_names, without_quotes
 from sususbot.archive.summaries import Summaries
 from sususbot.archive.vectors import Vectors
-from sususbot.archive.words import Words
 from sususbot.messages import DISCORD_EPOCH_MS, Author, Message, Origin
 
 # How much of a message a source tells: Discord itself all, an exporter names for ids, a package neither replies nor
@@ -67,14 +66,12 @@ class Upsert:
     def __init__(
         self,
         database: Database,
-        words: Words,
         vectors: Vectors,
         summaries: Summaries,
         erasure: Erasure,
         lore: Lore,
     ) -> None:
         self._database = database
-        self._words = words
         self._vectors = vectors
         self._summaries = summaries
         self._erasure = erasure
@@ -88,8 +85,8 @@ class Upsert:
         fetched_at: int,
         state_at: int | None,
         also: Callable[[], None] | None,
-    ) -> tuple[Added, bool]:
-        """Take a batch in, in one transaction; gives whether words were removed that still stand in the log."""
+    ) -> Added:
+        """Take a batch in, in one transaction."""
         with self._database.transaction():
             look = Look.of(self._origin(source), fetched_at, state_at)
             erased = self._erasure.withheld(message.author.id for message in messages)
@@ -107,8 +104,7 @@ class Upsert:
             changed = sum(self._update(batch[row[0]], row, look, source) for row in known.values())
             if also is not None:
                 also()
-            settled = self._words.settle()
-        return Added(len(fresh) - withheld, changed, len(messages) - len(fresh) - changed, withheld), settled
+        return Added(len(fresh) - withheld, changed, len(messages) - len(fresh) - changed, withheld)
 
     def _origin(self, source: int) -> Origin:
         origin: Origin = self._database.rows("SELECT origin FROM sources WHERE id = ?", [source])[0][0]
@@ -133,31 +129,32 @@ class Upsert:
             return
         told = self._moments(batch.values(), "=")
         met = [(told[moment], message.id) for message in batch.values() if (moment := _moment(message)) in told]
-        rows = [row for row, _ in met]
-        ids = [(id_,) for id_, _ in rows]
-        self._lore.move((id_, new_id) for (id_, _), new_id in met)
-        self._words.remove(rows)
-        self._vectors.drop([id_ for id_, _ in rows])
-        self._summaries.drop(id_ for id_, _ in rows)
-        self._database.execute_many("DELETE FROM messages WHERE id = ?", ids)
+        if not met:
+            return
+        ids = [id_ for id_, _ in met]
+        self._lore.move(met)
+        self._vectors.drop(ids)
+        self._summaries.drop(ids)
+        self._database.execute_many("DELETE FROM messages WHERE id = ?", [(id_,) for id_ in ids])
+        self._database.empty_log()
 
-    def _moments(self, messages: Iterable[Message], sign: str) -> dict[tuple[int, int, int], tuple[int, str]]:
-        """(channel, author, time) -> (id, rendered) of what id-less sources gave (`=`) or others (`<>`), near these.
+    def _moments(self, messages: Iterable[Message], sign: str) -> dict[tuple[int, int, int], int]:
+        """(channel, author, time) -> id of what id-less sources gave (`=`) or others (`<>`), near these.
 
         Nobody says two things in one channel within one millisecond, so this names a message where no id does.
         """
-        found: dict[tuple[int, int, int], tuple[int, str]] = {}
+        found: dict[tuple[int, int, int], int] = {}
         spans: dict[int, list[int]] = {}
         for message in messages:
             spans.setdefault(message.channel_id, []).append(message.created_at)
         for channel_id, times in spans.items():
             rows = self._database.rows(
-                f"""SELECT author_id, created_at, messages.id, rendered FROM messages
+                f"""SELECT author_id, created_at, messages.id FROM messages
                 JOIN sources ON sources.id = source_id
                 WHERE channel_id = ? AND messages.id BETWEEN ? AND ? AND origin {sign} 'csv'""",
                 [channel_id, (min(times) - DISCORD_EPOCH_MS) << 22, ((max(times) - DISCORD_EPOCH_MS + 1) << 22) - 1],
             )
-            found |= {(channel_id, author, at): (id_, rendered) for author, at, id_, rendered in rows}
+            found |= {(channel_id, author, at): id_ for author, at, id_ in rows}
         return found
 
     def known(self, ids: Iterable[int]) -> dict[int, Row]:
@@ -212,18 +209,19 @@ class Upsert:
                 for m in messages
             ],
         )  # fmt: skip
-        self._words.add([(m.id, m.rendered) for m in messages])
 
     def _bury_unseen(self, messages: Sequence[Message]) -> None:
         """Make tombstones of those that were deleted before they arrived here."""
         ids = json_list(message.id for message in messages)
-        self._erasure.bury(
+        buried = self._erasure.bury(
             self._database.rows(
-                """SELECT id, rendered, deleted_unseen.deleted_at FROM deleted_unseen JOIN messages USING (id)
+                """SELECT id, deleted_unseen.deleted_at FROM deleted_unseen JOIN messages USING (id)
                 WHERE id IN (SELECT value FROM json_each(?))""",
                 [ids],
             )
         )
+        if buried:
+            self._database.empty_log()
 
     def _withhold(self, messages: Iterable[Message], erased: dict[int, int]) -> int:
         """Make tombstones of what erased members said; gives how many there were."""
@@ -248,12 +246,11 @@ class Upsert:
         forgotten = self._erasure.forgotten(erased)
         return [_without(message, erased, forgotten, answered) for message in messages]
 
-    def _reword(self, id_: int, old: str, new: str) -> None:
-        """Other words in the same place: their full text follows, their vector is made anew."""
-        self._words.remove([(id_, old)])
-        self._words.add([(id_, new)])
+    def _reword(self, id_: int) -> None:
+        """Other words in the same place: their vector is made anew, and the old ones are in no log."""
         self._vectors.drop([id_])
         self._summaries.drop([id_])
+        self._database.empty_log()
 
     def _update(self, message: Message, known: Row, look: Look, source: int) -> bool:
         """Take what this look at a known message shows better; gives whether anybody would see a change."""
@@ -277,7 +274,7 @@ class Upsert:
             ],
         )  # fmt: skip
         if message.rendered != rendered:
-            self._reword(message.id, rendered, message.rendered)
+            self._reword(message.id)
         # Where an attachment lies is left out: Discord signs its address anew at every look.
         shown = (message.edited_at, message.content, message.rendered, [mentions, message.reply_to, message.type])
         return shown != (edited_at, content, rendered, rest)

@@ -261,13 +261,12 @@ def contents(folder: Path) -> Contents:
         found: Contents = {"faults": [(fault,) for fault in archive.check()]}
     database = Database(folder / FILE_NAME)
     tables = database.rows(
-        """SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE 'words_%'
-        AND name NOT IN ('sources', 'words') ORDER BY name"""
+        """SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name <> 'sources'
+        ORDER BY name"""
     )
     for (table,) in tables:
         columns = [row[1] for row in database.rows(f"PRAGMA table_info({table})") if row[1] not in _TIMES]
         found[table] = sorted(database.rows(f"SELECT {', '.join(columns)} FROM {table}"), key=repr)
-    found["words"] = database.rows("SELECT rowid, rendered FROM words ORDER BY rowid")
     database.close()
     return found
 

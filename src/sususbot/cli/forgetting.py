@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def forget(place: Place, author: str, yes: bool, as_json: bool) -> None:
     """Erase a member, by id or name, from the whole data folder, for good.
 
-    Their words and names leave the archive, its full text and vectors; corpora that hold them, reports and benchmarks
+    Their words and names leave the archive and its vectors; corpora that hold them, reports and benchmarks
     are deleted (and made again without them); so is any other file in the data folder that names them, except models:
     keep your own files elsewhere. Later imports leave them out. Adapters that learned from them are named, and refused.
     """

@@ -16,10 +16,9 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from sususbot.archive.vectors import Ids, Matrix
-from sususbot.archive.words import Hits
 from sususbot.errors import MissingExtra, SettingsError, VectorStoreError
 from sususbot.memory.places import Channels
-from sususbot.memory.vector_index import Vector, VectorIndex
+from sususbot.memory.vector_index import Hits, Vector, VectorIndex
 from sususbot.messages import Audience
 
 _COLLECTION: Final = "messages"

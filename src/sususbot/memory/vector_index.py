@@ -14,13 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from sususbot.archive.vectors import Ids, Loading, Matrix
-from sususbot.archive.words import Hits
 from sususbot.errors import SettingsError
 from sususbot.memory.codes import Codes, Dots, Vector, fastest_dots
 from sususbot.memory.places import Places
 from sususbot.messages import Audience
 
-__all__ = ["INDEXES", "ExactIndex", "Vector", "VectorIndex", "make_index"]
+__all__ = ["INDEXES", "ExactIndex", "Hits", "Vector", "VectorIndex", "make_index"]
+
+# Message ids and their scores, best first.
+Hits = list[tuple[int, float]]
 
 
 class VectorIndex(Protocol):

@@ -1,7 +1,7 @@
 """An archive as lines of JSON, one object each; `json_lines` reads them back into the same archive.
 
 All that cannot be had again is in them: also how and when each message was seen, who agreed to what, who is to stay
-forgotten, what the owner pinned, and what they thought of replies. Vectors and full text are not: they are made again.
+forgotten, what the owner pinned, and what they thought of replies. Vectors are not: they are made again.
 Same archive, same bytes. Ids are strings, as Discord writes them, for not every reader of JSON can hold them as
 numbers; times are ms since 1970 UTC; what is empty is left out.
 """

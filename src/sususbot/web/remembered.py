@@ -209,7 +209,7 @@ def before_forgetting(others: Iterable[str], *, chroma: str) -> list[str]:
     """What an owner should know before a message is forgotten. `chroma`: what is to be said of Chroma."""
     files = list(others)
     return [
-        "This cannot be undone: its words leave the archive, full text, vectors, links, summaries, and quotes of it in "
+        "This cannot be undone: its words leave the archive, vectors, links, summaries, and quotes of it in "
         "answers. No import brings it back.",
         "A bot that runs finds it no more from that moment on; the numbers it keeps in memory go with its next start. "
         "What a model learned cannot be taken out of it: an adapter that was trained on this message may still know "

@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from sususbot.archive.words import STOP_WORDS
 from sususbot.chat_format import NEWLINE_MARK, one_line
 from sususbot.errors import BackendFailed
 from sususbot.memory.summarizer.summarizer import LONGEST, Said
+from sususbot.memory.terms import STOP_WORDS
 from sususbot.messages import joined_names
 
 _SENTENCES: Final = re.compile(r"(?<=[.!?])\s+")

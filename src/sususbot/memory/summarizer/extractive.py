@@ -11,9 +11,9 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from sususbot.archive.words import STOP_WORDS
 from sususbot.memory.summarizer.checked import shortened
 from sususbot.memory.summarizer.summarizer import Said, TooLate
+from sususbot.memory.terms import STOP_WORDS
 from sususbot.model.backend import Deadline
 
 _WORD: Final = re.compile(r"\w+")
