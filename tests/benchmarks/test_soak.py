@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from sususbot.benchmarks.soak import as_result, quick, soak
+from sususbot.benchmarks.soak import soak
 from sususbot.benchmarks.soak_account import Account, tag
 from sususbot.benchmarks.soak_faults import Climate
+from sususbot.benchmarks.soak_plan import as_result, quick
 from tests.support import tiny_gguf
 
 MIA, BEN = 1, 2

@@ -1,7 +1,10 @@
-"""Settings to objects: the one place where rooms are wired together."""
+"""Settings to objects: the one place where rooms are wired together. Which engine answers is chosen in `engines`.
+
+Every command that opens the archive does so by `open_archive`: what was begun is finished there, so no other way in.
+"""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,11 +12,11 @@ from typing import Final, NamedTuple
 
 from sususbot import artifacts, env_file
 from sususbot.archive.archive import Archive, now_ms
+from sususbot.cli import engines
 from sususbot.cli.main import Place
 from sususbot.cli.output import say
 from sususbot.corpus.clean import rules_without
 from sususbot.errors import (
-    AdapterStale,
     ArchiveEmpty,
     ArchiveFull,
     ArchiveLocked,
@@ -29,7 +32,6 @@ from sususbot.memory import embedders, own_links
 from sususbot.memory.context import ContextBuilder
 from sususbot.memory.embedding import Embedder, MiniLM
 from sususbot.memory.lasting import Lasting
-from sususbot.memory.lines import RememberedLines
 from sususbot.memory.linking_pass import LivePass
 from sususbot.memory.long_term import LongTerm, Weights
 from sususbot.memory.relevance import by_links
@@ -42,11 +44,9 @@ from sususbot.messages import joined_names
 from sususbot.model.backend import Backend, Sampling
 from sususbot.model.estimate import SafeCount
 from sususbot.model.inference import Inference
-from sususbot.model.recall import Recall
 from sususbot.responder import Responder
 from sususbot.safety.filter import OutputFilter
 from sususbot.settings import Settings
-from sususbot.training import runs
 from sususbot.wording.rules import Rewriting, someone
 
 DAY_MS: Final = 86_400_000
@@ -55,8 +55,6 @@ _RECENT_SHARE: Final = 0.37
 _LINE_TOKENS: Final = 20
 _LONGEST_STRIDE: Final = 8
 # What tells a project or a home from a data folder.
-# Backends that take an adapter from ADAPTER_PATH.
-ADAPTED: Final = ("llamacpp", "transformers")
 _NOT_OURS: Final = (".env", ".git", ".bashrc", ".ssh", "pyproject.toml", "Desktop")
 
 
@@ -149,12 +147,12 @@ def build(
     """
     # What is wrong in it is told now, not after models were loaded.
     output = output_filter(settings)
-    for path in weights_used(settings, place.data):
-        check_learned(path, place, archive, allow_stale=allow_stale)
+    for path in engines.weights_used(settings, place.data):
+        engines.check_learned(path, place, archive, allow_stale=allow_stale)
     network, linker = own_links.network_of(place.data)
     archive.links.use_linker(linker)
     long_term = long_term or recollection(settings, place, archive, LivePass(archive, network) if live else None)
-    backends = _backends(settings, long_term)[: None if fallback else 1]
+    backends = engines.backends(settings, long_term)[: None if fallback else 1]
     inference = Inference(
         backends,
         canned=lines(settings.fallback_lines),
@@ -311,97 +309,6 @@ def weights(settings: Settings) -> Weights:
         settings.weight_engagement,
         settings.recency_half_life_days,
     )
-
-
-def _backends(settings: Settings, long_term: LongTerm) -> Sequence[Backend]:
-    """The chosen one first, recall behind it."""
-    recall = Recall(RememberedLines(long_term))
-    if settings.backend == "llamacpp":
-        return [_llamacpp(settings), recall]
-    if settings.backend == "openai":
-        return [_openai(settings), recall]
-    if settings.backend == "transformers":
-        return [_transformers(settings), recall]
-    return [recall]
-
-
-def _llamacpp(settings: Settings) -> Backend:
-    from sususbot.model.llamacpp import LlamaCpp
-
-    if settings.model_path is None:
-        raise SettingsError(
-            "BACKEND=llamacpp needs MODEL_PATH: set it to a GGUF file (sususbot models download  fetches one), or "
-            "choose BACKEND=recall"
-        )
-    return LlamaCpp(
-        settings.model_path,
-        adapter_path=settings.adapter_path,
-        context_tokens=settings.context_tokens,
-        gpu_layers=settings.gpu_layers,
-        threads=settings.threads,
-        slots=settings.slots,
-        kv_type=settings.kv_type,
-        flash_attention=settings.flash_attention,
-        reserve_mb=settings.vram_reserve_mb,
-    )
-
-
-def _openai(settings: Settings) -> Backend:
-    from sususbot.model.openai import OpenAI
-
-    if settings.openai_base_url is None:
-        raise SettingsError("BACKEND=openai needs OPENAI_BASE_URL: set it, e.g. to http://127.0.0.1:8000/v1")
-    return OpenAI(
-        settings.openai_base_url,
-        api_key=settings.openai_api_key,
-        model=settings.openai_model,
-        adapter=settings.openai_adapter,
-        context_tokens=settings.context_tokens,
-        parallel=settings.slots,
-    )
-
-
-def _transformers(settings: Settings) -> Backend:
-    from sususbot.model.transformers import Transformers
-
-    return Transformers(
-        settings.base_model,
-        adapter_path=settings.adapter_path,
-        four_bit=settings.load_in_4bit,
-        context_tokens=settings.context_tokens,
-        threads=settings.threads,
-    )
-
-
-def weights_used(settings: Settings, data: Path) -> Iterator[Path]:
-    """What of the settings may have learned from members; a base that was made here did, too."""
-    if settings.backend == "openai" and settings.openai_adapter is not None:
-        # Of what a server has only the name is known here: one that is called like a run is that run's.
-        run = data / artifacts.RUNS / settings.openai_adapter.removesuffix(".gguf")
-        if run.parent == data / artifacts.RUNS and run.is_dir():
-            yield run
-    if settings.backend == "llamacpp" and settings.model_path is not None:
-        yield settings.model_path
-    if settings.backend == "transformers" and (base := Path(settings.base_model).expanduser()).exists():
-        yield base
-    if settings.backend in ADAPTED and settings.adapter_path is not None:
-        yield settings.adapter_path
-
-
-def check_learned(weights: Path, place: Place, archive: Archive, *, allow_stale: bool = False) -> None:
-    """Raises AdapterStale where weights learned from somebody they may not know any more, unless that is allowed."""
-    complaint = complaint_of(weights, place, archive)
-    if complaint is None:
-        return
-    if not allow_stale:
-        raise AdapterStale(complaint)
-    say(f"used all the same: {complaint.split(':')[0]}")
-
-
-def complaint_of(weights: Path, place: Place, archive: Archive) -> str | None:
-    """Why weights may not be used any more; None where they may."""
-    run = runs.run_of(weights, place.data)
-    return runs.complaint(run, archive.consents) if run is not None else None
 
 
 def _name_of(archive: Archive, author_id: int) -> str:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from sususbot.archive.archive import Archive
 from sususbot.bot.answering import Answering
 from sususbot.bot.limits import Limits
-from sususbot.cli import build
+from sususbot.cli import build, engines
 from sususbot.cli.main import Place
 from sususbot.errors import ModelError
 from sususbot.settings import Settings
@@ -51,7 +51,7 @@ class Serving:
             # A file of the same name may hold another adapter by now.
             changed.add("adapter_path")
         effective = new.model_copy(update={name: getattr(self._settings, name) for name in changed - AT_ONCE})
-        if effective.backend not in build.ADAPTED:
+        if effective.backend not in engines.ADAPTED:
             changed.discard("adapter_path")
         made = _Made(effective, self._parts)
         if "adapter_path" in changed:
@@ -64,9 +64,9 @@ class Serving:
     def unlearn(self) -> str | None:
         """Let go of an adapter that learned from who does not agree any more; says so, None where there is none."""
         path = self._settings.adapter_path
-        if path is None or self._settings.backend not in build.ADAPTED:
+        if path is None or self._settings.backend not in engines.ADAPTED:
             return None
-        complaint = build.complaint_of(path, self._place, self._archive)
+        complaint = engines.complaint_of(path, self._place, self._archive)
         if complaint is None:
             return None
         try:
@@ -83,7 +83,7 @@ class Serving:
 
     def _use_adapter(self, new: Settings) -> None:
         if new.adapter_path is not None:
-            build.check_learned(new.adapter_path, self._place, self._archive)
+            engines.check_learned(new.adapter_path, self._place, self._archive)
         self._parts.backends[0].use_adapter(new.adapter_path)  # type: ignore[attr-defined]
 
 

@@ -13,7 +13,7 @@ import orjson
 
 from sususbot.archive.archive import Archive
 from sususbot.artifacts import MANIFEST, RUNS
-from sususbot.cli import build
+from sususbot.cli import build, engines
 from sususbot.cli.main import Place
 from sususbot.cli.output import say
 from sususbot.errors import EvaluationError, RunMissing, SettingsError
@@ -103,7 +103,7 @@ def _of_run(name: str, settings: Settings, data: Path) -> Settings:
 def corpus_of(systems: Mapping[str, Settings], data: Path) -> str | None:
     """The corpus that the first of these that says so was trained on."""
     for settings in systems.values():
-        for weights in build.weights_used(settings, data):
+        for weights in engines.weights_used(settings, data):
             run = runs.run_of(weights, data)
             corpus = (_manifest(run.folder).get("corpus") or {}) if run is not None else {}
             if "name" in corpus:
@@ -117,8 +117,8 @@ def check(
     """Raises AdapterStale, and EvaluationError where a system learned from what was kept apart: its figures would be
     too good."""
     for name, settings in systems.items():
-        for weights in build.weights_used(settings, place.data):
-            build.check_learned(weights, place, archive, allow_stale=allow_stale)
+        for weights in engines.weights_used(settings, place.data):
+            engines.check_learned(weights, place, archive, allow_stale=allow_stale)
             run = runs.run_of(weights, place.data)
             if run is None:
                 continue
@@ -172,7 +172,7 @@ def _made_of(settings: Settings) -> dict[str, str | None]:
 def _adapter(settings: Settings) -> str | None:
     if settings.backend == "openai":
         return settings.openai_adapter
-    path = settings.adapter_path if settings.backend in build.ADAPTED else None
+    path = settings.adapter_path if settings.backend in engines.ADAPTED else None
     return None if path is None else str(path)
 
 

@@ -143,7 +143,7 @@ class PageBot:
 
     def _let_go_of_stale(self) -> None:
         """A bot whose weights learned from who does not agree any more ends; loading it again says why it cannot be."""
-        from sususbot.cli.build import complaint_of, weights_used
+        from sususbot.cli.engines import complaint_of, weights_used
 
         if self._talk is None or self._allow_stale:
             return
