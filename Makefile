@@ -1,18 +1,45 @@
 # Two commands do everything, set-up included:  make demo  and  make test
-# A second run starts at once: set-up is done again only when pyproject.toml changed.
+# A second run starts at once: set-up is done again only when what is pinned changed, or was cut short.
+# Written for every GNU make since 3.81, which is what macOS has.
 
-PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# The first of these that is new enough; one that was named is the only one.
+PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14)
+CODE := src tests $(wildcard tools/*.py)
 
-.PHONY: demo test browser check format docs clean
+.PHONY: demo test check docs requirements format clean browser set-up-run set-up-dev
 
-demo: $(VENV)/.demo
+demo: set-up-run
 	@$(BIN)/sususbot demo
 
-test: $(VENV)/.dev browser
+test: set-up-dev browser
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# Format, lint, types, then what holds the house together: layers, documents with their links and examples, packaging.
+check: set-up-dev
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy
+	$(BIN)/python -m pytest $(wildcard tests/test_architecture.py tests/test_house.py tests/test_documents.py tests/test_packaging.py)
+
+# What is made from the program: commands, settings, .env.example, licences.
+docs: set-up-dev
+	$(BIN)/python tools/reference.py
+	$(BIN)/python tools/licences.py
+
+# What is pinned, made from pyproject.toml; with UPGRADE=1 the newest of everything.
+requirements: set-up-dev
+	@$(BIN)/python -m pip install --quiet uv
+	$(BIN)/python tools/requirements.py $(if $(UPGRADE),--upgrade)
+	@$(MAKE) set-up-dev docs
+
+format: set-up-dev
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
 
 # Pages are tested in a real browser. Debian's is installed where that is allowed; without one those tests skip.
 browser:
@@ -22,38 +49,8 @@ browser:
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } || \
 		echo "no chromium: the tests of pages will be skipped (Debian: apt install chromium)" >&2
 
-check: $(VENV)/.dev
-	$(BIN)/ruff format --check src tests
-	$(BIN)/ruff check src tests
-	$(BIN)/mypy
-	$(BIN)/python -m pytest tests/test_architecture.py
-
-format: $(VENV)/.dev
-	$(BIN)/ruff check --fix src tests
-	$(BIN)/ruff format src tests
-
-# Documents that are made from the program; tests say so when one is not fresh.
-docs: $(VENV)/.dev
-	$(BIN)/python tools/reference.py
-
-clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
-
-$(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "sususbot needs Python 3.11 or newer: install it, or say which one with  make PYTHON=python3.12 demo" >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || \
-		{ echo "no virtual environment could be made: install Python's venv module (Debian: apt install python3-venv)" >&2; exit 1; }
-
-# torch first, in the version that has a CPU build at hand: what is installed after it finds it and is content.
-$(VENV)/.demo: pyproject.toml | $(BIN)/python
-	@echo "installing sususbot into $(VENV) (once, some minutes)" >&2
-	@$(PIP) torch==2.13.0
-	@$(PIP) --editable '.[analyze,embed,eval,offline,tokens,train,web]'
-	@touch $@
-
-$(VENV)/.dev: pyproject.toml | $(BIN)/python
-	@echo "installing sususbot and its tests' tools into $(VENV) (once, some minutes)" >&2
-	@$(PIP) torch==2.13.0
-	@$(PIP) --editable '.[dev]'
-	@touch $@ $(VENV)/.demo
+set-up-run set-up-dev:
+	@for python in $(PYTHONS); do \
+		if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			exec "$$python" tools/environment.py $(@:set-up-%=%); fi; done; \
+	echo "sususbot needs Python 3.11 or newer: install it, or say which one with  make PYTHON=python3.12 demo" >&2; exit 1
