@@ -17,7 +17,7 @@ PACKAGE: Final = Path(__file__).parents[1] / "src" / "sususbot"
 # Low to high. What stands in one line never imports its neighbours.
 LAYERS: Final = (
     ("messages", "errors", "wording", "machine", "sample", "file_lock"),
-    ("settings", "chat_format", "artifacts", "notice", "linking"),
+    ("settings", "chat_format", "artifacts", "notice", "linking", "proxy"),
     ("archive", "model", "standin", "env_file"),
     ("sources", "corpus", "memory", "safety"),
     ("analysis", "forgetting", "training", "responder"),
@@ -48,7 +48,9 @@ FENCES: Final = {
     "filelock": ("training.run_folder",),
     "gguf": ("training",),
     "peft": ("model.causal_lm", "training", "benchmarks"),
-    "psutil": ("bot.health", "doctor.checks_machine", "model.child", "training.hardware", "web.trainings"),
+    "psutil": (
+        *("benchmarks", "bot.health", "doctor.checks_machine", "model.child", "training.hardware", "web.trainings"),
+    ),
     "pynvml": ("training.hardware",),
     "safetensors": ("memory.bert", "model.causal_lm", "training"),
     "simsimd": ("memory.codes",),

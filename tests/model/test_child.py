@@ -212,6 +212,6 @@ def test_it_ends_with_its_parent_however_that_ends(talker: None, tmp_path: Path)
 def runs(pid: int) -> bool:
     """Nobody may have waited for it yet: then it is a zombie."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return False

@@ -35,7 +35,7 @@ def train(run: Path, base: Path, hardware: Hardware, megabytes: int | None, some
     if megabytes is not None:
         import resource
 
-        taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        taken = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (taken + megabytes * MB, resource.RLIM_INFINITY))
     return fit(one, some, RECIPE_OF_ROWS, hardware, run, Processes(cpu=True))
 

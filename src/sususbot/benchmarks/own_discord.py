@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
-from multiprocessing.connection import Connection
-from typing import Final
+from typing import Any, Final, Protocol
 
 from sususbot.messages import iso_ms
 from sususbot.standin import faults
@@ -68,10 +67,17 @@ class Asked:
     too_many: int
 
 
+class _Pipe(Protocol):
+    """What a pipe is on every system; its class is another on Windows."""
+
+    def send(self, obj: Any, /) -> None: ...
+    def recv(self) -> Any: ...
+
+
 class OwnDiscord:
     """The other end of the pipe."""
 
-    def __init__(self, pipe: Connection) -> None:
+    def __init__(self, pipe: _Pipe) -> None:
         self._pipe = pipe
         self.address: Address = pipe.recv()
 
@@ -144,11 +150,11 @@ def rows_of(world: World) -> set[Row]:
     }
 
 
-def _serve(recipe: Recipe, pipe: Connection) -> None:
+def _serve(recipe: Recipe, pipe: _Pipe) -> None:
     asyncio.run(_answer(recipe, pipe))
 
 
-async def _answer(recipe: Recipe, pipe: Connection) -> None:
+async def _answer(recipe: Recipe, pipe: _Pipe) -> None:
     world = make_world(recipe)
     async with StandIn(world, rate=recipe.rate) as server:
         if recipe.share:

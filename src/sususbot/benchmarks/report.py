@@ -13,6 +13,7 @@ from statistics import median
 from typing import Any, Final, TypeVar
 
 import numpy as np
+import psutil  # type: ignore[import-untyped]
 
 from sususbot.machine import machine
 
@@ -60,15 +61,15 @@ class Result:
 
 
 def peak_rss_mb() -> float | None:
-    """The most memory this process ever held, in MB; None where the system does not tell (Windows)."""
-    try:
-        import resource
-    except ImportError:
-        return None
+    """The most memory this process ever held, in MB; None where the system does not tell."""
+    if sys.platform == "win32":
+        return float(psutil.Process().memory_info().peak_wset) / _MEGABYTE
+    import resource
+
     status = Path("/proc/self/status")
     if status.is_file():
         # Linux counts in `ru_maxrss` what the parent held when it started this process, too.
-        high = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        high = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM"))
         return int(high.split()[1]) * 1024 / _MEGABYTE
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Kilobytes on Linux, bytes on macOS.

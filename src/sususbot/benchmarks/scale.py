@@ -10,19 +10,21 @@ import gzip
 import itertools
 import os
 import re
-import resource
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 import orjson
+import psutil  # type: ignore[import-untyped]
 
 from sususbot.benchmarks.importing import BARE, import_bare
 from sususbot.benchmarks.report import Metrics, Result, in_new_process
@@ -115,53 +117,65 @@ def run_measured(command: Sequence[str], *, must: bool = True) -> Run:
     """Run a program to its end. Raises CalledProcessError when it fails though it `must` not."""
     begun = time.perf_counter()
     with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
         watch = _Watch(process.pid)
-        _, status, usage = os.wait4(process.pid, 0)
+        processor_seconds, peak = _waited_for(process)
         seconds = time.perf_counter() - begun
-        process.returncode = os.waitstatus_to_exitcode(status)
-        peak = max(watch.stop(), _bytes_of(usage))
+        seen = watch.stop()
         if must and process.returncode:
             errors.seek(0)
             raise subprocess.CalledProcessError(process.returncode, command, stderr=errors.read().decode())
-    return Run(seconds, usage.ru_utime + usage.ru_stime, peak / _MEGABYTE)
+    return Run(seconds, max(processor_seconds, seen.processor_seconds), max(peak, seen.peak_bytes) / _MEGABYTE)
+
+
+def _waited_for(process: "subprocess.Popen[bytes]") -> tuple[float, int]:
+    """Seconds of the processor and most bytes of the process itself, as the system counted; Windows forgets them."""
+    if sys.platform == "win32":
+        process.wait()
+        return 0.0, 0
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    # Kilobytes on Linux, bytes on macOS.
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+@dataclass
+class _Seen:
+    processor_seconds: float = 0.0
+    peak_bytes: int = 0
 
 
 class _Watch:
-    """Adds up the memory of a process and its children while they run, where the system tells it."""
+    """Adds up the memory of a process and its children while they run, and their time."""
 
-    def __init__(self, group: int) -> None:
-        self._group = group
-        self._peak = 0
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._seen = _Seen()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
         self._thread.start()
 
-    def stop(self) -> int:
+    def stop(self) -> _Seen:
         self._over.set()
         self._thread.join()
-        return self._peak
+        return self._seen
 
     def _look(self) -> None:
         while not self._over.wait(_SAMPLED_EVERY_S):
-            self._peak = max(self._peak, sum(_memory_of_group(self._group)))
+            seconds, held = _of_family(self._pid)
+            self._seen = _Seen(max(self._seen.processor_seconds, seconds), max(self._seen.peak_bytes, held))
 
 
-def _memory_of_group(group: int) -> Iterator[int]:
-    page = resource.getpagesize()
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            # The name, in brackets, may hold anything; what follows are numbers.
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[2]) == group:
-            yield int(fields[21]) * page
-
-
-def _bytes_of(usage: resource.struct_rusage) -> int:
-    # Kilobytes on Linux, bytes on macOS.
-    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+def _of_family(pid: int) -> tuple[float, int]:
+    """Seconds of the processor and bytes that a process and those that it started take now; nothing once it ended."""
+    seconds, held = 0.0, 0
+    with suppress(psutil.Error):
+        first = psutil.Process(pid)
+        for one in (first, *first.children(recursive=True)):
+            with suppress(psutil.Error):
+                times = one.cpu_times()
+                seconds, held = seconds + times.user + times.system, held + one.memory_info().rss
+    return seconds, held
 
 
 def write_history(exports: Sequence[Path], folder: Path, count: int | None, few: int | None = None) -> int:

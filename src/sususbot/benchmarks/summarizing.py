@@ -109,7 +109,7 @@ def _held_mb() -> float | None:
     status = Path("/proc/self/status")
     if not status.is_file():
         return None
-    held = next(line for line in status.read_text().splitlines() if line.startswith("RssAnon"))
+    held = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("RssAnon"))
     return int(held.split()[1]) * 1024 / 1_000_000
 
 

@@ -102,7 +102,7 @@ class _Way:
         status = Path(f"/proc/{self._process.pid}/status")
         if not status.is_file():
             return None
-        high = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+        high = [line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM")]
         return int(high[0].split()[1]) * 1024 / _MEGABYTE if high else None
 
     def _last_words(self) -> str:
@@ -119,17 +119,18 @@ def trl_python(folder: Path, told: Callable[[str], None]) -> Path:
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     wanted = requirements()
     complete = folder / "complete"
-    if complete.is_file() and complete.read_text().split() == wanted:
+    if complete.is_file() and complete.read_text(encoding="utf-8").split() == wanted:
         return python
     told(f"making an environment for TRL in {folder}, once")
     venv.create(folder, clear=True, with_pip=True)
     # torch first, so that nothing else decides which.
     for some in (wanted[:1], wanted):
-        done = subprocess.run([python, "-m", "pip", "install", "--quiet", *some], capture_output=True, text=True)
+        command = [python, "-m", "pip", "install", "--quiet", *some]
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
         if done.returncode:
             lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
             raise WayFailed(f"pip cannot install it: {lines[-1] if lines else 'it says nothing'}")
-    complete.write_text("\n".join(wanted))
+    complete.write_text("\n".join(wanted), encoding="utf-8")
     return python
 
 

@@ -55,7 +55,7 @@ class Rounds(TrainerCallback):
 
 
 def main(path: str) -> None:
-    answers = os.fdopen(os.dup(1), "w")
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     order = json.loads(Path(path).read_bytes())
     recipe, rounds = order["recipe"], order["rounds"]

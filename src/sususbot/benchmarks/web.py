@@ -272,7 +272,8 @@ def _started(arguments: list[str], place: Path, settings: dict[str, str]) -> Ite
             assert process.stdout is not None
             link = process.stdout.readline().strip()
             if not link:
-                raise WebError(f"a page did not start: {(place / 'errors.log').read_text().strip()[-300:]}")
+                said = (place / "errors.log").read_text(encoding="utf-8", errors="replace")
+                raise WebError(f"a page did not start: {said.strip()[-300:]}")
             yield link
         finally:
             process.terminate()
