@@ -5,6 +5,7 @@ import. All that is wrong is reported together; a name in `.env` that nobody kno
 do nothing.
 """
 
+import codecs
 import difflib
 import io
 import os
@@ -24,6 +25,7 @@ from sususbot.settings import Settings
 
 # What is read and written again must not change between.
 _changing: Final = threading.Lock()
+_NOT_UTF8: Final = "is not UTF-8 text: save it as UTF-8 (Notepad: Save as, Encoding)"
 # A value that needs no quotes in `.env`.
 _PLAIN: Final = re.compile(r"[\w.:/@,|+-]*")
 
@@ -51,19 +53,31 @@ def load(env_file: Path | None) -> Settings:
         raise SettingsError(f"there is no file {env_file}: check the path after --env")
     path = env_file or Path(".env")
     try:
-        _check_lines(path)
-        return Settings(_env_file=path)
+        encoding = _encoding(path)
+        _check_lines(path, encoding)
+        return Settings(_env_file=path, _env_file_encoding=encoding)
     except ValidationError as error:
         raise SettingsError(f"{_faults(error)}: mend this in {path} or in the environment") from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path} is not UTF-8 text: save it as UTF-8") from error
+    except UnicodeError as error:
+        raise SettingsError(f"{path} {_NOT_UTF8}") from error
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read ({error.strerror or error}): let this program read it") from error
 
 
-def _check_lines(path: Path) -> None:
+def _encoding(path: Path) -> str:
+    """As its first bytes have it: what Windows' PowerShell and old Notepads write is read, too."""
+    if not path.is_file():
+        return "utf-8"
+    with path.open("rb") as file:
+        begun = file.read(2)
+    return "utf-16" if begun in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+
+
+def _check_lines(path: Path, encoding: str) -> None:
     """A line that is no setting would be passed over: the reader only prints a warning."""
     if not path.is_file():
         return
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding=encoding) as file:
         broken = [line.original.line for line in parse_stream(file) if line.error]
     if broken:
         raise SettingsError(f"line {broken[0]} of {path} is no setting: write it as  NAME=value")
@@ -91,15 +105,15 @@ def set_values(path: Path, values: Mapping[str, str]) -> None:
     path = path.resolve()
     try:
         with _changing:
-            text = path.read_bytes().decode("utf-8-sig") if path.is_file() else ""
+            text = path.read_bytes().decode(_encoding(path)) if path.is_file() else ""
             for name, value in values.items():
                 text = _with(text, name.upper(), value)
             aside = write_aside(path, text)
             if path.exists():
                 shutil.copymode(path, aside)
             aside.replace(path)
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path} is not UTF-8 text: save it as UTF-8") from error
+    except UnicodeError as error:
+        raise SettingsError(f"{path} {_NOT_UTF8}") from error
     except OSError as error:
         raise SettingsError(
             f"{path} cannot be written ({error.strerror or error}): let this program write it"
@@ -124,23 +138,27 @@ def _with(text: str, name: str, value: str) -> str:
     return text + ("" if not text or text.endswith("\n") else end) + setting
 
 
-def write_aside(path: Path, text: str) -> Path:
-    """A settings file's new text beside it, on the disk, for the caller to put in place. Raises OSError.
+def write_aside(path: Path, text: str, *, mode: int = 0o600) -> Path:
+    """A file's new text beside it, on the disk, for the caller to put in place. Raises OSError and leaves nothing then.
 
-    It holds the token: nobody else may read it, not even for the moment in which it is written.
+    Settings hold the token: nobody else may read them, not even for the moment in which they are written.
     """
     aside = path.with_name(f".{path.name}.new")
     aside.unlink(missing_ok=True)
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(text.encode())
-        sync(file)
+    try:
+        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(text.encode())
+            sync(file)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
     return aside
 
 
-def filled(values: Mapping[str, str]) -> str:
-    """A complete `.env`: every setting with its meaning, these values (by field) set."""
+def filled(values: Mapping[str, str], reasons: Mapping[str, str] | None = None) -> str:
+    """A complete `.env`: every setting with its meaning, these values (by field) set, and why where that is known."""
     head = ["# Settings of sususbot. What is commented out keeps the value shown. Keep this file to yourself: it holds"]
-    return _listed([*head, "# the token. Written by  sususbot init"], values)
+    return _listed([*head, "# the token. Written by  sususbot init"], values, reasons or {})
 
 
 def example() -> str:
@@ -149,10 +167,10 @@ def example() -> str:
         "# Settings of sususbot. Copy this file to .env and change what you need; what stays commented out keeps",
         "# the value shown. Made from src/sususbot/settings.py by  python -m sususbot.env_file > .env.example",
     ]
-    return _listed(head, {})
+    return _listed(head, {}, {})
 
 
-def _listed(head: list[str], values: Mapping[str, str]) -> str:
+def _listed(head: list[str], values: Mapping[str, str], reasons: Mapping[str, str]) -> str:
     lines = list(head)
     for name, field in Settings.model_fields.items():
         if name in _HEADINGS:
@@ -160,7 +178,8 @@ def _listed(head: list[str], values: Mapping[str, str]) -> str:
         default = "" if field.default is None else field.default
         default = ", ".join(default) if isinstance(default, tuple) else default
         setting = f"{name.upper()}={_quoted(values[name])}" if name in values else f"#{name.upper()}={default}"
-        lines += ["", f"# {field.description}", setting]
+        why = [f"# {reasons[name]}"] if name in reasons else []
+        lines += ["", f"# {field.description}", *why, setting]
     return "\n".join(lines) + "\n"
 
 

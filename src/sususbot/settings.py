@@ -20,6 +20,9 @@ Names = Annotated[tuple[str, ...], NoDecode]
 Words = Annotated[tuple[str, ...], NoDecode]
 # What FILTER may name.
 FILTERS: Final = ("secrets", "doxxing", "minors", "self_harm", "slurs")
+# What is not part of a secret at its ends: blanks, quotes of all kinds, and the mark that Windows begins a file with.
+_AROUND: Final = " \t\r\n\"'`“”„‘’\u00a0\u200b\ufeff"
+_BEFORE_TOKEN: Final = re.compile(r"(?:DISCORD_TOKEN\s*=\s*)?(?:Bot\s+)?", re.IGNORECASE)
 Spans = Annotated[tuple[tuple[time, time], ...], NoDecode]
 
 
@@ -354,10 +357,24 @@ class Settings(BaseSettings):
         """`1, 2 3` as people write lists."""
         return value.replace(",", " ").split() if isinstance(value, str) else value
 
-    @field_validator("discord_token", "openai_api_key", "hf_token", mode="after")
+    @field_validator("openai_api_key", "hf_token", mode="after")
     @classmethod
     def _unquoted(cls, value: str | None) -> str | None:
-        return value.strip().strip("\"'") or None if value else value
+        return _bare(value) or None if value else value
+
+    @field_validator("discord_token", mode="after")
+    @classmethod
+    def _as_issued(cls, value: str | None) -> str | None:
+        """Without what comes along when it is copied: quotes, its name, the word before it in a header, line ends."""
+        if not value:
+            return value
+        bare = _bare(_BEFORE_TOKEN.sub("", _bare(value)))
+        return "".join(sign for sign in bare if sign.isprintable() and not sign.isspace()) or None
+
+
+def _bare(value: str) -> str:
+    """Without blanks and quotes around it, also those that a word processor makes, and what no eye sees."""
+    return value.strip(_AROUND)
 
 
 def _span(text: str) -> tuple[time, time]:

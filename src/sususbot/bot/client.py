@@ -26,6 +26,7 @@ from sususbot.bot.question import Talk
 from sususbot.bot.sessions import Sessions, spent
 from sususbot.errors import ChannelUnknown, DiscordError, GuildUnknown, IntentMissing
 from sususbot.memory.short_term import ShortTerm
+from sususbot.proxy import proxy_for
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +77,7 @@ class Client(discord.Client):
             intents=intents(),
             allowed_mentions=discord.AllowedMentions.none(),
             max_messages=None,
+            proxy=proxy_for(discord.http.Route.BASE),
             guild_ready_timeout=pace.guilds,
             # Tells of every frame that comes; see `dispatch`.
             enable_debug_events=True,

@@ -2,12 +2,13 @@
 
 import locale
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
+from sususbot.cli.layout import folded, width_of
 from sususbot.cli.main import Place
 from sususbot.cli.output import print_json
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from sususbot.settings import Settings
 
 _SIGNS: Final = {"ok": "ok     ", "warning": "warning", "wrong": "WRONG  ", "skipped": "-      "}
+_COLOURS: Final = {"warning": "yellow", "wrong": "red", "ok": "green"}
+_STEP: Final = f"{'':9}→ "
 
 
 @click.command("doctor", epilog="Example:  sususbot doctor --online")
@@ -27,6 +30,16 @@ def doctor(place: Place, online: bool, as_json: bool) -> None:
 
     Changes nothing. Exit code 1 if something is wrong; a warning is no failure.
     """
+    findings = []
+    for finding in examined(place, online=online):
+        findings.append(finding)
+        if not as_json:
+            show(finding)
+    _end(findings, as_json=as_json)
+
+
+def examined(place: Place, *, online: bool) -> "Iterator[Finding]":
+    """Every finding, as soon as it is there."""
     from sususbot.cli.build import load_settings
     from sususbot.doctor.doctor import Patient, examine
 
@@ -38,12 +51,7 @@ def doctor(place: Place, online: bool, as_json: bool) -> None:
         encoding=locale.getencoding(),
         online=_asked if online else None,
     )
-    findings = []
-    for finding in examine(patient):
-        findings.append(finding)
-        if not as_json:
-            _show(finding)
-    _end(findings, as_json=as_json)
+    return examine(patient)
 
 
 def _asked(settings: "Settings") -> "list[Finding]":
@@ -54,12 +62,14 @@ def _asked(settings: "Settings") -> "list[Finding]":
     return asyncio.run(discord(settings))
 
 
-def _show(finding: "Finding") -> None:
+def show(finding: "Finding", *, err: bool = False) -> None:
+    """Two lines at most; on a console folded to its width."""
+    width = width_of(sys.stderr if err else sys.stdout)
     sign = _SIGNS[finding.state]
-    colour = {"warning": "yellow", "wrong": "red", "ok": "green"}.get(finding.state)
-    click.echo(f"{click.style(sign, fg=colour)}  {finding.name}: {finding.sentence}")
+    lines = folded(f"{finding.name}: {finding.sentence}", f"{sign}  ", width=width)
+    click.echo(click.style(sign, fg=_COLOURS.get(finding.state)) + lines.removeprefix(sign), err=err)
     if finding.step and finding.state != "ok":
-        click.echo(f"{'':9}→ {finding.step}")
+        click.echo(folded(finding.step, _STEP, width=width), err=err)
 
 
 def _end(findings: "Sequence[Finding]", *, as_json: bool) -> None:

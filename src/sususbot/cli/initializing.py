@@ -1,41 +1,42 @@
-"""`sususbot init`: settings for a new server, the notice for its members, and its privacy policy."""
+"""`sususbot init`: settings for a new server and for this machine, the notice for its members, its privacy policy.
 
-import sys
+Everything is asked first and written last, each file whole: whoever stops, or runs it again, loses nothing.
+"""
+
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
+from sususbot.cli.asking import GREETING, STOPPED, ask, explain, given, show_invite
+from sususbot.cli.layout import asked_here, folded
 from sususbot.cli.main import Place
 from sususbot.cli.output import say
 
 if TYPE_CHECKING:
+    from sususbot.doctor.choice import Choice
     from sususbot.notice import Facts
     from sususbot.settings import Settings
 
 _MODES = ("opt-out", "opt-in", "all")
 POLICY: Final = "PRIVACY.md"
-# Of a card, what weights may take so that a context finds room beside them.
-_WHOLE: Final = 0.8
-# Of a card, for the smallest VRAM_PRESET; a card that is sold with 8 GB has a little less.
-_TRAINABLE: Final = 7.5 * 2**30
-
-# Setting -> what is asked for on a terminal. An empty answer leaves it out.
-_QUESTIONS: Final = {
-    "discord_token": "The bot's token (developer portal, Bot page; not shown)",
-    "channel_id": "The id of the channel it lives in (right-click it, Copy Channel ID)",
-    "guild_id": "The id of the server (right-click its name, Copy Server ID)",
-    "consent": "What a member's silence means: opt-out (a yes), opt-in (a no), all (everybody agreed)",
-    "retention_days": "Days until words are erased (empty: kept)",
-    "contact": "Whom members turn to, as they know you on Discord",
-    "bot_name": "The name the bot speaks under",
-}
+# Without these there is no bot; asked for again where an earlier run left them out.
+_NEEDED: Final = ("discord_token", "channel_id")
 
 
 @click.command(
     "init", epilog="Example:  sususbot init --channel 1213800000000000000 --consent opt-in --contact @mia --yes"
 )
-@click.option("--token", "discord_token", metavar="TOKEN", help="The bot's token; better typed when asked for.")
+@click.option(
+    "--token",
+    "discord_token",
+    metavar="TOKEN",
+    help="The bot's token. Others on this machine see flags: better typed when asked for, in the environment as "
+    "DISCORD_TOKEN, or - for a line of standard input.",
+)
+@click.option(
+    "--application", metavar="ID", type=int, help="Whom the invite link is for, where the token is not given."
+)
 @click.option("--channel", "channel_id", metavar="ID", help="The channel it lives in.")
 @click.option("--guild", "guild_id", metavar="ID", help="The server.")
 @click.option("--consent", type=click.Choice(_MODES), help="What a member's silence means.")
@@ -45,77 +46,126 @@ _QUESTIONS: Final = {
 @click.option("--yes", is_flag=True, help="Ask nothing: what is not given keeps its default.")
 @click.option("--force", is_flag=True, help="Write .env and PRIVACY.md anew where they are there already.")
 @click.pass_obj
-def init(place: Place, /, yes: bool, force: bool, **given: str | None) -> None:
-    """Write .env and PRIVACY.md, and print the notice for your server.
+def init(place: Place, /, yes: bool, force: bool, application: int | None, **flags: str | None) -> None:
+    """Write .env and PRIVACY.md for your server and this machine, and print the notice for your members.
 
-    What is there already stays as it is; then this prints the notice of those settings again.
+    Asks what it needs, with the steps on Discord, and ends with what  sususbot doctor  finds. What is there already
+    stays as it is: only what is missing is added.
     """
-    from sususbot import env_file
     from sususbot.notice import notice, policy
 
     path = place.env or Path(".env")
-    values = {name: value for name, value in given.items() if value is not None}
-    if path.is_file() and not force:
-        settings = _as_it_stands(path, values)
-        say(f"{path} is there and stays as it is (--force writes it anew)")
-    else:
-        if not yes and sys.stdin.isatty():
-            values |= _asked(values)
-        values = {name: value.strip() for name, value in values.items() if value.strip()}
-        settings = env_file.checked(values)
-        _write_private(path, env_file.filled(values))
-        say(f"wrote {path}, readable by you alone")
-        _note_token(settings)
+    _check_place(path)
+    asking = not yes and asked_here()
+    choice = _look_around(place)
+    try:
+        settings = _settle(path, given(flags), choice, force=force, asking=asking, application=application)
+    except (click.Abort, KeyboardInterrupt) as stop:
+        raise click.Abort(STOPPED) from stop
     _make_private(place.data)
     _write_policy(path.with_name(POLICY), policy(_facts(settings)), force=force)
-    say(_gpu())
-    say("the notice for your server, to be posted and pinned where all members read it:\n")
+    say("\nThe notice for your server, to be posted and pinned where all members read it:\n")
     click.echo(notice(_facts(settings)), nl=False)
-    say(f"\n{_next(settings)}")
+    _examine(place, settings, asking=asking)
+    say(_next(settings, choice))
 
 
-def _as_it_stands(path: Path, values: dict[str, str]) -> "Settings":
-    """The settings of a file that is not to be changed. Raises SettingsError where other values were asked for."""
+def _look_around(place: Place) -> "Choice":
+    """What this machine is, and what that means."""
+    from sususbot.artifacts import MODELS
+    from sususbot.doctor.choice import choose, this_machine
+
+    machine = this_machine()
+    choice = choose(machine, place.data / MODELS)
+    say("This machine")
+    say(folded(str(machine), "   "))
+    if machine.card is not None:
+        driver = f", driver {machine.card.driver}" if machine.card.driver else ""
+        say(folded(f"{machine.card.name}, {machine.card.gigabytes:.0f} GB{driver}", "   "))
+    for line in choice.told:
+        say(folded(line, "   - "))
+    return choice
+
+
+def _settle(
+    path: Path, values: dict[str, str], choice: "Choice", *, force: bool, asking: bool, application: int | None
+) -> "Settings":
+    """The settings as they stand in the file afterwards."""
+    if path.is_file() and not force:
+        return _completed(path, values, asking=asking, application=application)
+    if asking:
+        say(f"\n{GREETING}")
+        values = ask(values, application=application)
+    settings = _written(path, values, choice)
+    if not asking:
+        _tell_what_is_missing(settings, application)
+    return settings
+
+
+def _written(path: Path, values: dict[str, str], choice: "Choice") -> "Settings":
+    """A new file: what was given and what was chosen. Raises SettingsError."""
+    from sususbot import env_file
+
+    values = {name: value.strip() for name, value in values.items() if value.strip()}
+    settings = env_file.checked(values)
+    values |= _cleaned(settings, values)
+    chosen = {name: value for name, value in choice.values.items() if name not in values}
+    _put_in_place(path, env_file.filled(chosen | values, choice.reasons))
+    say(f"\nwrote {path}, readable by you alone: each setting with what it does")
+    return settings
+
+
+def _cleaned(settings: "Settings", values: dict[str, str]) -> dict[str, str]:
+    """A token as it is used, not as it was pasted."""
+    token = settings.discord_token
+    return {"discord_token": token} if token is not None and "discord_token" in values else {}
+
+
+def _completed(path: Path, values: dict[str, str], *, asking: bool, application: int | None) -> "Settings":
+    """A file that is there, with what was missing in it. Raises SettingsError where it has another value already."""
     from sususbot import env_file
     from sususbot.errors import SettingsError
 
     settings = env_file.load(path)
     wanted = env_file.checked(values)
-    other = [name.upper() for name in values if getattr(wanted, name) != getattr(settings, name)]
+    there = {name for name in values if getattr(settings, name) is not None}
+    other = [name.upper() for name in values if name in there and getattr(wanted, name) != getattr(settings, name)]
     if other:
         raise SettingsError(
             f"{path} is there already with another {', '.join(other)}: change it there, or write it anew with --force"
         )
+    new = {name: value for name, value in values.items() if name not in there}
+    missing = [name for name in _NEEDED if getattr(settings, name) is None] if asking else []
+    new = {name: value for name, value in ask(new, missing, application).items() if value}
+    if new:
+        env_file.set_values(path, new | _cleaned(env_file.checked(new), new))
+        say(f"\n{path} is there; added: {', '.join(name.upper() for name in new)}")
+        settings = env_file.load(path)
+    else:
+        say(f"\n{path} is there and stays as it is (--force writes it anew)")
+    if "discord_token" not in missing:
+        _tell_what_is_missing(settings, application)
     return settings
 
 
-def _asked(values: dict[str, str]) -> dict[str, str]:
-    """What the owner types. Empty answers are kept, so that nothing is asked twice."""
-    from sususbot import env_file
+def _tell_what_is_missing(settings: "Settings", application: int | None) -> None:
+    """The steps on Discord, for who was not asked."""
+    if settings.discord_token is None:
+        explain("discord_token")
+    if settings.discord_token is not None or application is not None:
+        show_invite(settings.discord_token, application)
+    if settings.channel_id is None:
+        explain("channel_id")
+
+
+def _check_place(path: Path) -> None:
     from sususbot.errors import SettingsError
-    from sususbot.settings import Settings
 
-    answers: dict[str, str] = {}
-    for name, question in _QUESTIONS.items():
-        default = Settings.model_fields[name].default
-        while name not in values and name not in answers:
-            answer = click.prompt(
-                question,
-                default="" if default is None else str(default),
-                show_default=default is not None,
-                hide_input=name == "discord_token",
-                err=True,
-            ).strip()
-            try:
-                env_file.checked({name: answer} if answer else {})
-            except SettingsError as error:
-                say(str(error))
-                continue
-            answers[name] = answer
-    return answers
+    if path.is_dir():
+        raise SettingsError(f"{path} is a folder, and the settings are a file: rename it, or name another with --env")
 
 
-def _write_private(path: Path, text: str) -> None:
+def _put_in_place(path: Path, text: str) -> None:
     """All of it or nothing, and never readable by others, not even for a moment."""
     from sususbot.env_file import write_aside
     from sususbot.errors import SettingsError
@@ -128,7 +178,9 @@ def _write_private(path: Path, text: str) -> None:
             say(f"the old one is now {path}.old")
         aside.replace(path)
     except OSError as error:
-        raise SettingsError(f"{path} cannot be written ({error.strerror}): choose another place with --env") from error
+        raise SettingsError(
+            f"{path} cannot be written ({error.strerror or error}): make room there, or choose another place with --env"
+        ) from error
 
 
 def _make_private(folder: Path) -> None:
@@ -139,10 +191,13 @@ def _make_private(folder: Path) -> None:
         if not folder.exists():
             folder.mkdir(mode=0o700, parents=True)
     except OSError as error:
-        raise ArchiveError(f"{folder} cannot be made ({error.strerror}): choose another --data") from error
+        raise ArchiveError(
+            f"{folder} cannot be made ({error.strerror or error}): choose another place with --data"
+        ) from error
 
 
 def _write_policy(path: Path, text: str, *, force: bool) -> None:
+    from sususbot.env_file import write_aside
     from sususbot.errors import SettingsError
 
     try:
@@ -151,10 +206,14 @@ def _write_policy(path: Path, text: str, *, force: bool) -> None:
         elif path.exists() and not force:
             say(f"{path} is there, says something else than these settings, and stays so (--force writes it anew)")
         else:
-            path.write_text(text, encoding="utf-8")
-            say(f"wrote {path}: read it, mend it, publish it, and link it in the developer portal")
+            # Everybody may read it.
+            write_aside(path, text, mode=0o644).replace(path)
+            say(f"wrote {path}: read it, mend it, publish it, link it in the developer portal")
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be written: move it away and run the same command again") from error
+        raise SettingsError(
+            f"{path} cannot be written ({getattr(error, 'strerror', None) or 'it is no text'}): make room there, or "
+            "move it away, and run the same command again"
+        ) from error
 
 
 def _facts(settings: "Settings") -> "Facts":
@@ -170,31 +229,37 @@ def _facts(settings: "Settings") -> "Facts":
     )
 
 
-def _note_token(settings: "Settings") -> None:
-    token = settings.discord_token
-    if token is not None and (token.count(".") != 2 or any(character.isspace() for character in token)):
-        say("the token does not look like Discord's (three parts with dots between): check DISCORD_TOKEN")
+def _examine(place: Place, settings: "Settings", *, asking: bool) -> None:
+    """What the doctor finds, without a word on what is well: settings were written whatever it says."""
+    from sususbot.cli.doctor import examined, show
+
+    say("\nsususbot doctor")
+    online = asking and settings.discord_token is not None and _invited()
+    findings = [finding for finding in examined(place, online=online) if finding.state in ("wrong", "warning")]
+    for finding in findings:
+        show(finding, err=True)
+    if not findings:
+        say("   all is well so far" + ("" if online else "; with --online it asks Discord, too"))
 
 
-def _next(settings: "Settings") -> str:
-    missing = [name.upper() for name in ("discord_token", "channel_id") if getattr(settings, name) is None]
-    if missing:
-        return f"next: put {' and '.join(missing)} into .env; for the history,  sususbot import FILE"
-    return "next:  sususbot backfill  or  sususbot import FILE"
+def _invited() -> bool:
+    try:
+        return click.confirm("Is the bot on your server now? Then Discord is asked, too", default=True, err=True)
+    except click.Abort:
+        say("")
+        return False
 
 
-def _gpu() -> str:
-    """What graphics card there is, and what that means."""
-    from sususbot.model.bases import default_for
-    from sususbot.model.cards import find_cards
-
-    card = next(iter(find_cards()), None)
-    if card is None:
-        return "no graphics card found: the bot runs without (BACKEND=recall; a model takes many seconds for a reply)"
-    base = default_for(card.total_bytes)
-    room = "room for all layers" if base.size < _WHOLE * card.total_bytes else "room for some of the layers"
-    training = "and to train one" if card.total_bytes >= _TRAINABLE else "but it is too small to train one on"
-    return (
-        f"{card.name}, {card.gigabytes:.0f} GB: {room} of a model that talks ({base.name}: set BACKEND=llamacpp, and  "
-        f"sususbot models download  fetches it), {training}"
-    )
+def _next(settings: "Settings", choice: "Choice") -> str:
+    """The commands that come now, one a line."""
+    missing = [name.upper() for name in _NEEDED if getattr(settings, name) is None]
+    rows = [("sususbot init", f"once more, to add {' and '.join(missing)}")] if missing else []
+    if settings.backend == "recall" and "kv_type" in choice.values:
+        rows.append(("sususbot models download --use", f"the model, {choice.base.size / 1e9:.1f} GB, once"))
+    rows += [
+        ("sususbot backfill", "the history from Discord; or  sususbot import FILES"),
+        ("sususbot index", "so that it is found by meaning"),
+        ("sususbot chat", "try it here"),
+        ("sususbot bot", "live on Discord"),
+    ]
+    return "\n".join(["\nNext", *(f"   {command:31} {what}" for command, what in rows)])

@@ -37,15 +37,17 @@ def models(ctx: click.Context, as_json: bool) -> None:
 
 @models.command("download", epilog="Example:  sususbot models download mistral-7b-q4_k_m")
 @click.argument("name", metavar="[NAME | REPO[:FILE]]", required=False)
+@click.option("--use", is_flag=True, help="Write into .env what makes the bot use it.")
 @click.option("--json", "as_json", is_flag=True, help="Print what is there now as one JSON object.")
 @click.pass_obj
-def download(place: Place, name: str | None, as_json: bool) -> None:
+def download(place: Place, name: str | None, use: bool, as_json: bool) -> None:
     """Fetch a base model; without a name the one to talk with on this machine's card.
 
     NAME is one that  sususbot models  lists; REPO is owner/name on the hub, FILE one of its GGUF files or a piece of
     its name (Q4_K_M). Stop and repeat as you like: it goes on where it was. Nothing gets its name before its hash is
     the hub's.
     """
+    from sususbot import env_file
     from sususbot.artifacts import MODELS
     from sususbot.cli.build import load_settings
     from sususbot.model import bases
@@ -67,14 +69,19 @@ def download(place: Place, name: str | None, as_json: bool) -> None:
                 progress.update(done, of, f"{done / _GB:.1f} of {of / _GB:.1f} GB")
 
             fetched = bases.fetch(hub, repo, file, place.data / MODELS, told)
+    missing = {field: value for field, value in _lines(fetched).items() if not _is_set(settings, field, value)}
+    if use and missing:
+        env_file.set_values(place.env or Path(".env"), {field.lower(): value for field, value in missing.items()})
     if as_json:
         print_json(_as_json(fetched))
         return
     how = "was there, and is what the hub has" if fetched.was_there else "whole and checked"
     click.echo(f"{fetched.path.as_posix()}  {fetched.size / _GB:.1f} GB, {how}")
-    missing = {field: value for field, value in _lines(fetched).items() if not _is_set(settings, field, value)}
     if missing:
-        say("next, in .env:  " + "  ".join(f"{field}={value}" for field, value in missing.items()))
+        say(
+            f"{'now' if use else 'next,'} in .env:  "
+            + "  ".join(f"{field}={value}" for field, value in missing.items())
+        )
 
 
 @models.command("remove", epilog="Example:  sususbot models remove Mistral-7B-v0.3.Q4_K_M.gguf")

@@ -3,23 +3,16 @@
 from typing import Any, Final
 
 from sususbot.doctor.findings import Finding, number, ok, skipped, told_by, warning, wrong
-from sususbot.errors import DiscordError
+from sususbot.errors import DiscordError, SususError
 from sususbot.settings import Settings
 from sususbot.sources.discord_api.api_message import MALFORMED, int64
 from sususbot.sources.discord_api.client import Client, Refused
 from sususbot.sources.discord_api.limits import Limiter
-from sususbot.sources.discord_api.permissions import READ_MESSAGE_HISTORY, VIEW_CHANNEL, Standing
+from sususbot.sources.discord_api.permissions import Standing, lacking
 from sususbot.sources.discord_api.preflight import check_intent, own_id, refusal
 
-_ADD_REACTIONS: Final = 1 << 6
-_SEND_MESSAGES: Final = 1 << 11
-# Right -> how Discord calls it where roles are edited.
-_NEEDED: Final = {
-    VIEW_CHANNEL: "View Channel",
-    _SEND_MESSAGES: "Send Messages",
-    READ_MESSAGE_HISTORY: "Read Message History",
-    _ADD_REACTIONS: "Add Reactions",
-}
+# Channel types that are threads; their rights are those of the channel around them.
+_THREADS: Final = frozenset({10, 11, 12})
 _PATIENCE: Final = 10.0
 _FEW_SESSIONS: Final = 50
 
@@ -37,7 +30,7 @@ async def discord(settings: Settings) -> list[Finding]:
             found.append(ok("discord intent", "the bot may read what messages say"))
             found.append(await _sessions(client))
             found.append(await _channel(client, bot, settings.channel_id))
-    except DiscordError as error:
+    except SususError as error:
         found.append(told_by("discord", error))
     except (Refused, *MALFORMED) as error:
         found.append(warning("discord", f"Discord answered what is not understood ({error})", "try again in a while"))
@@ -70,9 +63,15 @@ async def _channel(client: Client, bot: int, channel_id: int | None) -> Finding:
     guild_id = int64(channel["guild_id"])
     guild = (await client.get("/guilds/{guild_id}", guild_id=guild_id)).json
     member = (await client.get("/guilds/{guild_id}/members/{user_id}", guild_id=guild_id, user_id=bot)).json
-    held = Standing.read(guild, member, bot).permissions(channel)
-    lacking = [right for bit, right in _NEEDED.items() if not held & bit]
-    if lacking:
-        told = f"in #{channel['name']} the bot lacks: {', '.join(lacking)}"
+    thread = channel.get("type") in _THREADS
+    around = await _parent(client, channel) if thread else channel
+    missing = lacking(Standing.read(guild, member, bot).permissions(around), thread=thread)
+    if missing:
+        told = f"in #{channel['name']} the bot lacks: {', '.join(missing)}"
         return wrong(name, told, "give its role these rights in the channel's settings, Permissions")
     return ok(name, f"the bot may read and write in #{channel['name']} of {guild['name']}")
+
+
+async def _parent(client: Client, thread: dict[str, Any]) -> dict[str, Any]:
+    parent: dict[str, Any] = (await client.get("/channels/{channel_id}", channel_id=int64(thread["parent_id"]))).json
+    return parent

@@ -105,6 +105,11 @@ def free_memory() -> int:
     return int(psutil.virtual_memory().available)
 
 
+def total_memory() -> int:
+    """Bytes of memory that the machine has."""
+    return int(psutil.virtual_memory().total)
+
+
 def cards(found: Sequence[Card]) -> Finding:
     """What llama.cpp can use."""
     if not found:

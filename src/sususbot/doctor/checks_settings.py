@@ -11,6 +11,7 @@ from sususbot.errors import SettingsError, SususError
 from sususbot.memory.embedding import find_model
 from sususbot.memory.static import is_static
 from sususbot.settings import Settings
+from sususbot.sources.discord_api.identity import looks_right
 
 _TORCH: Final = ("torch", "transformers")
 
@@ -29,7 +30,7 @@ def token(settings: Settings) -> Finding:
     value = settings.discord_token
     if value is None:
         return skipped("token", "DISCORD_TOKEN is not set", "copy it from the developer portal's Bot page into .env")
-    if value.count(".") != 2 or not value.isascii() or any(character.isspace() for character in value):
+    if not looks_right(value):
         return wrong(
             "token",
             "DISCORD_TOKEN does not look like Discord's: three parts with dots between",

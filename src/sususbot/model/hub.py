@@ -12,7 +12,6 @@ import hashlib
 import os
 import re
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -24,6 +23,8 @@ from urllib.parse import quote
 import httpx
 
 from sususbot.errors import DownloadFailed, NotOnHub, SettingsError
+from sususbot.file_lock import hold
+from sususbot.proxy import proxy_for
 
 ENDPOINT: Final = "https://huggingface.co"
 PART: Final = ".part"
@@ -101,10 +102,9 @@ class Hub:
         # httpx keeps it from every other host that a download is redirected to.
         if token:
             headers["Authorization"] = f"Bearer {token}"
-        try:
-            self._client = httpx.Client(headers=headers, timeout=_TIMEOUT, follow_redirects=True)
-        except (httpx.InvalidURL, ValueError) as error:
-            raise SettingsError(f"a proxy in the environment cannot be used ({error}): correct or unset it") from error
+        # Redirects lead to other hosts of the hub's, by the same proxy.
+        way = httpx.HTTPTransport(proxy=proxy_for(self.endpoint))
+        self._client = httpx.Client(headers=headers, timeout=_TIMEOUT, follow_redirects=True, transport=way)
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Hub":
@@ -360,20 +360,7 @@ def _held(path: Path) -> Iterator[IO[bytes]]:
     """A file to add to, which no other program of ours adds to meanwhile."""
     with path.open("a+b") as file:
         try:
-            _lock(file)
+            hold(file)
         except OSError as error:
             raise DownloadFailed(f"{path.name} is being downloaded already: wait until that is done") from error
         yield file
-
-
-def _lock(file: IO[bytes]) -> None:
-    """Until it is closed. Raises OSError where another program has it."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -22,6 +22,7 @@ import orjson
 
 from sususbot.errors import BackendFailed
 from sususbot.model.backend import Deadline
+from sususbot.proxy import proxy_for
 
 # How soon a cancellation from another thread is seen while nothing arrives.
 _GLANCE_SECONDS: Final = 0.05
@@ -78,8 +79,12 @@ class Wire:
             base_url=base_url,
             headers=headers,
             timeout=timeout,
-            limits=httpx.Limits(max_connections=connections, keepalive_expiry=_KEPT_SECONDS),
-            verify=secure,
+            # A transport of our own: httpx itself would ask this machine by way of another where there is a proxy.
+            transport=httpx.AsyncHTTPTransport(
+                limits=httpx.Limits(max_connections=connections, keepalive_expiry=_KEPT_SECONDS),
+                verify=secure,
+                proxy=proxy_for(base_url),
+            ),
         )
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="model-wire", daemon=True)

@@ -18,6 +18,7 @@ import orjson
 
 from sususbot import __version__
 from sususbot.errors import ConnectionLost, DiscordError, RateLimited, TokenRefused
+from sususbot.proxy import proxy_for, shown
 from sususbot.sources.discord_api import address
 from sususbot.sources.discord_api.limits import FIRST, Limiter, Turn
 
@@ -96,6 +97,7 @@ class Client:
         self._patience = patience
         self._answered_once = False
         self._base = address.base()
+        self._proxy = proxy_for(self._base)
         self._headers = {"Authorization": f"Bot {token}", "User-Agent": _AGENT}
 
     async def __aenter__(self) -> Self:
@@ -146,8 +148,9 @@ class Client:
         patience = self._patience if self._answered_once else min(_PATIENCE_FIRST, self._patience)
         if self._limiter.now() - failing_since >= patience:
             reason = str(error) or type(error).__name__
+            way = "the network" if self._proxy is None else f"the network and the proxy {shown(self._proxy)}"
             raise ConnectionLost(
-                f"Discord cannot be reached ({reason}): check the network, then run the same command again, "
+                f"Discord cannot be reached ({reason}): check {way}, then run the same command again, "
                 "it goes on where it stopped"
             ) from error
 
@@ -160,6 +163,7 @@ class Client:
             async with self._session.get(
                 self._base + path,
                 params=query,
+                proxy=self._proxy,
                 timeout=aiohttp.ClientTimeout(total=timeout),
                 trace_request_ctx=sent,
                 allow_redirects=False,

@@ -12,13 +12,26 @@ from sususbot.sources.discord_api.api_message import int64
 
 Json = dict[str, Any]
 
+ADD_REACTIONS: Final = 1 << 6
 VIEW_CHANNEL: Final = 1 << 10
+SEND_MESSAGES: Final = 1 << 11
 READ_MESSAGE_HISTORY: Final = 1 << 16
 CONNECT: Final = 1 << 20
 MANAGE_THREADS: Final = 1 << 34
+SEND_MESSAGES_IN_THREADS: Final = 1 << 38
 _ADMINISTRATOR: Final = 1 << 3
 _EVERYTHING: Final = (1 << 63) - 1
 _MEMBER: Final = 1
+
+# What the bot cannot do without, as Discord calls it where roles are edited: the invite link asks for all of it, the
+# doctor looks for it in the bot's channel. A thread wants the last instead of the second.
+NEEDED: Final = {
+    VIEW_CHANNEL: "View Channel",
+    SEND_MESSAGES: "Send Messages",
+    READ_MESSAGE_HISTORY: "Read Message History",
+    ADD_REACTIONS: "Add Reactions",
+    SEND_MESSAGES_IN_THREADS: "Send Messages in Threads",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +72,9 @@ class Standing:
             deny |= int(item["deny"])
             allow |= int(item["allow"])
         return held & ~deny | allow
+
+
+def lacking(held: int, *, thread: bool = False) -> list[str]:
+    """What the bot still needs where it may do this."""
+    spared = SEND_MESSAGES if thread else SEND_MESSAGES_IN_THREADS
+    return [right for bit, right in NEEDED.items() if bit != spared and not held & bit]

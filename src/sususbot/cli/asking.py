@@ -1,0 +1,159 @@
+"""What `sususbot init` asks, in the order in which a newcomer can answer, with the way to each answer before it.
+
+Nothing is written here: whoever stops in the middle has changed nothing. The token is never shown.
+"""
+
+import os
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from sususbot.cli.layout import folded
+from sususbot.cli.output import say
+
+if TYPE_CHECKING:
+    from sususbot.settings import Settings
+
+_FROM_INPUT: Final = "-"
+GREETING: Final = "A few questions. Nothing is written before the last; Ctrl-C stops."
+STOPPED: Final = "stopped, and nothing was written: run  sususbot init  again"
+
+# Setting -> what is asked for on a terminal. An empty answer leaves it out.
+_QUESTIONS: Final = {
+    "discord_token": "Token (not shown)",
+    "channel_id": "Channel ID",
+    "guild_id": "Server ID (Enter: only the channel above)",
+    "consent": "Silence means: opt-out, opt-in or all",
+    "retention_days": "Days until words are erased (Enter: kept)",
+    "contact": "Whom members turn to, e.g. @mia",
+    "bot_name": "The bot's name",
+}
+_BEFORE: Final = {
+    "discord_token": "\nA bot on Discord",
+    "channel_id": "\nIts place",
+    "consent": "\nIts members",
+    "bot_name": "\nIts name",
+}
+_PORTAL_STEPS: Final = (
+    "Open {portal}: New Application, a name, Create.",
+    "Installation: leave Guild Install on, User Install off; Install Link: None; Save.",
+    "Bot: Public Bot off, so that only you can invite it.",
+    "Bot: Message Content Intent on; without it all messages are empty. Save.",
+    "Bot: Reset Token, Copy. Whoever has it is the bot: show it to nobody.",
+)
+_PLACE_STEPS: Final = (
+    "In Discord: User Settings, Advanced, Developer Mode on.",
+    "Right-click the channel it is to live in, Copy Channel ID; the same on the server's icon for the Server ID, which "
+    "is for reading the history of all channels.",
+)
+_CONSENT_STEPS: Final = (
+    "What members who said nothing have said: opt-out (a yes), opt-in (a no), all (everybody agreed). Anybody may say "
+    "no or be forgotten at any time, whatever this is.",
+)
+_STEPS: Final = {"discord_token": _PORTAL_STEPS, "channel_id": _PLACE_STEPS, "consent": _CONSENT_STEPS}
+
+
+def given(values: dict[str, str | None]) -> dict[str, str]:
+    """What came by flags; the token also by standard input (`-`) or the environment, seen in no list of processes."""
+    found = {name: value for name, value in values.items() if value is not None}
+    if found.get("discord_token") == _FROM_INPUT:
+        found["discord_token"] = _token_from_input()
+    elif "discord_token" not in found and os.environ.get("DISCORD_TOKEN"):
+        found["discord_token"] = os.environ["DISCORD_TOKEN"]
+    return found
+
+
+def _token_from_input() -> str:
+    from sususbot.errors import SettingsError
+
+    token = _hidden() if sys.stdin.isatty() else sys.stdin.readline()
+    if not token.strip():
+        raise SettingsError("no token came by standard input: write it there, as in  sususbot init --token - < FILE")
+    return token
+
+
+def _hidden() -> str:
+    token: str = click.prompt(_QUESTIONS["discord_token"], default="", show_default=False, hide_input=True, err=True)
+    return token
+
+
+def ask(
+    values: dict[str, str], names: Iterable[str] = tuple(_QUESTIONS), application: int | None = None
+) -> dict[str, str]:
+    """`values` and what the owner typed for those that are not among them."""
+    answers = dict(values)
+    for name in names:
+        if name not in answers:
+            explain(name)
+            answers[name] = _answer(name)
+        if name == "discord_token":
+            show_invite(answers.get(name), application)
+    return answers
+
+
+def explain(name: str) -> None:
+    """How to come by an answer."""
+    from sususbot.sources.discord_api.identity import PORTAL
+
+    if name in _BEFORE:
+        say(_BEFORE[name])
+    for step in _STEPS.get(name, ()):
+        say(folded(step.format(portal=PORTAL), "   - "))
+
+
+def show_invite(token: str | None, application: int | None) -> None:
+    """The link by which the bot comes onto a server."""
+    from sususbot.env_file import checked
+    from sususbot.sources.discord_api.identity import application_of, invite_link
+    from sususbot.sources.discord_api.permissions import NEEDED
+
+    token = checked({"discord_token": token}).discord_token if token else None
+    application = application or (application_of(token) if token is not None else None)
+    say("\nIts invitation")
+    if application is None:
+        say(folded("Give its Application ID (General Information) to have the link made:", "   - "))
+        say("     sususbot init --application ID")
+        return
+    say(folded("Open this, choose your server, Authorize:", "   - "))
+    say(f"\n{invite_link(application)}\n")
+    say(folded(f"It asks for {', '.join(NEEDED.values())}: what the bot needs, and no more.", "   - "))
+
+
+def _answer(name: str) -> str:
+    """Asked until it can be used. A token is cleaned, and doubted only once."""
+    from sususbot import env_file
+    from sususbot.errors import SettingsError
+
+    while True:
+        answer = _typed(name)
+        try:
+            settings = env_file.checked({name: answer} if answer else {})
+        except SettingsError as error:
+            say(folded(str(error).removesuffix(": give it again"), "   ! "))
+            continue
+        if name != "discord_token" or not answer or _looks_right(settings):
+            return answer
+        say(folded("That is no token: it has three parts with dots between. Copy it again (Enter: later).", "   ! "))
+
+
+def _looks_right(settings: "Settings") -> bool:
+    from sususbot.sources.discord_api.identity import looks_right
+
+    return settings.discord_token is not None and looks_right(settings.discord_token)
+
+
+def _typed(name: str) -> str:
+    from sususbot.settings import Settings
+
+    if name == "discord_token":
+        return _hidden().strip()
+    default = Settings.model_fields[name].default
+    answer: str = click.prompt(
+        _QUESTIONS[name],
+        default="" if default is None else str(default),
+        show_default=default is not None,
+        err=True,
+    )
+    return answer.strip()

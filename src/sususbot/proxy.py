@@ -1,0 +1,58 @@
+"""The proxy that a server is reached by, told in one way for all that goes out: Discord, the hub, a model server.
+
+As other programs have it: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY in the environment (or in small letters), on
+Windows and macOS what the system is set to. This machine itself is never asked by way of another.
+"""
+
+import ipaddress
+from typing import Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from sususbot.errors import SettingsError
+
+# What aiohttp and httpx both speak without another package.
+_SPOKEN: Final = ("http", "https")
+
+
+def proxy_for(url: str) -> str | None:
+    """The proxy's address, which may hold a password, or None where there is none on the way.
+
+    Raises SettingsError for a proxy that cannot be used.
+    """
+    there = urlsplit(url)
+    host = there.hostname or ""
+    if is_this_machine(host) or proxy_bypass(host):
+        return None
+    proxies = getproxies()
+    address = proxies.get(there.scheme) or proxies.get("all")
+    if not address:
+        return None
+    address = address if "://" in address else f"http://{address}"
+    if not _usable(address):
+        raise SettingsError(
+            f"the proxy {shown(address)} cannot be used: set HTTPS_PROXY to one like http://127.0.0.1:3128, or unset it"
+        )
+    return address
+
+
+def shown(address: str) -> str:
+    """A proxy's address without what it is opened by."""
+    scheme, _, place = address.partition("://")
+    return f"{scheme}://{place.rpartition('@')[2]}"
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a name or an address never leaves the machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.casefold() == "localhost"
+
+
+def _usable(address: str) -> bool:
+    try:
+        place = urlsplit(address)
+        return place.scheme in _SPOKEN and bool(place.hostname) and place.port != 0
+    except ValueError:
+        return False
