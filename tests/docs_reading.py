@@ -10,6 +10,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[1]
 PACKAGE: Final = ROOT / "src" / "sususbot"
+_SCRIPTS: Final = (ROOT / "Makefile", ROOT / "setup.ps1", ROOT / "deploy" / "windows-task.ps1")
 # Where a sentence of the program has something that differs.
 BLANK: Final = "\0"
 
@@ -89,9 +90,14 @@ class Sentence:
 @cache
 def sentences() -> tuple[Sentence, ...]:
     """Every text in the package, and what set-up says."""
-    said = [one for path in PACKAGE.rglob("*.py") for one in _said(ast.parse(path.read_bytes()))]
-    beside = [path for name in ("Makefile", "setup.ps1") if (path := ROOT / name).is_file()]
-    return (*said, *(Sentence(path.read_text(encoding="utf-8"), None) for path in beside))
+    code = [*PACKAGE.rglob("*.py"), *ROOT.glob("tools/*.py")]
+    said = [one for path in code for one in _said(ast.parse(path.read_bytes()))]
+    return (*said, *(Sentence(_joined(path), None) for path in _SCRIPTS if path.is_file()))
+
+
+def _joined(script: Path) -> str:
+    """A script's text, with strings of several pieces as one."""
+    return re.sub(r"""["']\s*\+\s*["']""", "", script.read_text(encoding="utf-8"))
 
 
 def _said(tree: ast.Module) -> Iterator[Sentence]:
