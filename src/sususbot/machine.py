@@ -1,4 +1,4 @@
-"""Which machine a figure was measured on, in words."""
+"""Which machine a figure was measured on, in words: it stands beside every kept figure."""
 
 import os
 import platform

@@ -15,6 +15,7 @@ from sususbot.sources.dump_lines import dump_lines
 from sususbot.sources.ingest import ingest
 from tests.archive.making import KITCHEN, MIA, NOON, TOM, filled, found, message
 from tests.memory.chat import WordEmbedder
+from tests.support.links import chains
 
 NOTE = message(5, "the printer is called Gerald", TOM, type=NOTE_TYPE, pinned=True)
 TALK = [message(number, f"talk of tea and bread {number}", (MIA, TOM)[number % 2]) for number in (3, 4, 6, 7)]
@@ -35,7 +36,7 @@ def test_a_note_is_found_and_stands_alone(tmp_path: Path) -> None:
         assert all(NOTE not in hit.around for hit in others)
         assert archive.around(TALK[1], reach=1) == TALK[:3]
         assert archive.links.count_pending() == 0
-        assert 5 not in {one.id for one in archive.links.chains()}
+        assert 5 not in {id_ for id_, _, _ in chains(archive)}
         assert archive.check() == []
 
 

@@ -10,6 +10,7 @@ from sususbot.linking.network import shipped
 from sususbot.memory import linking_pass
 from sususbot.memory.linking_pass import LivePass, link_pending
 from sususbot.messages import Author, Channel, Guild, Message
+from tests.support.links import chains
 
 GUILD = Guild(10, "Tea house")
 CHANNELS = (Channel(20, 10, "kitchen"), Channel(21, 10, "garden"))
@@ -34,7 +35,7 @@ def add(archive: Archive, *messages: Message) -> None:
 
 
 def links(archive: Archive) -> dict[int, int | None]:
-    return {one.id: one.answers for one in archive.links.chains()}
+    return {id_: answers for id_, _, answers in chains(archive)}
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_everything_is_linked_within_its_channel_and_once(archive: Archive) -> N
     steps: list[tuple[int, int]] = []
     assert link_pending(archive, shipped(), "x", lambda *step: steps.append(step)) == 60
     assert steps[-1] == (60, 60)
-    channel = {one.id: one.channel_id for one in archive.links.chains()}
+    channel = {id_: channel for id_, channel, _ in chains(archive)}
     found = {id_: answers for id_, answers in links(archive).items() if answers is not None}
     assert len(found) > 20
     assert all(answers < id_ and channel[answers] == channel[id_] for id_, answers in found.items())

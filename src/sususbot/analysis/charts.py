@@ -1,4 +1,7 @@
-"""The pictures of an analysis (`svg` has how they are drawn)."""
+"""The pictures of an analysis: which there are, and what each shows, in words too (`svg` has how they are drawn).
+
+Pages take them by name: a new one is a line in `pictures` and a place in `page.html`. Same figures, same bytes.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final

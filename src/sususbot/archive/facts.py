@@ -1,4 +1,7 @@
-"""What a program leaves for its next start, by name: short texts beside the words, in the same file."""
+"""What a program leaves for its next start, by name: short texts beside the words, in the same file.
+
+No words of members: nothing here is looked at when somebody is forgotten.
+"""
 
 from typing import Final
 

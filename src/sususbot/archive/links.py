@@ -54,14 +54,6 @@ class Found(NamedTuple):
     score: float
 
 
-class Chained(NamedTuple):
-    """A message in its channel's order, and what it answers; None where it begins something, or is not linked."""
-
-    id: int
-    channel_id: int
-    answers: int | None
-
-
 class Links:
     """The links of an archive."""
 
@@ -123,13 +115,6 @@ class Links:
         for hit, id_ in self._database.rows(_AROUND, [orjson.dumps(list(ids)).decode(), reach]):
             found.setdefault(hit, []).append(id_)
         return found
-
-    def chains(self) -> Iterator[Chained]:
-        """All messages that may be remembered, in each channel's order, with what they answer."""
-        sql = f"""SELECT remembered.id, channel_id, answers FROM remembered
-            LEFT JOIN links ON message_id = remembered.id WHERE {_SPOKEN} ORDER BY channel_id, remembered.id"""
-        for rows in self._database.chunks(sql, size=4096):
-            yield from (Chained(*row) for row in rows)
 
     def replies(self) -> Iterator[Said]:
         """All messages of the channels in which members reply to what may be remembered, in order."""

@@ -1,4 +1,7 @@
-"""What a long pass over messages, in or out, does with the interpreter's collector."""
+"""What a long pass over messages, in or out, does with the interpreter's collector: it rests.
+
+Only around code that makes no cycles: what does is not collected meanwhile.
+"""
 
 import gc
 from collections.abc import Iterator

@@ -1,4 +1,8 @@
-"""What every benchmark gives back, and the measures that several of them take."""
+"""What every benchmark gives back, and the measures that several of them take.
+
+The shape of `Result.as_json` and the names of figures, which carry their unit, are what kept results are compared by:
+add to them, rename none. `docs/benchmarks.md` says which machine and day a figure is from.
+"""
 
 import subprocess
 import sys

@@ -1,4 +1,8 @@
-"""Discord's objects to our values."""
+"""Discord's objects to our values, as other sources give them: a message heard and a message exported are one row.
+
+Versions of a message are compared by their words (`archive/upsert`), so what `rendered` makes of a text is what the
+sources make of it: a change here is a change there, too.
+"""
 
 import re
 from typing import Final

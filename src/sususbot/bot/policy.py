@@ -1,4 +1,7 @@
-"""Decides whether a message is for the bot, and who will read the answer. Pure: looks, does nothing."""
+"""Decides whether a message is for the bot, and who will read the answer. Pure: looks, does nothing.
+
+**Invariant.** `audience` errs on the side of fewer channels: what it names may be quoted to everybody who reads there.
+"""
 
 import discord
 

@@ -1,4 +1,7 @@
-"""`sususbot bot`: the Discord bot."""
+"""`sususbot bot`: the parts of a bot that lives, put together and ended in order.
+
+What it does with a mention is `bot`; what the parts are is `build`. Whatever is begun here has its end here, too.
+"""
 
 from typing import TYPE_CHECKING, Final
 

@@ -1,4 +1,7 @@
-"""`sususbot build`: archive to corpus."""
+"""`sususbot build`: archive to corpus, with samples shown in the colours of what is learned of them.
+
+The rules are `corpus`'s own; here they are only called and told.
+"""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime

@@ -1,4 +1,7 @@
-"""A reply's trace for programs (`--json`); in words it is `explaining`."""
+"""A reply's trace for programs (`--json`); in words it is `explaining`.
+
+Keys are a promise to whoever reads them: add, but rename none.
+"""
 
 from itertools import zip_longest
 from typing import Any

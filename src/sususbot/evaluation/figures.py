@@ -1,4 +1,7 @@
-"""Figures as a report shows them: a value, its interval, of how many; and where the intervals come from."""
+"""Figures as a report shows them: a value, its interval, of how many; and where the intervals come from.
+
+Kept reports hold them as they are here: fields may be added, with a default.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,7 @@
-"""What an owner should know first of a report: a sentence for each measure that found something."""
+"""What an owner should know first of a report: a sentence for each measure that found something.
+
+A sentence says no more than its interval bears: what may be chance is not told as a finding.
+"""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,6 +1,7 @@
 """What speaks for each earlier line being the one that is answered, as one row of numbers each.
 
 The last row stands for "none: this line begins something". All are counts, minutes and flags; `network` scales them.
+**Columns are the shipped network's inputs**, by their place: after a change fit it again (`fit`).
 """
 
 from collections.abc import Iterator

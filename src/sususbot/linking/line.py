@@ -1,4 +1,4 @@
-"""What linking is told of a message, and what it says of it."""
+"""What linking is told of a message (`Line`), and what it says of it (`Link`). Values only; ids and times in ms."""
 
 from dataclasses import dataclass
 from typing import NamedTuple

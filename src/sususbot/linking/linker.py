@@ -1,4 +1,7 @@
-"""Lines to links, one after the other; and how much each line of a window matters to a new one."""
+"""Lines to links, one after the other; and how much each line of a window matters to a new one.
+
+Lines must come in the order in which they were said: what is remembered of a channel goes on from the last.
+"""
 
 from collections import deque
 from collections.abc import Mapping, Sequence

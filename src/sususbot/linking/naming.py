@@ -1,4 +1,7 @@
-"""Who is named in a line: `mia: look`, `thanks mia`, `@Mia`, `mi: look` for Mia who spoke lately."""
+"""Who is named in a line: `mia: look`, `thanks mia`, `@Mia`, `mi: look` for Mia who spoke lately.
+
+The shipped network was fitted to what this finds: after a change fit it again (`fit`).
+"""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,7 @@
-"""The words of a line: what kind of line they make it, and how much it says that two lines share one."""
+"""The words of a line: what kind of line they make it, and how much it says that two lines share one.
+
+The shipped network was fitted to these: after a change, or in another order of `Kind`, fit it again (`fit`).
+"""
 
 import math
 import re

@@ -1,4 +1,7 @@
-"""What is known of a channel's talk before its window: a value that summarizers make and prompts show."""
+"""What is known of a channel's talk before its window: a value that summarizers make and prompts show.
+
+It stands between them, so that neither knows the other.
+"""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,7 @@
-"""A base in 4 bits (NF4, its scales quantised again), the same for training and for serving."""
+"""A base in 4 bits (NF4, its scales quantised again), the same for training and for serving.
+
+An adapter is fitted to the errors of this rounding: another one here, and every adapter there is fits less well.
+"""
 
 from typing import Any
 

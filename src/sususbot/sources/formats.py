@@ -1,4 +1,4 @@
-"""Which format a file is in: told by its content, never by its name."""
+"""Which format a file is in: told by its content, never by its name. The order of `FORMATS` matters."""
 
 from importlib import import_module
 from pathlib import Path

@@ -42,7 +42,6 @@ class MessageType(IntEnum):
     DEFAULT = 0
     PIN = 6
     JOIN = 7
-    THREAD_CREATED = 18
     REPLY = 19
     COMMAND = 20
     THREAD_STARTER = 21

@@ -1,4 +1,4 @@
-"""The page Data: what the archive holds, who agreed to what, and how texts are cleaned."""
+"""The page Data: what the archive holds, who agreed to what, how texts are cleaned. Each is a module of its own."""
 
 from functools import partial
 

@@ -1,4 +1,7 @@
-"""The fields for how words are drawn: temperature and the rest, by the names that settings and engines use."""
+"""The fields for how words are drawn: temperature and the rest, by the names that settings and engines use.
+
+Each is a field of `Sampling`: one more is a line in `_KNOBS`.
+"""
 
 from dataclasses import dataclass, replace
 from typing import Final

@@ -1,4 +1,4 @@
-"""The page Memory: what the bot may remember, searched, leafed through, held back, summed up."""
+"""The page Memory: what may be remembered, searched, leafed through, held back, summed up. Each is a module."""
 
 from functools import partial
 

@@ -17,7 +17,6 @@ from zoneinfo import ZoneInfo
 from nicegui import app, context, events, html, run, ui
 
 from sususbot.errors import SususError
-from sususbot.messages import day
 from sususbot.web.frame import failed, tell
 from sususbot.web.theme import chart
 
@@ -176,10 +175,6 @@ def moment(ms: int, zone: str | None) -> str:
     """`3 Mar 2024, 14:05`, by the clock of a zone, or by this machine's."""
     at = datetime.fromtimestamp(ms / 1000, ZoneInfo(zone) if zone else None)
     return f"{at.day} {at:%b %Y, %H:%M}"
-
-
-def date_of(ms: int) -> str:
-    return day(ms)
 
 
 def style() -> None:
