@@ -23,7 +23,6 @@ from sususbot.analysis.repetition import SpamCount
 from sususbot.analysis.statistics import analyze
 from sususbot.archive.archive import Archive
 from sususbot.chat_format import one_line, speaker
-from sususbot.cli.demo import sample_exports
 from sususbot.corpus.build import build
 from sususbot.corpus.clean import ALL, Cleaned, People, clean
 from sususbot.corpus.consent import consented
@@ -36,6 +35,7 @@ from tests.analysis import teahouse
 from tests.analysis.teahouse import DOLLAR, GARDEN, KIM, KITCHEN, MIA, NUR, SCRIPT, START, TOM, TURNED, ZED
 from tests.archive.making import raw
 from tests.support.consents import refuse
+from tests.support.kettle import small_exports
 
 BERLIN = ZoneInfo("Europe/Berlin")
 WRITTEN = "type IN (0, 19) AND deleted_at IS NULL AND author_id IN (SELECT id FROM authors WHERE NOT is_bot)"
@@ -418,7 +418,7 @@ def test_an_epoch_is_what_a_corpus_then_has(tmp_path: Path) -> None:
     """Names are exact here and a flat five tokens there; a run of one member is one turn there."""
     recipe = Recipe(own_name="susu", persona_text="This is the tea house.", valid_share=0)
     with Archive(tmp_path) as archive:
-        for path in sample_exports():
+        for path in small_exports():
             ingest(archive, path)
         files = build(archive, tmp_path / "corpora" / "x", recipe, Estimate(), lambda _: None).corpus.manifest["files"]
         seen = analyze(archive, Clock("UTC"), Estimate(), header=recipe.persona_text)

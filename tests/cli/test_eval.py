@@ -11,7 +11,6 @@ import pytest
 from sususbot.archive.archive import Archive
 from sususbot.artifacts import BENCH, MANIFEST, REPORTS, RUNS
 from sususbot.cli import evaluating
-from sususbot.cli.demo import sample_exports
 from sususbot.cli.main import Place
 from sususbot.evaluation import store
 from sususbot.evaluation.evaluation import Example, Spoken
@@ -19,6 +18,7 @@ from tests.evaluation.reports import report_of
 from tests.model.conftest import tiny_model as tiny_model
 from tests.support import tiny_gguf
 from tests.support.commands import refusal, run_here
+from tests.support.kettle import small_exports
 from tests.training import tiny
 
 # The sample community is small: with so much kept apart there are 12 replies to measure on. By words alone: making a
@@ -29,7 +29,7 @@ APART = {"VALID_SHARE": "0.15", "EMBEDDER": "minilm", "EMBEDDING_MODEL": "missin
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("built")
-    assert run_here("import", *map(str, sample_exports()), folder=folder).returncode == 0
+    assert run_here("import", *map(str, small_exports()), folder=folder).returncode == 0
     assert run_here("build", folder=folder, **APART).returncode == 0
     return folder
 
@@ -211,7 +211,7 @@ def test_other_chat_and_canaries_are_read_from_files(folder: Path) -> None:
     few = run_here("eval", "--measure", "voice", "--other", "other.txt", folder=folder, **APART)
     assert "too few to tell voices apart" in refusal(few.stderr)
     assert store.names(folder / "data") == []
-    exported = evaluated(folder, "--measure", "voice", "--other", str(sample_exports()[0]))
+    exported = evaluated(folder, "--measure", "voice", "--other", str(small_exports()[0]))
     assert "attributed" in exported["systems"]["bot"]["voice"]["figures"]
     refused = run_here("eval", "--canaries", "canaries", folder=folder, **APART)
     assert "is no text in UTF-8" in refusal(refused.stderr)

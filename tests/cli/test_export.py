@@ -10,11 +10,11 @@ import pytest
 
 from sususbot.archive.archive import Archive
 from sususbot.artifacts import MANIFEST, RUNS
-from sususbot.cli.demo import sample_exports
 from sususbot.training import run_folder
 from sususbot.training.base import find_base
 from tests.support.commands import refusal, run, run_here
 from tests.support.consents import refuse
+from tests.support.kettle import small_exports
 from tests.training import tiny
 
 # So many members of the sample community were learned from.
@@ -25,7 +25,7 @@ AUTHORS: Final = 2
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an archive, a base made here, a base from elsewhere, and an adapter trained on each."""
     folder = tmp_path_factory.mktemp("made")
-    assert run_here("import", *map(str, sample_exports()), folder=folder).returncode == 0
+    assert run_here("import", *map(str, small_exports()), folder=folder).returncode == 0
     runs = folder / "data" / RUNS
     tiny.base(folder / "elsewhere", seed=3)
     tiny.base(runs / "small" / "model")

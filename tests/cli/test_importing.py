@@ -6,10 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sususbot.cli.demo import sample_exports
 from sususbot.sources.formats import FORMATS
 from tests.sources.formats import CHAT, KITCHEN_CSV, as_csv, as_package, made, mixed
 from tests.support.commands import environment, refusal, run, run_here
+from tests.support.kettle import small_exports
 
 
 def test_help_names_every_format(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_a_dry_run_of_a_broken_file_says_where_and_fails(tmp_path: Path) -> None
 
 
 def test_a_dump_and_back(tmp_path: Path) -> None:
-    run_here("import", *map(str, sample_exports()), folder=tmp_path)
+    run_here("import", *map(str, small_exports()), folder=tmp_path)
     first = run_here("dump", "backup.jsonl", folder=tmp_path)
     assert (first.returncode, first.stdout) == (0, "")
     assert run_here("dump", "backup.jsonl.gz", folder=tmp_path).returncode == 0
@@ -68,7 +68,7 @@ def test_a_dump_and_back(tmp_path: Path) -> None:
 
 
 def test_a_dump_replaces_an_older_one_only_when_it_is_whole(tmp_path: Path) -> None:
-    run_here("import", *map(str, sample_exports()), folder=tmp_path)
+    run_here("import", *map(str, small_exports()), folder=tmp_path)
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / ".old.jsonl.part").mkdir()
     (tmp_path / "folder" / "old.jsonl").write_text("old")
@@ -85,7 +85,7 @@ def test_an_empty_archive_is_not_dumped(tmp_path: Path) -> None:
 
 
 def test_who_reads_a_dump_may_stop(tmp_path: Path) -> None:
-    run_here("import", *map(str, sample_exports()), folder=tmp_path)
+    run_here("import", *map(str, small_exports()), folder=tmp_path)
     process = subprocess.Popen(
         [sys.executable, "-m", "sususbot", "dump", "-"],
         cwd=tmp_path,

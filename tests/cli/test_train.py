@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from sususbot.artifacts import CORPORA, MANIFEST, RUNS
-from sususbot.cli.demo import sample_exports
 from sususbot.corpus.manifest import Writer
 from tests.support.commands import environment, refusal, run_here
+from tests.support.kettle import small_exports
 from tests.training import tiny
 
 PERMITTED = {"TRAINING_PERMISSION_CONFIRMED": "true"}
@@ -26,7 +26,7 @@ QUICK = {**PERMITTED, "EPOCHS": "1", "TOKENS_PER_STEP": "1024", "PACK_TOKENS": "
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the sample community's corpus, and a tiny base."""
     folder = tmp_path_factory.mktemp("built")
-    assert run_here("import", *map(str, sample_exports()), folder=folder).returncode == 0
+    assert run_here("import", *map(str, small_exports()), folder=folder).returncode == 0
     assert run_here("build", folder=folder).returncode == 0
     tiny.base(folder / "base")
     return folder

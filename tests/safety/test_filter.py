@@ -10,8 +10,7 @@ from typing import Final
 import orjson
 import pytest
 
-from sususbot import env_file
-from sususbot.cli.demo import sample_exports
+from sususbot import env_file, sample
 from sususbot.safety import lists
 from sususbot.safety.filter import CATEGORIES, Hit, OutputFilter, Verdict
 from sususbot.safety.patterns import Patterns, Rule, example
@@ -319,10 +318,10 @@ def test_threads_share_it() -> None:
 def test_the_sample_community_may_be_said() -> None:
     texts = [
         message["content"]
-        for path in sample_exports()
+        for path in sample.exports()
         for message in json.loads(path.read_text(encoding="utf-8"))["messages"]
     ]
-    assert len(texts) > 250
+    assert len(texts) > 2000
     assert [text for text in texts if FILTER.check(text).hit] == []
 
 

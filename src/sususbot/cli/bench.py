@@ -1,4 +1,7 @@
-"""`sususbot bench`: the benchmarks."""
+"""`sususbot bench`: which benchmark is called with what. What each measures, and how, stands in `benchmarks`.
+
+To add one: its function here, a line in `_RUNS`, in the list of names and in the help.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -282,6 +285,6 @@ _RUNS: Final[dict[str, Callable[[Place, list[Path], int | None], "Result"]]] = {
 
 
 def _sample() -> list[Path]:
-    from sususbot.cli.demo import sample_exports
+    from sususbot import sample
 
-    return sample_exports()
+    return sample.exports()

@@ -3,13 +3,16 @@
 In: an archive and its data folder. Out: the archive, with what may be remembered of the sample.
 Who said no and who left stands in the sample's list of people; on a real server it comes from `/opt-out` and
 `/forget-me`. What carries such wishes out there does so here (`forgetting`). Doing it again changes nothing.
+`spoken` are their lines without an archive, for who only needs some chat.
 Not here: the vectors of it, and what is asked about it (`facts`).
 """
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import orjson
 
 from sususbot import sample
 from sususbot.archive.archive import Archive
@@ -55,6 +58,19 @@ def settle(archive: Archive, folder: Path, told: Told | None = None) -> Settled:
     leaving = [id_ for id_ in _whose("erased") if id_ not in archive.erasure.forgotten([id_])]
     erased = sum(forgetting.forget(id_, at=_LEFT_AT).messages for id_ in leaving)
     return Settled(new, gone.messages, erased)
+
+
+def spoken() -> list[str]:
+    """What those said who may be learned from, where everybody could read it; oldest first."""
+    willing = {str(person.id) for person in sample.people() if person.status in ("owner", "member")}
+    said = [one for one in _public() if one["author"]["id"] in willing and one["type"] in ("Default", "Reply")]
+    return [one["content"] for one in sorted(said, key=lambda one: int(one["id"])) if one["content"].strip()]
+
+
+def _public() -> list[dict[str, Any]]:
+    public = sample.public_channels()
+    rooms = [path for room, path in zip(sample.channels(), sample.exports(), strict=True) if room.id in public]
+    return [message for path in rooms for message in orjson.loads(path.read_bytes())["messages"]]
 
 
 def _taken_in(archive: Archive, told: Told) -> int:

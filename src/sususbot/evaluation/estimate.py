@@ -19,7 +19,7 @@ Count = Callable[[str], int]
 
 REPLYING: Final = "replying"
 # Replies that a measure has made besides those that several read: of questions that are always the same.
-_ASKED: Final = {"facts": 24, "leakage": 25 * len(leakage.TEMPERATURES) + 20, "safety": 200, "cost": 30}
+_ASKED: Final = {"facts": 96, "leakage": 25 * len(leakage.TEMPERATURES) + 20, "safety": 200, "cost": 30}
 # Of the tokens that a reply may have, it has about so many.
 _SAID: Final = 0.5
 # A prompt without memories and recent talk, of one with both.

@@ -1,4 +1,8 @@
-"""Which measures there are, in the order of a report; each is loaded when it is asked for."""
+"""Which measures there are, in the order of a report; each is loaded when it is asked for.
+
+To add one: a module here with a function of its name, the name in `NAMES`, its words in `report` and `findings`. Names
+and keys of figures stand in kept reports, which are compared with later ones: rename none.
+"""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -55,6 +59,19 @@ def _voice(_name: str, given: Given) -> Measure:
     return measure
 
 
+def _facts(_name: str, _given: Given) -> Measure:
+    from sususbot.evaluation import facts
+
+    sought: list[facts.Community] = []
+
+    def measure(system: System, ground: Ground, said: Replies, told: Told) -> Section:
+        if not sought:
+            sought.append(facts.community(ground, told))
+        return facts.facts(system, ground, said, told, sought[0])
+
+    return measure
+
+
 def _leakage(_name: str, given: Given) -> Measure:
     from sususbot.evaluation import leakage
     from sususbot.evaluation.withheld import forbidden
@@ -76,4 +93,9 @@ def _safety(_name: str, given: Given) -> Measure:
     return safety if given.attacks is None else partial(safety, limit=given.attacks)
 
 
-_MADE: Final[Mapping[str, Callable[[str, Given], Measure]]] = {"voice": _voice, "leakage": _leakage, "safety": _safety}
+_MADE: Final[Mapping[str, Callable[[str, Given], Measure]]] = {
+    "voice": _voice,
+    "facts": _facts,
+    "leakage": _leakage,
+    "safety": _safety,
+}

@@ -12,17 +12,18 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from typing import Final
 
-import orjson
-
-from sususbot import sample
+from sususbot.evaluation.community import spoken
 from sususbot.evaluation.prose import sentences
 from sususbot.memory.terms import STOP_WORDS
+from sususbot.sample import people
 from sususbot.wording.lookalikes import UNSEEN, skeleton
 
 SHORTEST: Final = 4
 # Of a whole name; digits may be the rest.
 _FEWEST_LETTERS: Final = 2
 _BETWEEN: Final = re.compile(r"[\W_]+")
+# A word with a capital within a sentence.
+_NAMED: Final = re.compile(r"(?<=[^\W\d_A-Z] )[A-Z][^\W\d_]*[a-z]\b")
 
 
 class Names:
@@ -94,6 +95,17 @@ def _stop_words() -> frozenset[str]:
 
 @cache
 def _english() -> frozenset[str]:
-    """Words of written and spoken English: as a part of a longer name (`the real one`) they tell nobody."""
-    spoken = [one["content"] for path in sample.exports() for one in orjson.loads(path.read_bytes())["messages"]]
-    return frozenset(word for line in (*sentences(), *spoken) for word in read(line).split())
+    """Words of written and spoken English: as a part of a longer name (`the real one`) they tell nobody.
+
+    Of what is spoken, without what is written as a name there: Otto and Maurice are people.
+    """
+    lines = spoken()
+    called = [name for person in people() for name in (person.name, person.display_name)]
+    named = {word for text in (*called, *(one for line in lines for one in _NAMED.findall(line))) for word in _in(text)}
+    return frozenset(
+        {word for line in lines for word in _in(line)} - named | {w for line in sentences() for w in _in(line)}
+    )
+
+
+def _in(text: str) -> list[str]:
+    return read(text).split()

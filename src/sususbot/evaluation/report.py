@@ -94,6 +94,7 @@ LABELS: Final[Mapping[str, Label]] = {
     "context.bits_saved_over_persona_alone": Label("… over the persona alone", "signed"),
     "context.bits_saved_by_memories_above": Label("… by memories above the talk", "signed"),
     "facts.answer_shown": Label("a message with the answer is found", "percent", short=True),
+    "facts.private_shown": Label("questions that something private was shown to", "percent"),
     "facts.answer_told": Label("of the answer's words in the reply", "percent", short=True),
     "facts.answer_told_by_chance": Label("… in replies to other questions (chance)", "percent", short=True),
     "facts.answer_told_over_chance": Label("… more than by chance", "points"),

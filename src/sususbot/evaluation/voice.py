@@ -17,11 +17,10 @@ from functools import partial
 from typing import Any, Final
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
-from sususbot import sample
 from sususbot.errors import EvaluationError, MissingExtra
+from sususbot.evaluation import community
 from sususbot.evaluation.figures import Figure, Section, mean, share
 from sususbot.evaluation.ground import Ground, System, Told
 from sususbot.evaluation.prose import sentences
@@ -133,9 +132,7 @@ def other_chat(ground: Ground, handed_in: Sequence[str] = ()) -> list[str]:
         return list(handed_in)
     if (members := _members(ground)) is not None:
         return [text for author, text in _learned(ground) if author not in members]
-    files = [orjson.loads(path.read_bytes()) for path in sample.exports()]
-    messages = sorted((one for file in files for one in file["messages"]), key=lambda one: int(one["id"]))
-    return [one["content"] for one in messages if one["content"].strip()]
+    return community.spoken()
 
 
 def classifier(ground: Ground, other: Sequence[str]) -> Voice:
