@@ -29,3 +29,4 @@ async def test_the_keyboard_reaches_content_and_theme(visit: Visit) -> None:
     await tab.reload()
     await tab.wait_for_function("document.body.classList.contains('body--dark')")
     assert await tab.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert await tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(31, 32, 37)"
