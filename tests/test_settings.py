@@ -56,6 +56,41 @@ def test_files_as_people_make_them_are_read(tmp_path: Path, text: str) -> None:
     assert (loaded.discord_token, loaded.channel_id) == ("abc", 12)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_whatever_windows_writes_is_read_and_changed(tmp_path: Path, encoding: str, end: str) -> None:
+    path = tmp_path / "settings.env"
+    path.write_bytes(f"# für uns{end}CONTACT=Zoë{end}CHANNEL_ID=12{end}".encode(encoding))
+    loaded = env_file.load(path)
+    assert (loaded.contact, loaded.channel_id) == ("Zoë", 12)
+    env_file.set_values(path, {"channel_id": "13"})
+    assert path.read_bytes().decode("utf-8") == f"# für uns{end}CONTACT=Zoë{end}CHANNEL_ID=13{end}"
+
+
+def test_what_is_no_unicode_is_told_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "settings.env"
+    for content in ("CONTACT=Zoë".encode("cp1252"), "CONTACT=Zoë".encode("utf-16") + b"\0"):
+        path.write_bytes(content)
+        for doing in (lambda: env_file.load(path), lambda: env_file.set_values(path, {"channel_id": "13"})):
+            with pytest.raises(SettingsError, match=r"is not UTF-8 text: save it as UTF-8 \(Notepad"):
+                doing()
+        assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    ['"{}"', "'{}'", " {} ", "Bot {}", "bot  {}", '"Bot {}"', "“{}”", "`{}`", "DISCORD_TOKEN={}", "\ufeff{}", "{}\n"],
+)
+def test_a_token_is_taken_out_of_what_came_with_it(pasted: str) -> None:
+    assert env_file.checked({"discord_token": pasted.format("abc.def.ghi")}).discord_token == "abc.def.ghi"
+    assert env_file.checked({"discord_token": pasted.format("abc.de\n f.ghi")}).discord_token == "abc.def.ghi"
+
+
+@pytest.mark.parametrize("nothing", ['""', "Bot ", "''", " "])
+def test_of_a_token_that_is_nothing_nothing_is_made(nothing: str) -> None:
+    assert env_file.checked({"discord_token": nothing}).discord_token in (None, "Bot")
+
+
 def test_ids_are_a_list(tmp_path: Path) -> None:
     assert env_file.load(env(tmp_path, "CHANNELS=1, 2 3")).channels == (1, 2, 3)
 
@@ -139,7 +174,7 @@ def test_a_level_may_be_written_small(tmp_path: Path) -> None:
     assert env_file.load(env(tmp_path, "LOG_LEVEL=debug")).log_level == "DEBUG"
 
 
-FILE = "# mine\n\nDISCORD_TOKEN='a b'\n# rules\n#CLEAN_OFF=\nTOP_K=7\n"
+FILE = "# mine\n\nCONTACT='a b'\n# rules\n#CLEAN_OFF=\nTOP_K=7\n"
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
@@ -151,7 +186,7 @@ def test_a_setting_is_changed_and_every_other_line_kept(tmp_path: Path, end: str
     assert path.read_bytes().decode() == changed.replace("\n", end)
     loaded = env_file.load(path)
     assert (loaded.clean_off, loaded.top_k, loaded.bot_name) == (("floods", "urls"), 9, "o'malley")
-    assert loaded.discord_token == "a b"
+    assert loaded.contact == "a b"
 
 
 def test_the_last_of_two_lines_counts_and_is_changed(tmp_path: Path) -> None:

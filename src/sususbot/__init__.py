@@ -3,6 +3,10 @@
 In: a server's own history. Out: replies in its voice, with its lore. `docs/architecture.md` is the map.
 """
 
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
-__version__ = version("sususbot")
+try:
+    __version__ = version("sususbot")
+except PackageNotFoundError:
+    # Run from its source by a Python that it is not installed for.
+    __version__ = "0"

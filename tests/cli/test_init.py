@@ -5,6 +5,7 @@ import os
 import stat
 import sys
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from dotenv import dotenv_values
@@ -13,10 +14,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from sususbot import env_file
+from sususbot.doctor.choice import choose, this_machine
 from sususbot.notice import Facts, notice, policy
 from sususbot.settings import Settings
+from sususbot.sources.discord_api.permissions import NEEDED, lacking
 from tests.cli.terminal import typed_at
 from tests.support.commands import refusal
+from tests.support.commands import run as run_apart
 from tests.support.commands import run_here as run
 
 TOKEN = "MTIz.abc.def-ghi"
@@ -40,16 +44,17 @@ def test_a_complete_env_is_written_that_loads_as_it_was_given(tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     path = tmp_path / ".env"
     loaded = env_file.load(path)
-    assert loaded == Settings(
-        _env_file=None,
-        discord_token=TOKEN,
-        channel_id=123,
-        guild_id=45,
-        consent="opt-in",
-        retention_days=90,
-        contact="@lou (mod)",
-        bot_name="Su'su #1",
-    )
+    values = {
+        "discord_token": TOKEN,
+        "channel_id": "123",
+        "guild_id": "45",
+        "consent": "opt-in",
+        "retention_days": "90",
+        "contact": "@lou (mod)",
+        "bot_name": "Su'su #1",
+    }
+    chosen = choose(this_machine(), Path("data/models")).values
+    assert loaded == env_file.checked({**chosen, **values})
     names = {
         line.lstrip("#").split("=")[0]
         for line in path.read_text().splitlines()
@@ -82,6 +87,68 @@ def test_again_changes_nothing_and_prints_the_notice_again(tmp_path: Path) -> No
         assert (again.returncode, again.stdout) == (0, first.stdout)
         assert ".env is there and stays as it is" in again.stderr
     assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == files
+
+
+def test_what_was_left_out_is_added_and_nothing_else_changes(tmp_path: Path) -> None:
+    run("init", "--yes", "--contact", "@lou", folder=tmp_path)
+    before = (tmp_path / ".env").read_text()
+    done = run("init", "--yes", "--token", f'"Bot {TOKEN}"', "--channel", "123", "--contact", "@lou", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "added: DISCORD_TOKEN, CHANNEL_ID" in done.stderr
+    after = (tmp_path / ".env").read_text()
+    assert after == before.replace("#DISCORD_TOKEN=", f"DISCORD_TOKEN={TOKEN}").replace(
+        "#CHANNEL_ID=", "CHANNEL_ID=123"
+    )
+
+
+@posix
+def test_the_token_comes_by_standard_input_or_the_environment_and_is_shown_nowhere(tmp_path: Path) -> None:
+    by_input, by_environment, nothing = (tmp_path / name for name in ("input", "environment", "nothing"))
+    for folder in (by_input, by_environment, nothing):
+        folder.mkdir()
+    done = run_apart("init", "--yes", "--token", "-", folder=by_input, typed=f"{TOKEN}\n")
+    other = run("init", "--yes", folder=by_environment, DISCORD_TOKEN=TOKEN)
+    for folder, told in ((by_input, done), (by_environment, other)):
+        assert told.returncode == 0, told.stderr
+        assert dotenv_values(folder / ".env")["DISCORD_TOKEN"] == TOKEN
+        assert TOKEN not in told.stdout + told.stderr
+    done = run("init", "--yes", "--token", "-", folder=nothing)
+    assert refusal(done.stderr).startswith("no token came by standard input: ")
+    assert list(nothing.iterdir()) == []
+
+
+def test_the_invite_link_asks_for_what_the_bot_needs_ready_to_click(tmp_path: Path) -> None:
+    for number, flags in enumerate((["--token", TOKEN], ["--application", "123"])):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        told = run("init", "--yes", *flags, folder=folder).stderr
+        (link,) = [line for line in told.splitlines() if line.startswith("https://")]
+        asked = {name: values[0] for name, values in parse_qs(urlsplit(link).query).items()}
+        assert asked["client_id"] == "123"
+        assert asked["scope"] == "bot applications.commands"
+        rights = int(asked["permissions"])
+        assert rights == sum(NEEDED)
+        assert lacking(rights) == lacking(rights, thread=True) == []
+        assert urlsplit(link)[:3] == ("https", "discord.com", "/oauth2/authorize")
+
+
+def test_without_a_token_the_steps_on_discord_are_told(tmp_path: Path) -> None:
+    told = run("init", "--yes", folder=tmp_path).stderr
+    for step in ("discord.com/developers/applications", "Message Content Intent on", "Public Bot off", "Reset Token"):
+        assert step in told
+    assert max(map(len, told.splitlines())) < 80
+    assert "Next\n   sususbot init" in told
+
+
+def test_it_ends_in_what_the_doctor_finds_and_has_done_its_work_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "archive.db").write_bytes(b"overwritten" * 1000)
+    done = run("init", "--yes", "--token", "12345", folder=tmp_path)
+    assert done.returncode == 0
+    assert (tmp_path / ".env").is_file()
+    assert "WRONG    token: DISCORD_TOKEN does not look like Discord's" in done.stderr
+    assert "WRONG    archive: " in done.stderr
+    assert "ok       " not in done.stderr
 
 
 def test_nothing_is_overwritten_without_force(tmp_path: Path) -> None:
@@ -129,62 +196,100 @@ def test_another_place_for_the_settings(tmp_path: Path) -> None:
     assert "cannot be written" in refusal(done.stderr)
 
 
-def test_a_token_that_looks_wrong_is_remarked_upon(tmp_path: Path) -> None:
-    assert "does not look like Discord's" in run("init", "--yes", "--token", "12345", folder=tmp_path).stderr
-    assert "next: put CHANNEL_ID into .env" in run("init", folder=tmp_path).stderr
+def test_a_folder_of_that_name_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / ".env").mkdir()
+    assert refusal(run("init", "--yes", folder=tmp_path).stderr).startswith(
+        ".env is a folder, and the settings are a file"
+    )
+
+
+ANSWERS = [
+    ("Token (not shown): ", "nonsense"),
+    ("Token (not shown): ", f"'Bot {TOKEN}' "),
+    ("Channel ID: ", "general"),
+    ("Channel ID: ", "123"),
+    ("channel above): ", ""),
+    ("[opt-out]: ", "perhaps"),
+    ("[opt-out]: ", "all"),
+    ("kept): ", "30"),
+    ("@mia: ", "@lou"),
+    ("[sususbot]: ", ""),
+    ("[Y/n]: ", "n"),
+]
 
 
 @posix
 def test_on_a_terminal_it_asks_and_asks_again_for_what_is_wrong(tmp_path: Path) -> None:
-    answers = [
-        ("not shown): ", TOKEN),
-        ("Copy Channel ID): ", "general"),
-        ("Copy Channel ID): ", "123"),
-        ("Copy Server ID): ", ""),
-        ("[opt-out]: ", "perhaps"),
-        ("[opt-out]: ", "all"),
-        ("kept): ", "30"),
-        ("on Discord: ", "@lou"),
-        ("[sususbot]: ", ""),
-    ]
-    code, shown = typed_at("init", folder=tmp_path, answers=answers)
+    code, shown = typed_at("init", folder=tmp_path, answers=ANSWERS, COLUMNS="80")
     assert code == 0, shown
     assert TOKEN not in shown
     loaded = env_file.load(tmp_path / ".env")
     assert (loaded.discord_token, loaded.channel_id, loaded.guild_id) == (TOKEN, 123, None)
     assert (loaded.consent, loaded.retention_days, loaded.contact, loaded.bot_name) == ("all", 30, "@lou", "sususbot")
+    lines = shown.replace("\r", "").partition("The notice for your server")[0].splitlines()
+    assert [line for line in lines if len(line) > 79 and not line.startswith("https://")] == []
+
+
+@posix
+@pytest.mark.parametrize("questions", range(1, 4))
+def test_interrupted_at_a_question_nothing_is_written(tmp_path: Path, questions: int) -> None:
+    code, shown = typed_at("init", folder=tmp_path, answers=[*ANSWERS[:questions], (ANSWERS[questions][0], "\x04")])
+    assert code == 130
+    assert shown.rstrip().endswith("sususbot: stopped, and nothing was written: run  sususbot init  again")
+    assert list(tmp_path.iterdir()) == []
+
+
+@posix
+def test_again_on_a_terminal_it_asks_only_for_what_is_missing(tmp_path: Path) -> None:
+    run("init", "--yes", "--token", TOKEN, "--contact", "@lou", folder=tmp_path)
+    code, shown = typed_at("init", folder=tmp_path, answers=[("Channel ID: ", "123"), ("[Y/n]: ", "n")])
+    assert code == 0, shown
+    assert "Token (not shown)" not in shown
+    loaded = env_file.load(tmp_path / ".env")
+    assert (loaded.discord_token, loaded.channel_id, loaded.contact) == (TOKEN, 123, "@lou")
 
 
 @pytest.mark.parametrize(
-    ("card", "sentence"),
+    ("card", "told", "chosen"),
     [
         (
-            "NVIDIA RTX 2080 Ti, 11264\nNVIDIA T400, 2048\n",
-            "Ti, 11 GB: room for all layers of a model that talks (mistral-7b-q6_k",
+            "NVIDIA RTX 2080 Ti, 11264, 580.65.06\nNVIDIA T400, 2048, 580.65.06\n",
+            ["RTX 2080 Ti, 11 GB, driver 580.65.06", "mistral-7b-q6_k", "whole on the card", "VRAM_PRESET=11"],
+            {"VRAM_PRESET": "11", "CONTEXT_TOKENS": "4096", "MODEL_PATH": "data/models/Mistral-7B-v0.3.Q6_K.gguf"},
         ),
-        ("NVIDIA GTX 1660, 6144\n", "GTX 1660, 6 GB: room for all layers of a model that talks (mistral-7b-q4_k_m: "),
-        ("NVIDIA GTX 1660, 6144\n", "but it is too small to train one on"),
-        ("NVIDIA GeForce RTX 3050, 8192\n", "fetches it), and to train one"),
-        ("NVIDIA T400, 2048\n", "T400, 2 GB: room for some of the layers of a model"),
-        ("no devices were found\n", "no graphics card found"),
-        ("", "no graphics card found"),
+        (
+            "NVIDIA GTX 1660, 6144, 550.1\n",
+            ["mistral-7b-q4_k_m", "to train: not on this card, which takes 8 GB and has 6"],
+            {"VRAM_PRESET": None, "BASE_MODEL": "mistralai/Mistral-7B-v0.3"},
+        ),
+        ("no devices were found\n", ["no graphics card"], {"BACKEND": "recall", "CONTEXT_TOKENS": None}),
+        ("", ["no graphics card"], {"BACKEND": "recall"}),
     ],
 )
 @posix
-def test_it_says_what_the_graphics_card_means(tmp_path: Path, card: str, sentence: str) -> None:
+def test_it_finds_the_graphics_card_and_chooses_for_it(
+    tmp_path: Path, card: str, told: list[str], chosen: dict[str, str | None]
+) -> None:
     """`nvidia-smi` is any program of that name on the path."""
     program = tmp_path / "bin" / "nvidia-smi"
     program.parent.mkdir()
     program.write_text(f"#!/bin/sh\ncat <<'end'\n{card}end\n")
     program.chmod(0o755)
     path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
-    assert sentence in run("init", "--yes", folder=tmp_path, PATH=path).stderr
+    shown = " ".join(run("init", "--yes", folder=tmp_path, PATH=path).stderr.split())
+    assert [sentence for sentence in told if sentence not in shown] == []
+    written = dotenv_values(tmp_path / ".env")
+    assert {name: written.get(name) for name in chosen} == chosen
+    lines = (tmp_path / ".env").read_text().splitlines()
+    for name in (name for name, value in chosen.items() if value is not None and name != "KV_TYPE"):
+        before = lines[[line.startswith(f"{name}=") for line in lines].index(True) - 1]
+        assert before.startswith("# Chosen"), name
 
 
 PRINTABLE = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=30)
 
 
-@hypothesis_settings(max_examples=150)
+@hypothesis_settings(max_examples=150, deadline=None)
 @given(PRINTABLE)
 def test_any_value_comes_back_from_a_file_as_it_was_given(tmp_path_factory: pytest.TempPathFactory, value: str) -> None:
     path = tmp_path_factory.getbasetemp() / "any.env"

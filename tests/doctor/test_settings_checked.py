@@ -26,7 +26,7 @@ def test_settings_that_can_be_read_and_that_cannot(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize(
     ("token", "state"),
-    [("", "skipped"), ("abc.def.ghi", "ok"), ("abcdefghi", "wrong"), ("abc.def", "wrong"), ("a b.c.d", "wrong")],
+    [("", "skipped"), ("abc.def.ghi", "ok"), ("abcdefghi", "wrong"), ("abc.def", "wrong"), ("abc..d", "wrong")],
 )
 def test_the_form_of_a_token(token: str, state: str) -> None:
     finding = checks_settings.token(checked({"discord_token": token} if token else {}))

@@ -4,8 +4,11 @@ A `SususError` ends a command with one plain sentence on stderr and exit code 1;
 Anything else is a bug and shows its traceback.
 """
 
+import errno
 import os
+import signal
 import sys
+import threading
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -41,6 +44,16 @@ COMMANDS: Final = {
     "purge": ("sususbot.cli.purging:purge", "Delete all that sususbot keeps."),
     "bench": ("sususbot.cli.bench:bench", "Measure speed and size."),
     "demo": ("sususbot.cli.demo:demo", "The whole path on the sample community."),
+}
+
+
+# What a machine refuses any program, wherever it comes up -> in words, with the next step.
+_REFUSALS: Final = {
+    errno.ENOSPC: "the disk is full: make room, or choose another place with --data, and run the same command again",
+    errno.EDQUOT: "your share of the disk is used up: make room, or choose another place with --data",
+    errno.EROFS: "that disk may only be read: choose another place with --data",
+    errno.EACCES: "permission is denied: let this program use it, or choose another place with --data",
+    errno.EPERM: "that is not permitted: let this program use it, or choose another place with --data",
 }
 
 
@@ -92,7 +105,9 @@ def sususbot(ctx: click.Context, data: Path, env: Path | None, debug: bool) -> N
 
 def main() -> None:
     """The program. Exits."""
+    _have_streams()
     _speak_utf8()
+    _mind_ctrl_break()
     try:
         code = sususbot.main(standalone_mode=False)
     except click.exceptions.Exit as exit_:
@@ -105,10 +120,31 @@ def main() -> None:
             raise
         click.echo(f"sususbot: {error}", err=True)
         code = 1
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("sususbot: stopped; nothing is lost, run the same command again to go on", err=True)
+    except (KeyboardInterrupt, click.Abort) as stop:
+        click.echo(f"sususbot: {stop or 'stopped; nothing is lost, run the same command again to go on'}", err=True)
         code = 130
+    except OSError as error:
+        if error.errno not in _REFUSALS or "--debug" in sys.argv:
+            raise
+        # Whatever else comes up is a bug; that a disk is full is none.
+        where = f"{error.filename}: " if error.filename is not None else ""
+        click.echo(f"sususbot: {where}{_REFUSALS[error.errno]}", err=True)
+        code = 1
     sys.exit(code or 0)
+
+
+def _have_streams() -> None:
+    """A program without a console (pythonw, which the Task Scheduler starts) has none, and speaks all the same."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            nowhere = Path(os.devnull).open("r" if name == "stdin" else "w", encoding="utf-8")  # noqa: SIM115  (for good)
+            setattr(sys, name, nowhere)
+
+
+def _mind_ctrl_break() -> None:
+    """On Windows a service that is stopped and a window that is closed send it: end as after Ctrl-C."""
+    if sys.platform == "win32" and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGBREAK, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
 def _speak_utf8() -> None:

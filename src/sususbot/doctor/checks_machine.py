@@ -16,10 +16,15 @@ import psutil  # type: ignore[import-untyped]
 
 from sususbot.doctor.findings import Finding, ok, skipped, told_by, warning, wrong
 from sususbot.errors import NoGpu
-from sususbot.model.cards import Card
+from sususbot.model.cards import CUDA_DRIVERS, Card
 
 _PYTHON: Final = (3, 11)
 _GB: Final = 1e9
+# Wheels for older ones are made no more.
+_OLDEST_CUDA: Final = 12
+# How the folders are called that a service copies to other machines, and file systems of other machines.
+_KEPT_IN_STEP: Final = ("OneDrive", "Dropbox", "Google Drive", "iCloud", "Nextcloud")
+_FAR: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "sshfs", "afpfs", "webdav", "davfs", "share"})
 # Where NVIDIA's driver is on Linux, whether or not its tool is.
 _DRIVER: Final = Path("/proc/driver/nvidia")
 # An archive of a large server with its corpus and a training's checkpoints.
@@ -52,6 +57,30 @@ def data_folder(folder: Path) -> Finding:
             name, f"{folder} holds what members wrote, and {readers} of this machine may read it", f"chmod 700 {folder}"
         )
     return ok(name, f"{folder} can be written")
+
+
+def place(folder: Path, mounts: Sequence[tuple[str, str]]) -> Finding:
+    """Whether SQLite and locks can be relied on there; `mounts` are (where, kind of file system)."""
+    name, there = "data place", folder.absolute().resolve()
+    step = "keep the data folder on a disk of this machine, and name it with --data"
+    for part in there.parts:
+        if keeper := next((one for one in _KEPT_IN_STEP if part.casefold().startswith(one.casefold())), None):
+            told = f"{folder} is kept in step by {keeper}, which holds files while the bot writes them"
+            return warning(name, told, step)
+    around = [(Path(where), kind) for where, kind in mounts if there.is_relative_to(where)]
+    kind = max(around, key=lambda one: len(one[0].parts), default=(there, ""))[1]
+    if kind.casefold().split(".")[-1] in _FAR or str(there).startswith("\\\\"):
+        return warning(name, f"{folder} is on another machine's disk ({kind or 'a share'}), where locks may fail", step)
+    return ok(name, f"{folder} is on a disk of this machine")
+
+
+def mounts() -> list[tuple[str, str]]:
+    """Where disks are, and of which kind: also those of other machines."""
+    try:
+        parts = psutil.disk_partitions(all=True)
+    except OSError:
+        return []
+    return [(part.mountpoint, "share" if "remote" in part.opts.split(",") else part.fstype) for part in parts]
 
 
 def disk(folder: Path, *, roomy: float = _ROOMY, enough: float = _ENOUGH) -> Finding:
@@ -122,6 +151,29 @@ def cards(found: Sequence[Card]) -> Finding:
             "install the wheel of xllamacpp for your card (docs/serving.md)",
         )
     return ok("card", names)
+
+
+def engine(fault: str | None, *, needed: bool) -> Finding:
+    """Whether llama.cpp can be loaded; `fault` is why not, `needed` where the settings choose it."""
+    name = "llama.cpp"
+    if fault is None:
+        return ok(name, "llama.cpp can be loaded")
+    step = "install what it misses (Debian: apt install libgomp1), then  pip install --force-reinstall xllamacpp"
+    return (wrong if needed else warning)(name, f"llama.cpp cannot be loaded ({fault})", step)
+
+
+def driver(found: Sequence[Card]) -> Finding:
+    """Which builds for CUDA NVIDIA's driver runs: the wheels of torch and llama.cpp are for 12 or 13."""
+    name, told = "driver", next((card.driver for card in found if card.driver), None)
+    if told is None:
+        return skipped(name, "no driver of NVIDIA's was found")
+    branch = int(told.partition(".")[0]) if told.partition(".")[0].isdecimal() else 0
+    running = [family for family, oldest in CUDA_DRIVERS.items() if branch >= oldest]
+    if max(running, default=0) < _OLDEST_CUDA:
+        oldest = CUDA_DRIVERS[_OLDEST_CUDA]
+        step = f"install NVIDIA's driver {oldest} or newer ({CUDA_DRIVERS[max(CUDA_DRIVERS)]} for all of them)"
+        return warning(name, f"NVIDIA's driver {told} runs no build that is made today (CUDA {_OLDEST_CUDA})", step)
+    return ok(name, f"NVIDIA's driver {told} runs what is built for CUDA {max(running)}")
 
 
 def torch(found: Sequence[Card]) -> Finding:

@@ -1,8 +1,10 @@
 """Checks of the settings: whether they can be read, the token's form, how long words are kept, what they need."""
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from sususbot.artifacts import MANIFEST, RUNS
 from sususbot.doctor.checks_machine import Need
@@ -10,9 +12,11 @@ from sususbot.doctor.findings import Finding, ok, skipped, told_by, warning, wro
 from sususbot.errors import SettingsError, SususError
 from sususbot.memory.embedding import find_model
 from sususbot.memory.static import is_static
+from sususbot.proxy import proxy_for, shown
 from sususbot.settings import Settings
 from sususbot.sources.discord_api.identity import looks_right
 
+_PROXY_SECONDS: Final = 3.0
 _TORCH: Final = ("torch", "transformers")
 
 
@@ -37,6 +41,31 @@ def token(settings: Settings) -> Finding:
             "copy it anew from the developer portal's Bot page (Reset Token)",
         )
     return ok("token", "DISCORD_TOKEN is set and looks like one")
+
+
+def proxy(discord: str) -> Finding:
+    """By which way Discord is reached, as the environment and the system say. No password is shown."""
+    try:
+        address = proxy_for(discord)
+    except SettingsError as error:
+        return told_by("proxy", error)
+    if address is None:
+        return ok("proxy", "Discord is reached without a proxy")
+    place = urlsplit(address)
+    if not _answers(place.hostname or "", place.port or 80):
+        told = f"the proxy {shown(address)}, by which Discord is to be reached, does not answer"
+        return wrong(
+            "proxy", told, "start it, or correct or unset HTTPS_PROXY (NO_PROXY=discord.com,discord.gg spares it)"
+        )
+    return ok("proxy", f"Discord is reached by the proxy {shown(address)}")
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), _PROXY_SECONDS).close()
+    except OSError:
+        return False
+    return True
 
 
 def channel(settings: Settings) -> Finding:

@@ -15,8 +15,9 @@ from sususbot.doctor import checks_data, checks_machine, checks_model, checks_ru
 from sususbot.doctor.findings import Finding, told_by
 from sususbot.errors import SususError
 from sususbot.forgetting import Forgetting
-from sususbot.model.cards import find_cards
+from sususbot.model.cards import fault_of_llamacpp, find_cards
 from sususbot.settings import Settings
+from sususbot.sources.discord_api import address
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,9 @@ def examine(patient: Patient) -> Iterator[Finding]:
     yield checks_machine.python(patient.python)
     yield checks_machine.console(patient.encoding)
     yield checks_machine.data_folder(patient.data)
+    yield checks_machine.place(patient.data, checks_machine.mounts())
     yield checks_machine.disk(patient.data)
+    yield checks_settings.proxy(address.base())
     if settings is not None:
         yield checks_settings.token(settings)
         yield checks_settings.channel(settings)
@@ -84,7 +87,10 @@ def _data(patient: Patient, settings: Settings | None) -> Iterator[Finding]:
 
 def _engine(patient: Patient, settings: Settings | None) -> Iterator[Finding]:
     found = find_cards()
+    needed = settings is not None and settings.backend == "llamacpp"
+    yield checks_machine.engine(fault_of_llamacpp(), needed=needed)
     yield checks_machine.cards(found)
+    yield checks_machine.driver(found)
     yield checks_machine.torch(found)
     if settings is not None:
         # With GPU_LAYERS=0 none is used.

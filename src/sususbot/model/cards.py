@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import xllamacpp
-
 _ASK: Final = ("--query-gpu=name,memory.total,driver_version", "--format=csv,noheader,nounits")
 _SECONDS: Final = 10
 _MIB: Final = 1 << 20
@@ -22,6 +20,8 @@ _GIB: Final = 1 << 30
 # Where Linux lists what draws, and Windows the drivers of what does.
 _DRAWING: Final = Path("/sys/class/drm")
 _WINDOWS: Final = r"SYSTEM\CurrentControlSet\Control\Class\{4d36e968-e325-11ce-bfc1-08002be10318}"
+# The oldest driver for each CUDA, by NVIDIA's "CUDA Compatibility", minor version compatibility, table 1.
+CUDA_DRIVERS: Final = {11: 450, 12: 525, 13: 580}
 _MAKERS: Final = {"0x10de": "NVIDIA", "0x1002": "AMD"}
 # Chips that share the machine's memory say less, or nothing.
 _A_CARD: Final = 2 * _GIB
@@ -110,7 +110,20 @@ def _columns(line: str) -> tuple[str, str, str | None]:
     return name.strip(), mebibytes.strip(), last.strip() or None
 
 
+def fault_of_llamacpp() -> str | None:
+    """Why llama.cpp cannot be loaded here, where it cannot: a system library is missing, or the wheel is another's."""
+    try:
+        import xllamacpp  # noqa: F401
+    except ImportError as error:
+        return str(error)
+    return None
+
+
 def _of_llamacpp() -> list[Card]:
+    try:
+        import xllamacpp
+    except ImportError:
+        return []
     gpu = xllamacpp.ggml_backend_dev_type.GGML_BACKEND_DEVICE_TYPE_GPU
     devices = xllamacpp.get_device_info()
     return [Card(one["description"], int(one["memory_total"])) for one in devices if one["type"] == gpu]

@@ -21,6 +21,7 @@ import psutil  # type: ignore[import-untyped]
 import torch
 
 from sususbot.errors import NoGpu, TooLittleDisk, TooLittleMemory
+from sususbot.model.cards import CUDA_DRIVERS
 
 try:
     import pynvml
@@ -28,8 +29,6 @@ except ImportError:
     pynvml = None
 
 GB: Final = 1e9
-# The oldest driver for each CUDA, by NVIDIA's "CUDA Compatibility", minor version compatibility, table 1.
-_DRIVERS: Final = {11: 450, 12: 525, 13: 580}
 _WHEELS: Final = {12: "cu126", 13: "cu130"}
 _ON_WHEELS: Final = "https://download.pytorch.org/whl/"
 _TURING: Final = 75
@@ -157,7 +156,7 @@ def check_disk(folder: Path, needed_bytes: int) -> None:
 def driver_fits(driver: str, cuda: str) -> bool:
     """Whether a driver such as 580.65.06 runs what was built for a CUDA such as 13.0."""
     branch, family = _leading(driver), _leading(cuda)
-    return branch >= _DRIVERS.get(family, max(_DRIVERS.values()) if family > max(_DRIVERS) else 0)
+    return branch >= CUDA_DRIVERS.get(family, max(CUDA_DRIVERS.values()) if family > max(CUDA_DRIVERS) else 0)
 
 
 def on_processor(flops: float, rate: float) -> str:
@@ -354,7 +353,7 @@ def _why_none(cards: Cards) -> str:
     if cards.hidden:
         return "CUDA_VISIBLE_DEVICES hides every card: unset it"
     if cards.driver is not None and not driver_fits(cards.driver, cards.cuda):
-        oldest = _DRIVERS[min(_leading(cards.cuda), max(_DRIVERS))]
+        oldest = CUDA_DRIVERS[min(_leading(cards.cuda), max(CUDA_DRIVERS))]
         return (
             f"the driver {cards.driver} of {which} is too old for torch {cards.torch} (CUDA {cards.cuda}): install "
             f"NVIDIA's driver {oldest} or newer"

@@ -1,0 +1,134 @@
+"""The proxy on the way: as other programs have it, never for this machine, and the same for all that goes out."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from sususbot.bot.client import Client as Bot
+from sususbot.bot.pace import Pace
+from sususbot.errors import ConnectionLost, DownloadFailed, SettingsError
+from sususbot.model.backend import Deadline
+from sususbot.model.hub import Hub
+from sususbot.model.wire import Refused, Wire
+from sususbot.proxy import proxy_for, shown
+from sususbot.sources.discord_api.address import api_at
+from sususbot.sources.discord_api.client import Client
+from sususbot.sources.discord_api.limits import Limiter
+
+# A name that no network has: only a proxy can be asked for it.
+FAR = "http://far.invalid"
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.mark.parametrize(
+    ("environment", "url", "proxy"),
+    [
+        ({}, "https://discord.com/api", None),
+        ({"HTTPS_PROXY": "http://there:1"}, "https://discord.com/api", "http://there:1"),
+        ({"https_proxy": "there:1"}, "https://discord.com/api", "http://there:1"),
+        ({"HTTP_PROXY": "http://there:1"}, "https://discord.com/api", None),
+        ({"ALL_PROXY": "http://there:1"}, "https://discord.com/api", "http://there:1"),
+        ({"HTTPS_PROXY": "http://there:1", "NO_PROXY": "discord.com"}, "https://discord.com/api", None),
+        ({"HTTP_PROXY": "http://there:1"}, "http://gpu:8000/v1", "http://there:1"),
+        ({"HTTP_PROXY": "http://there:1"}, "http://127.0.0.1:8000/v1", None),
+        ({"HTTP_PROXY": "http://there:1"}, "http://localhost:8000/v1", None),
+        ({"HTTP_PROXY": "http://there:1"}, "http://[::1]:8000/v1", None),
+    ],
+)
+def test_which_proxy_is_asked(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], url: str, proxy: str | None
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert proxy_for(url) == proxy
+
+
+@pytest.mark.parametrize("address", ["socks5://me:secret@there:1", "http://", "http://there:99999", "http://there:x"])
+def test_a_proxy_that_nothing_here_speaks_to_is_told_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", address)
+    with pytest.raises(SettingsError, match="cannot be used: set HTTPS_PROXY to one like") as caught:
+        proxy_for("https://discord.com")
+    assert "secret" not in str(caught.value)
+
+
+def test_of_a_proxy_no_password_is_shown() -> None:
+    assert shown("http://me:secret@there:1") == "http://there:1"
+
+
+@asynccontextmanager
+async def proxy(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncio.Queue[str]]:
+    """A proxy that is nobody's way, with what each request to it begins with, and its password."""
+    asked: asyncio.Queue[str] = asyncio.Queue()
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        password = "with password" if "roxy-authorization: basic bwu6c2vjcmv0" in head.casefold() else "without"
+        asked.put_nowait(f"{head.splitlines()[0].rsplit(' ', 1)[0]} {password}")
+        writer.write(b"HTTP/1.1 502 no way\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        address = f"http://me:secret@127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        monkeypatch.setenv("HTTP_PROXY", address)
+        monkeypatch.setenv("HTTPS_PROXY", address)
+        yield asked
+
+
+async def test_backfill_and_doctor_ask_discord_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with proxy(monkeypatch) as asked:
+        with api_at(FAR):
+            client = Client("token", Limiter(50), patience=0)
+        async with client:
+            with pytest.raises(ConnectionLost, match=r"check the network and the proxy http://127\.0\.0\.1"):
+                await client.get("/users/@me")
+    assert await asked.get() == f"GET {FAR}/users/@me with password"
+
+
+async def test_the_bot_logs_in_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody: Any = None
+    async with proxy(monkeypatch) as asked:
+        bot = Bot(1, keeper=nobody, answering=nobody, short_term=nobody, sessions=nobody, metrics=nobody, pace=Pace())
+        async with bot:
+            # It tries again and again, which nobody waits for.
+            login = asyncio.create_task(bot.login("token"))
+            first = await asyncio.wait_for(asked.get(), 20)
+            login.cancel()
+            await asyncio.gather(login, return_exceptions=True)
+    assert first == "CONNECT discord.com:443 with password"
+
+
+async def test_models_come_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with proxy(monkeypatch) as asked:
+        hub = Hub(FAR, pauses=())
+        with pytest.raises(DownloadFailed):
+            await asyncio.to_thread(hub.find, "owner/name")
+        hub.close()
+    first = await asked.get()
+    assert first.startswith(f"GET {FAR}/api/models/owner/name")
+    assert first.endswith("with password")
+
+
+async def test_a_model_server_elsewhere_is_asked_by_it_and_one_here_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with proxy(monkeypatch) as asked:
+        for url in (f"{FAR}/v1", "http://127.0.0.1:9/v1"):
+            wire = Wire(url)
+            try:
+                with pytest.raises((Refused, httpx.TransportError)):
+                    await asyncio.to_thread(lambda: list(wire.events("/models", None, Deadline(5))))  # noqa: B023
+            finally:
+                await asyncio.to_thread(wire.close)
+    assert asked.get_nowait() == f"GET {FAR}/v1/models with password"
+    assert asked.empty()
