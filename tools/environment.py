@@ -51,7 +51,8 @@ REASONS: Final = (
         f"nothing may be written in {ROOT}: copy this folder to a place of your own, and run it there",
     ),
     (
-        r"ensurepip is not available|No module named ['\"]?(?:ensurepip|venv|pip)\b|ensurepip.* returned non-zero",
+        r"ensurepip is\s+not\s+available|apt install python3[.0-9]*-venv|ensurepip.* returned non-zero"
+        r"|No module named ['\"]?(?:ensurepip|venv|pip)\b",
         "this Python cannot make virtual environments: install its venv module (Debian, Ubuntu: "
         "sudo apt install python3-venv), and run it again",
     ),
