@@ -16,7 +16,7 @@ import numpy as np
 
 from sususbot.archive.archive import Archive
 from sususbot.benchmarks.haystack import copied, haystack
-from sususbot.benchmarks.locomo import CATEGORIES, CUTS, Asked, Talk, interval, read_talks, recall
+from sususbot.benchmarks.locomo import CUTS, Asked, Talk, interval, read_talks, recall
 from sususbot.benchmarks.memory_fit import Example, asked_at, examples, fit, indexed
 from sususbot.benchmarks.memory_recipe import Recipe
 from sususbot.benchmarks.report import Metrics, Result
@@ -39,15 +39,14 @@ class Recalls:
     categories: tuple[str, ...]
     values: tuple[tuple[float, ...], ...]
 
-    def metrics(self) -> Metrics:
-        """Recall overall, with its interval at 10, and by category."""
+    def metrics(self, by: str = "by_category") -> Metrics:
+        """Recall overall, with its interval at 10, and, under `by`, of each category."""
         told: Metrics = {f"recall_at_{cut}": round(self.at(cut), 4) for cut in CUTS}
         low, high = interval(self._column(10))
         told |= {"recall_at_10_low": round(low, 4), "recall_at_10_high": round(high, 4)}
-        told["by_category"] = {
+        told[by] = {
             name: {f"recall_at_{cut}": round(self.at(cut, name), 4) for cut in CUTS}
-            for name in CATEGORIES.values()
-            if name in self.categories
+            for name in sorted(set(self.categories))
         }
         return told
 

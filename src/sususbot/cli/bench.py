@@ -47,7 +47,9 @@ _ON_LOGS: Final = ("segmentation", "links")
     help="segmentation, links: annotated logs, JSON lines of {log, messages, links}; eval: other chat.",
 )
 @click.option(
-    "--locomo", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="memory: a file of LoCoMo."
+    "--locomo",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="memory: a file of LoCoMo.  [default: the sample community's questions]",
 )
 @click.option(
     "--haystack",
@@ -86,7 +88,7 @@ def bench(
     \b
     import        export files to archive
     index         archive to vectors
-    memory        what answers a question, found or not: LoCoMo, by itself or in a haystack
+    memory        what answers a question, found or not: of the sample community, or LoCoMo, also in a haystack
     retrieval     a question to its memories: how fast
     links         who answers whom, against annotated logs
     segmentation  messages to conversations, against annotated logs
@@ -104,8 +106,8 @@ def bench(
     if name in _ON_LOGS and not irc:
         raise click.UsageError(f"{name} needs --irc FILE: annotated logs")
     if name == "memory":
-        if locomo is None:
-            raise click.UsageError("memory needs --locomo FILE: conversations with questions")
+        if locomo is None and (haystack or more_exports):
+            raise click.UsageError("memory finds among --haystack FILE what is asked by --locomo FILE: give both")
         result = _memory(place, locomo, [*haystack, *more_exports])
     elif name == "soak":
         result = _soak(mentions, restarts, seed)
@@ -137,14 +139,16 @@ def _index(place: Place, files: list[Path], messages: int | None) -> "Result":
         return bench_index(files, load_settings(place).embedding_model, messages or _EMBEDDED)
 
 
-def _memory(place: Place, locomo: Path, files: list[Path]) -> "Result":
+def _memory(place: Place, locomo: Path | None, files: list[Path]) -> "Result":
     from sususbot.benchmarks.memory import bench_memory
+    from sususbot.benchmarks.memory_sample import bench_memory_of_sample
     from sususbot.cli.build import load_settings, make_embedder
 
+    embedder = make_embedder(load_settings(place), place)
     with bar("indexing") as progress:
-        return bench_memory(
-            locomo, files, make_embedder(load_settings(place), place), place.data / "bench", say, progress.messages
-        )
+        if locomo is None:
+            return bench_memory_of_sample(embedder, progress.messages)
+        return bench_memory(locomo, files, embedder, place.data / "bench", say, progress.messages)
 
 
 def _summarizing(_place: Place, _files: list[Path], _messages: int | None) -> "Result":
