@@ -150,6 +150,17 @@ def test_opt_in_learns_only_from_those_who_said_yes(make: Callable[..., Built]) 
         make(small_talk(), consents=lambda archive: archive.consents.set_mode("opt-in"))
 
 
+def test_channels_outside_the_audience_are_not_read(tmp_path: Path) -> None:
+    apart = talk((MIA, "the secret is marzipan"), (TOM, "marzipan, then"), channel=GARDEN)
+    with archive_of(tmp_path, [*small_talk(), *apart]) as archive:
+        heard = replace(RECIPE, audience=frozenset({KITCHEN.id}))
+        built = build(archive, tmp_path / "corpora" / "open", heard, Estimate())
+        everything = build(archive, tmp_path / "corpora" / "all", RECIPE, Estimate())
+    assert "marzipan" not in words_of(built)
+    assert built.corpus.manifest["recipe"]["audience"] == [KITCHEN.id]
+    assert "marzipan" in words_of(everything)
+
+
 def test_the_bots_lines_are_never_learned_nor_its_answers_joined(make: Callable[..., Built]) -> None:
     said = [
         *small_talk(),

@@ -8,6 +8,7 @@ import click
 
 from sususbot.cli.main import Place
 from sususbot.cli.output import bar, print_json, say
+from sususbot.in_place import put
 
 if TYPE_CHECKING:
     from sususbot.analysis.analysis import Analysis
@@ -26,6 +27,7 @@ def analyze(place: Place, timezone: str | None, html: Path | None, as_json: bool
     The page goes to reports/analysis.html in the data folder. Words stand in it only of members who may be quoted.
     """
     from sususbot.artifacts import REPORTS
+    from sususbot.errors import MissingExtra
 
     analysis = _analysis(place, timezone, quiet=as_json)
     if as_json:
@@ -34,7 +36,13 @@ def analyze(place: Place, timezone: str | None, html: Path | None, as_json: bool
         from sususbot.cli.analysis import show
 
         show(analysis)
-    _write_page(analysis, html or place.data / REPORTS / "analysis.html", tracked=html is None)
+    path = html or place.data / REPORTS / "analysis.html"
+    try:
+        write_page(analysis, path, tracked=html is None)
+    except MissingExtra as error:
+        say(f"no page was made: {error}")
+    else:
+        say(f"page:  {path}")
 
 
 def _analysis(place: Place, timezone: str | None, *, quiet: bool) -> "Analysis":
@@ -69,22 +77,18 @@ def analysis_of(
     )
 
 
-def _write_page(analysis: "Analysis", path: Path, *, tracked: bool) -> None:
+def write_page(analysis: "Analysis", path: Path, *, tracked: bool) -> None:
     """Write it aside and put it in its place, so that a page is whole or the old one.
 
-    `tracked`: before it, whose words it may show, so that it goes when they say no.
+    `tracked`: before it, whose words it may show, so that it goes when they say no. Raises MissingExtra, SettingsError.
     """
     import orjson
 
     from sususbot.analysis.page import page
     from sususbot.artifacts import MANIFEST
-    from sususbot.errors import MissingExtra, SettingsError
+    from sususbot.errors import SettingsError
 
-    try:
-        text = page(analysis)
-    except MissingExtra as error:
-        say(f"no page was made: {error}")
-        return
+    text = page(analysis)
     aside = path.with_name(f"{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,9 +96,8 @@ def _write_page(analysis: "Analysis", path: Path, *, tracked: bool) -> None:
             quotable = [row.id for row in analysis.authors.rows if row.quote]
             path.with_name(MANIFEST).write_bytes(orjson.dumps({"authors": quotable}))
         aside.write_text(text, encoding="utf-8", newline="\n")
-        aside.replace(path)
+        put(aside, path)
     except OSError as error:
         raise SettingsError(
             f"the page cannot be written to {path} ({error.strerror}): choose another by --html"
         ) from error
-    say(f"page:  {path}")

@@ -14,7 +14,7 @@ from sususbot.cli.output import print_json, say, working
 
 if TYPE_CHECKING:
     from sususbot.archive.archive import Archive
-    from sususbot.messages import Turn
+    from sususbot.messages import Audience, Turn
     from sususbot.responder import Reply, Responder
     from sususbot.settings import Settings
 
@@ -51,13 +51,22 @@ class TerminalChat:
     """One terminal session: its own recent turns, and the rest of the bot behind it."""
 
     def __init__(
-        self, settings: "Settings", place: Place, archive: "Archive", speaker: str, *, allow_stale: bool = False
+        self,
+        settings: "Settings",
+        place: Place,
+        archive: "Archive",
+        speaker: str,
+        *,
+        allow_stale: bool = False,
+        audience: "Audience" = None,
     ) -> None:
+        """`audience` are the channels that all readers may see; None: you own the server and see them all."""
         from sususbot.cli.build import build
 
         self._parts = build(settings, place, archive, allow_stale=allow_stale)
         self._settings = settings
         self._speaker = speaker
+        self._audience = audience
         self._turns: deque[Turn] = deque(maxlen=settings.short_term_window)
         self._runner = asyncio.Runner()
 
@@ -87,7 +96,8 @@ class TerminalChat:
         return reply
 
     async def _reply(self, responder: "Responder", asked: "Turn", printer: "_Printer") -> "Reply":
-        return await responder.reply(asked, recent=list(self._turns), on_text=printer.text)
+        recent = list(self._turns)
+        return await responder.reply(asked, recent=recent, audience=self._audience, on_text=printer.text)
 
     def close(self) -> None:
         self._runner.close()

@@ -9,7 +9,9 @@ from typing import Any, Final
 import click
 import orjson
 
+# After so long a task without a bar says how far it is; then after twice as long each time, but at least so often.
 _PLAIN_SECONDS: Final = 5.0
+_RAREST_SECONDS: Final = 60.0
 
 
 def say(text: str) -> None:
@@ -31,12 +33,14 @@ class Bar:
         self._task = task
         self._plain = plain
         self._said_at = time.monotonic()
+        self._next_seconds = _PLAIN_SECONDS
 
     def update(self, done: float, total: float | None = None, note: str = "") -> None:
         if self._progress is not None:
             self._progress.update(self._task, completed=done, total=total, note=note)
-        elif self._plain and time.monotonic() - self._said_at > _PLAIN_SECONDS:
+        elif self._plain and time.monotonic() - self._said_at > self._next_seconds:
             self._said_at = time.monotonic()
+            self._next_seconds = min(2 * self._next_seconds, _RAREST_SECONDS)
             say(f"{self._label}: {note}")
 
     def bytes_of(self, size: int | None) -> Callable[[int, int], None]:
@@ -54,7 +58,7 @@ class Bar:
 
 @contextmanager
 def bar(label: str, total: float | None = None, *, quiet: bool = False) -> Iterator[Bar]:
-    """A progress bar with time left; a plain line every few seconds where stderr is no terminal."""
+    """A progress bar with time left; a plain line now and then where stderr is no terminal."""
     if quiet or not sys.stderr.isatty():
         yield Bar(label, plain=not quiet)
         return

@@ -66,14 +66,16 @@ def train(
     Ctrl-C saves and ends after the step at hand; --resume goes on. The best adapter so far is always in
     runs/NAME/adapter. Many cards:  torchrun --nproc-per-node 2 -m sususbot train
     """
-    from sususbot.artifacts import CORPORA, RUNS
+    from sususbot.artifacts import CORPORA, RUNS, is_name
     from sususbot.cli.build import load_settings
     from sususbot.corpus.manifest import load
     from sususbot.errors import MissingExtra
 
     for given in (corpus_name, name, earlier):
-        if given is not None and (Path(given).name != given or given.startswith(".")):
-            raise click.UsageError(f"a name of a folder is wanted, not a path: {given}")
+        if given is not None and not is_name(given):
+            raise click.UsageError(
+                f"a name of a folder is wanted, not a path, and one that Windows can store, too: {given}"
+            )
     if earlier is not None and (resume or from_scratch):
         raise click.UsageError("--continue begins a new run: it goes neither with --resume nor with --from-scratch")
     if measured and from_scratch:
@@ -109,7 +111,7 @@ def train(
         if as_json:
             print_json(plan.as_json())
         return
-    with _stoppable() as stop, bar(f"training {run.name}", quiet=as_json or not speaks) as progress:
+    with stoppable() as stop, bar(f"training {run.name}", quiet=as_json or not speaks) as progress:
         how = jobs.How(
             plan.recipe, plan.hardware, resume, settings.checkpoint_minutes, _shown(progress, quiet=not speaks), stop,
             plan.watch, measured,
@@ -190,7 +192,7 @@ def _check_base(place: Place, name: str) -> None:
 
 
 @contextmanager
-def _stoppable() -> Iterator[Callable[[], bool]]:
+def stoppable() -> Iterator[Callable[[], bool]]:
     """Ctrl-C, and the end of a service, are wishes to stop; a second one stops at once."""
     wished: list[int] = []
 

@@ -1,4 +1,7 @@
-"""`sususbot web`: the local page."""
+"""`sususbot web`: the bot behind the page, loaded when it is first needed and let go of when it must be.
+
+The page itself is `web`, which builds nothing: what it may do with a bot stands in its `Desk`, and is filled here.
+"""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from sususbot.memory.long_term import LongTerm
     from sususbot.messages import Author
     from sususbot.settings import Settings
-    from sususbot.web.desk import Desk, Talk
+    from sususbot.web.desk import Desk, Scene, Talk
 
 
 @click.command("web", epilog="Example:  sususbot web --open")
@@ -56,8 +59,17 @@ class PageBot:
     adapter that became stale, and an index whose folder is to go.
     """
 
-    def __init__(self, settings: "Settings", place: Place, archive: "Archive", *, allow_stale: bool) -> None:
+    def __init__(
+        self,
+        settings: "Settings",
+        place: Place,
+        archive: "Archive",
+        *,
+        allow_stale: bool = False,
+        scene: "Scene | None" = None,
+    ) -> None:
         self._settings = settings
+        self._scene = scene
         self._place = place
         self._archive = archive
         self._allow_stale = allow_stale
@@ -82,6 +94,7 @@ class PageBot:
             changed=self.changed,
             recollect=self.recollect,
             analyze=self.analyze,
+            scene=self._scene,
         )
 
     def wake(self) -> "Talk":

@@ -100,7 +100,7 @@ class Gathering:
 
     def _read(self, progress: Progress) -> Iterator[Message]:
         done = 0
-        for done, message in enumerate(self._archive.history(), start=1):
+        for done, message in enumerate(self._heard(), start=1):
             self._content.update(
                 f"{message.id} {message.author.id} {message.edited_at} {message.rendered}\0".encode(errors="replace")
             )
@@ -108,6 +108,11 @@ class Gathering:
                 progress(done)
             yield message
         progress(done)
+
+    def _heard(self) -> Iterator[Message]:
+        audience = self._recipe.audience
+        history = self._archive.history()
+        return history if audience is None else (one for one in history if one.channel_id in audience)
 
     def _agreed(self, cleaned: Iterable[Cleaned]) -> Iterator[Cleaned]:
         for one in consented(cleaned, self.learnable):

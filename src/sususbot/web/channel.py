@@ -65,9 +65,11 @@ class ReplyLine:
             with html.div().classes("said"):
                 _head(name, exchange.asked.at, badge="APP")
                 self._text = html.p().classes("text")
+                self._beside = html.p().classes("beside note")
                 self._buttons()
                 self._panel = html.div().classes("why").props('role="region" aria-label="Why"')
         self._panel.set_visibility(False)
+        self._beside.set_visibility(False)
         self.begin("")
 
     def begin(self, state: str) -> None:
@@ -76,6 +78,7 @@ class ReplyLine:
         self._finished = False
         self._line.props('aria-busy="true"')
         self._actions.set_visibility(False)
+        self._stand_beside(None)
         self._close_why()
         self._say(state or "…", "text waiting")
 
@@ -112,16 +115,24 @@ class ReplyLine:
             self.forget()
             return
         self._say(answer.reply.text, "text")
+        self._stand_beside(answer.beside)
         self._show_actions(answered=True)
         self._mark()
         if self._panel.visible:
             self._explain(answer)
+
+    def compare(self) -> None:
+        """What the scene says beside the reply is there, too; a reply that is made again goes on."""
+        answer = self.exchange.answer
+        if self._finished and answer is not None:
+            self._stand_beside(answer.beside)
 
     def forget(self) -> None:
         """Nothing of the replies so far stands here any more; one that is being made goes on."""
         self._close_why()
         self._panel.clear()
         self._explained = None
+        self._stand_beside(None)
         if self._finished:
             self._say(_FORGOTTEN, "text waiting")
             self._show_actions(answered=False)
@@ -191,6 +202,11 @@ class ReplyLine:
         self._panel.clear()
         with self._panel:
             why.draw(answer)
+
+    def _stand_beside(self, text: str | None) -> None:
+        self._beside.set_visibility(text is not None)
+        self._beside._text = text or ""
+        self._beside.update()
 
     def _say(self, text: str, classes: str) -> None:
         if self._due is not None:

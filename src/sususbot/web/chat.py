@@ -7,6 +7,7 @@ knobs, and gets a thumb. Each tab has its own talk; when a tab is gone, what it 
 import asyncio
 import logging
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from nicegui import html, ui
@@ -17,7 +18,7 @@ from sususbot.messages import Turn
 from sususbot.model.backend import Facts, Sampling
 from sususbot.web import channel, theme
 from sususbot.web.channel import ReplyLine
-from sususbot.web.desk import Desk
+from sususbot.web.desk import Desk, Scene
 from sususbot.web.frame import tell
 from sususbot.web.knobs import Knobs
 from sususbot.web.talks import LONGEST_NAME, LONGEST_TEXT, WebTalk, nobody
@@ -51,11 +52,19 @@ class ChatPage:
             self._state.props('role="status"')
         with html.div().classes("log").props('role="log" aria-live="polite" aria-label="Conversation" tabindex="0"'):
             with html.div().classes("log-lines") as self._lines:
-                html.p("Say something. Nothing that is said here is remembered.").classes("note beginning")
+                self._begin_talk(desk.scene)
         self._composer(desk.sampling)
         self._redoing: ReplyLine | None = None
         self._redo_dialog(desk.sampling)
         ui.context.client.on_delete(self._leave)
+
+    def _begin_talk(self, scene: Scene | None) -> None:
+        if scene is not None:
+            html.p(scene.note).classes("note beginning")
+            with html.div().classes("questions"):
+                for question in scene.questions:
+                    ui.button(question, on_click=partial(self._ask, question)).props("outline no-caps dense")
+        html.p("Say something. Nothing that is said here is remembered.").classes("note beginning")
 
     def _composer(self, usual: Sampling) -> None:
         with html.div().classes("composer"):
@@ -83,9 +92,11 @@ class ChatPage:
 
     def _send(self) -> None:
         text = (self._input.value or "").strip()
-        if not text:
-            return
-        self._input.value = ""
+        if text:
+            self._input.value = ""
+            self._ask(text)
+
+    def _ask(self, text: str) -> None:
         exchange = self._talk.say(str(self._speaker.value or ""), text)
         with self._lines:
             channel.line(exchange.asked, self._last)
@@ -134,6 +145,12 @@ class ChatPage:
             reply.fail(_BROKE)
         else:
             reply.finish()
+            await self._compare(reply)
+
+    async def _compare(self, reply: ReplyLine) -> None:
+        """What the scene has to say to it comes when the reply stands."""
+        await self._talk.compare(reply.exchange)
+        reply.compare()
 
     async def _rate(self, reply: ReplyLine, rating: Rating) -> None:
         answer = reply.exchange.answer

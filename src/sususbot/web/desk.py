@@ -9,9 +9,9 @@ from sususbot.archive.archive import Archive
 from sususbot.forgetting import Forgetting
 from sususbot.memory.long_term import LongTerm
 from sususbot.memory.short_term import ShortTerm
-from sususbot.messages import Author
+from sususbot.messages import Audience, Author
 from sususbot.model.backend import Backend, Sampling
-from sususbot.responder import Responder
+from sususbot.responder import Reply, Responder
 from sususbot.settings import Settings
 
 
@@ -25,6 +25,20 @@ class Talk:
     backend: Backend
     sampling: Sampling
     close: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A channel that the page Chat plays, as the demo does: the bot answers there from what its readers may see."""
+
+    channel: str
+    audience: Audience
+    note: str
+    """What stands above the talk."""
+    questions: tuple[str, ...]
+    """To be asked by one click."""
+    beside: Callable[[Reply], str | None]
+    """What stands under a reply, or nothing. Blocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +62,5 @@ class Desk:
     """The long-term memory as the bot searches, without its model: that of `wake` where it is awake. Blocks."""
     analyze: Callable[[Callable[[int, int], None]], Analysis]
     """What  sususbot analyze  says. Tells how many messages are done, and how many there are. Blocks."""
+    scene: Scene | None = None
+    """None: the owner's own talk, which may be answered from everything."""

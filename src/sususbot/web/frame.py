@@ -65,14 +65,14 @@ _LINK: Final = (
 
 
 @contextmanager
-def frame(page: Page, chosen: Theme = "auto") -> Iterator[None]:
-    """Everything drawn inside stands in the page's content."""
+def frame(page: Page, chosen: Theme = "auto", title: str | None = None) -> Iterator[None]:
+    """Everything drawn inside stands in the page's content; `title` is what stands above it, where not the page's."""
     ui.add_head_html(_HEAD.format(css=theme.style_sheet()))
     ui.add_body_html(_BODY.format(content=CONTENT_ID, links="".join(_link(one, page) for one in PAGES)))
     # No element of the page's own layout: it only tells the widgets which theme is on.
     ui.dark_mode(_DARK.get(chosen))
     with html.div(id=CONTENT_ID, tabindex=-1).classes(f"content page-{page.name}"):
-        html.h1(page.title).classes("title")
+        html.h1(title or page.title).classes("title")
         yield
 
 

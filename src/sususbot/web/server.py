@@ -15,7 +15,7 @@ import inspect
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, cast
 
 import uvicorn
@@ -25,7 +25,7 @@ from starlette.requests import Request
 
 from sususbot.errors import PasswordMissing, PortTaken, SususError, WebError
 from sususbot.web import theme
-from sususbot.web.access import Access, App, is_loopback, new_token
+from sususbot.web.access import Access, App, Receive, Scope, Send, is_loopback, new_token
 from sususbot.web.desk import Desk
 from sususbot.web.frame import Theme, failed, frame, unfinished
 from sususbot.web.pages import PAGES, Page
@@ -34,14 +34,56 @@ from sususbot.web.pages import PAGES, Page
 _RECONNECT_SECONDS: Final = 3.0
 # How long requests may take to end once the server is stopped; open sockets never would.
 _GRACE_SECONDS: Final = 1
+# Ctrl-C, a service that is stopped, and on Windows a window that is closed.
+_ENDING: Final = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
 _FAVICON: Final = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><rect width="24" height="24" rx="6" fill="#4752c4"/>'
     '<path fill="#fff" d="M6 7h12v8h-7l-4 3v-3H6z"/></svg>'
 )
 
 
-def serve(desk: Desk, host: str, port: int, password: str | None, on_start: Callable[[str], None]) -> None:
-    """Serve until Ctrl-C or SIGTERM. `on_start` is told the link once the page answers.
+class Visitor:
+    """Somebody who is waited for: a page that nobody comes to within these seconds ends by itself."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._came = False
+        self._settled = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.missed = False
+        """Whether the page ended so."""
+
+    def come(self) -> None:
+        """On the event loop."""
+        self._came = True
+        self._settled.set()
+
+    def give_up(self) -> None:
+        """Nobody will. From any thread, once the page answers."""
+        # Where the page has ended meanwhile, there is nothing to give up.
+        with suppress(RuntimeError):
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._settled.set)
+
+    async def awaited(self) -> None:
+        """Returns once somebody came, or will not."""
+        self._loop = asyncio.get_running_loop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._seconds):
+                await self._settled.wait()
+        self.missed = not self._came
+
+
+def serve(
+    desk: Desk,
+    host: str,
+    port: int,
+    password: str | None,
+    on_start: Callable[[str], None],
+    visitor: Visitor | None = None,
+) -> None:
+    """Serve until Ctrl-C or SIGTERM, or until `visitor` is not waited for any longer. `on_start` is told the link once
+    the page answers.
 
     Raises PortTaken, PasswordMissing and WebError before anything is served.
     """
@@ -60,9 +102,21 @@ def serve(desk: Desk, host: str, port: int, password: str | None, on_start: Call
         token = new_token()
         # Browsers send cookies to every port of a host: two pages on one machine must not throw each other out.
         cookie = f"sususbot_{port}"
-        access = Access(_application(desk), token=token, names=[host], proxied=names, password=password, cookie=cookie)
+        app = _application(desk) if visitor is None else _greeted(_application(desk), visitor)
+        access = Access(app, token=token, names=[host], proxied=names, password=password, cookie=cookie)
         link = f"http://{_shown(host)}:{port}/?token={token}"
-        asyncio.run(_run(access, listener, lambda: on_start(link)))
+        asyncio.run(_run(access, listener, lambda: on_start(link), visitor))
+
+
+def _greeted(app: App, visitor: Visitor) -> App:
+    """The same page, whose visitor is noticed once they are let in."""
+
+    async def greeted(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            visitor.come()
+        await app(scope, receive, send)
+
+    return greeted
 
 
 def _application(desk: Desk) -> App:
@@ -88,11 +142,12 @@ def _application(desk: Desk) -> App:
 def _mount(desk: Desk, page: Page) -> None:
     # Now, not when it is first looked at: loading a module would keep every tab waiting.
     build = page.build()
+    title = desk.scene.channel if desk.scene is not None and page.path == "/" else None
 
     @ui.page(page.path, title=f"{page.title} · sususbot")
     async def draw(request: Request) -> None:
         chosen = request.cookies.get(theme.COOKIE, "auto")
-        with frame(page, cast(Theme, chosen)):
+        with frame(page, cast(Theme, chosen), title):
             try:
                 await unfinished(desk)
                 drawn = build(desk)
@@ -102,7 +157,7 @@ def _mount(desk: Desk, page: Page) -> None:
                 failed(error)
 
 
-async def _run(access: Access, listener: socket.socket, started: Callable[[], None]) -> None:
+async def _run(access: Access, listener: socket.socket, started: Callable[[], None], visitor: Visitor | None) -> None:
     config = uvicorn.Config(
         access,
         log_config=None,
@@ -114,7 +169,17 @@ async def _run(access: Access, listener: socket.socket, started: Callable[[], No
         ws="websockets-sansio",
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    await _Server(config, started).serve(sockets=[listener])
+    server = _Server(config, started)
+    waiting = None if visitor is None else asyncio.create_task(_expect(visitor, server))
+    await server.serve(sockets=[listener])
+    if waiting is not None:
+        waiting.cancel()
+
+
+async def _expect(visitor: Visitor, server: uvicorn.Server) -> None:
+    await visitor.awaited()
+    if visitor.missed:
+        server.should_exit = True
 
 
 class _Server(uvicorn.Server):
@@ -131,7 +196,7 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        before = {one: signal.signal(one, self.handle_exit) for one in (signal.SIGINT, signal.SIGTERM)}
+        before = {one: signal.signal(one, self.handle_exit) for one in _ENDING}
         try:
             yield
         finally:

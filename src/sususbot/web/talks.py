@@ -18,7 +18,7 @@ from weakref import WeakSet
 from sususbot.archive.archive import now_ms
 from sususbot.archive.feedback import Rated, Rating
 from sususbot.errors import SususError, WebError
-from sususbot.messages import Turn
+from sususbot.messages import Audience, Turn
 from sususbot.model.backend import Facts, Sampling
 from sususbot.responder import Reply
 from sususbot.training.runs import run_of
@@ -37,6 +37,7 @@ class Answer:
     """A reply and how it was drawn; the seed is always a number, so that it can be drawn again.
 
     `at`: when its making began (ms). `of`: the messages whose words it may hold, also by way of replies before it.
+    `beside`: what the scene has to say to it.
     """
 
     reply: Reply
@@ -45,6 +46,7 @@ class Answer:
     engine: Facts
     adapter: str
     of: frozenset[int]
+    beside: str | None = None
     rating: Rating | None = None
     rating_id: int | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -119,7 +121,9 @@ class WebTalk:
         at = now_ms()
         before = await asyncio.to_thread(self._standing, self._earlier(exchange))
         recent = [turn for turn, _ in before]
-        reply = await self._bot.responder.reply(exchange.asked, recent=recent, on_text=on_text, sampling=sampling)
+        reply = await self._bot.responder.reply(
+            exchange.asked, recent=recent, audience=self._audience, on_text=on_text, sampling=sampling
+        )
         own = reply.trace.generation.backend == self._bot.backend.name
         of = frozenset(_made_of(reply)).union(*(of for _, of in before))
         answer = Answer(reply, sampling, at, facts, self._adapter if own else "", of)
@@ -128,6 +132,12 @@ class WebTalk:
         exchange.answers.append(answer)
         exchange.shown = len(exchange.answers) - 1
         return answer
+
+    async def compare(self, exchange: Exchange) -> None:
+        """What the scene says beside the reply that is shown, where there is one."""
+        scene, answer = self._desk.scene, exchange.answer
+        if scene is not None and answer is not None:
+            answer.beside = await asyncio.to_thread(scene.beside, answer.reply)
 
     async def look(self, exchange: Exchange) -> Answer | None:
         """The reply that is shown; None where its words were taken away since. Raises ArchiveError."""
@@ -144,6 +154,10 @@ class WebTalk:
         """Give a thumb, or take it back. Raises ArchiveError."""
         async with answer.lock:
             await asyncio.to_thread(self._keep, exchange, answer, rating)
+
+    @property
+    def _audience(self) -> Audience:
+        return None if self._desk.scene is None else self._desk.scene.audience
 
     def _woken(self) -> tuple[Talk, str, Facts]:
         bot = self._desk.wake()
