@@ -33,6 +33,9 @@ TORCH: Final = "torch==2.13.0"
 # The oldest driver for each of torch's builds for CUDA (training/hardware.py says the same).
 INDEX: Final = "https://download.pytorch.org/whl/"
 DRIVERS: Final = {"cu130": 580, "cu126": 525}
+# llama.cpp for cards: this build has code that every card since 2014 can take; the driver compiles it once.
+LLAMA_INDEX: Final = "https://xorbitsai.github.io/xllamacpp/whl/cu128"
+LLAMA_DRIVER: Final = 570
 # Bytes that an environment takes, with room to unpack it: for processors, and with NVIDIA's libraries.
 _ROOM: Final = {False: 3 * 10**9, True: 9 * 10**9}
 
@@ -220,6 +223,8 @@ def _fill(kind: str) -> None:
     files = ["requirements.txt", *(["requirements-dev.txt"] if kind == "dev" else [])]
     listed = [part for file in files for part in ("-r", str(ROOT / file))]
     _must("packages", ["--require-hashes", *listed])
+    if (_driver() or 0) >= LLAMA_DRIVER:
+        _llama()
     _must("sususbot", ["--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
 
 
@@ -254,6 +259,18 @@ def torch_builds(driver: int | None, index: str | None, system: str = sys.platfo
         return [["--no-deps", f"{TORCH}+cpu"], ["--no-deps", TORCH, "--index-url", f"{INDEX}cpu"], [TORCH]]
     build = next((name for name, oldest in DRIVERS.items() if driver >= oldest), "cpu")
     return [[TORCH, "--index-url", INDEX + build], [TORCH]]
+
+
+def _llama() -> None:
+    """The pinned llama.cpp, built for cards; without it the one for processors stays."""
+    pinned = f"xllamacpp=={_installed('xllamacpp')}"
+    if (
+        _pip("llama.cpp for your card", ["--no-deps", "--force-reinstall", pinned, "--index-url", LLAMA_INDEX])
+        is not None
+    ):
+        _say(
+            "  llama.cpp for your card is not to be had now: it runs on the processor until docs/serving.md is followed"
+        )
 
 
 def _driver() -> int | None:
