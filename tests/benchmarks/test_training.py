@@ -1,6 +1,6 @@
 """The ways to train that are compared compute the same; the benchmark runs from exports to figures."""
 
-import sys
+import venv
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,8 @@ import torch
 
 from sususbot.benchmarks import python_docs
 from sususbot.benchmarks.training import Sizes, bench_train
-from sususbot.benchmarks.training_race import WayFailed, race, requirements, trl_python
-from sususbot.benchmarks.training_ways import HARDWARE, Packed, Padded, padded_nats, stock_model, write_order
+from sususbot.benchmarks.training_race import TRL, WayFailed, requirements, trl_python
+from sususbot.benchmarks.training_ways import HARDWARE, Packed, Padded, padded_nats, stock_model
 from sususbot.training.base import attach_adapter, find_base, load_weights
 from sususbot.training.batches import batch
 from sususbot.training.documents import Document
@@ -78,18 +78,6 @@ def test_both_ways_count_what_they_train(base: Path) -> None:
     assert (padded.tokens, padded.positions) == (tokens, filled)
 
 
-def test_a_way_that_fails_leaves_the_others_going(base: Path, tmp_path: Path) -> None:
-    order = tmp_path / "order.json"
-    write_order(order, base, [some_documents(8), some_documents(8, seed=1)], Recipe(pack_tokens=256, epochs=1), 1)
-    # An interpreter that has no TRL: this one's, bare.
-    raced = race(order, 2, Path(getattr(sys, "_base_executable", sys.executable)))
-    assert not isinstance(raced["packed"], WayFailed)
-    assert not isinstance(raced["padded"], WayFailed)
-    assert [len(raced["packed"].rounds), len(raced["padded"].rounds)] == [1, 1]
-    assert isinstance(raced["trl"], WayFailed)
-    assert "No module named" in str(raced["trl"])
-
-
 def test_an_environment_that_cannot_be_made_says_why_and_one_that_is_complete_is_used_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,14 +100,16 @@ def test_general_text_is_plenty_and_fits_into_rows() -> None:
     assert max(map(len, texts)) < 10_000
 
 
-def test_the_benchmark_in_little(tmp_path: Path) -> None:
-    told: list[str] = []
+def test_the_benchmark_in_little_whose_third_way_fails(tmp_path: Path) -> None:
+    """A way that fails says why and leaves the others going: here its environment is complete, but has no TRL."""
+    venv.create(tmp_path / f"trl-{TRL}")
+    (tmp_path / f"trl-{TRL}" / "complete").write_text("\n".join(requirements()))
     few = Recipe(learning_rate=2e-3, epochs=1, rows=1)
     sizes = Sizes("tiny", few, rounds=1, documents=8, base="tiny", base_recipe=few, recipe=few, texts=60)
-    result = bench_train(small_exports(), tmp_path, told.append, trl=False, sizes=sizes)
+    result = bench_train(small_exports(), tmp_path, lambda _: None, sizes=sizes)
     metrics = result.metrics
     assert metrics["speedup_vs_trl"] is None
-    assert "not asked for" in result.what
+    assert "without TRL: ModuleNotFoundError: No module named" in result.what
     assert metrics["useful_share"] == 1.0
     assert 0 < result.baseline["useful_share"] < 1
     for name in ("useful_tokens_per_s", "speedup_vs_unpacked", "mfu", "pack_fill", "bits_per_byte_base"):
