@@ -15,13 +15,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import orjson
 
+from sususbot import sample
 from sususbot.archive.archive import FILE_NAME, Archive
 from sususbot.archive.database import Database, Row
 from sususbot.artifacts import RUNS
@@ -49,6 +49,8 @@ _QUICKLY: Final = {
     "CHECKPOINT_MINUTES": "0.01",
     "PATIENCE": "99",
 }
+# The channel of the sample that a killed training learns: some 300 messages.
+_LEARNED: Final = "projects"
 # No more kills than this before one run is let through.
 _IN_A_ROW: Final = 8
 # When something was looked at or done, and the number of the source it came from.
@@ -174,11 +176,10 @@ def kill_forgets(folder: Path, kills: int, chance: random.Random, *, messages: i
 
 
 def kill_trainings(folder: Path, kills: int, chance: random.Random) -> Tally:
-    """Kill a training on the processor again and again: a tiny base that learns the sample community."""
+    """Kill a training on the processor again and again: a tiny base that learns one channel of the sample community."""
     folder.mkdir(parents=True)
     filled = folder / "filled"
-    sample = Path(str(resources.files("sususbot") / "sample"))
-    _run(filled, ["import", "--json", *(str(path) for path in sample.glob("*.json") if path.name != "questions.json")])
+    _run(filled, ["import", "--json", *(str(path) for path in sample.exports() if path.stem == _LEARNED)])
     _run(filled, ["build", "--json"])
     from sususbot.training.run_folder import MODEL
 
