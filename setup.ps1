@@ -1,7 +1,8 @@
 <#
 .SYNOPSIS
-Sets sususbot up on Windows: finds Python, makes .venv, installs torch for your graphics card and the program, and
-ends with sususbot doctor. Needs no administrator. Run it again whenever you like: what is done is not done twice.
+Sets sususbot up on Windows: finds Python, makes .venv, installs torch and llama.cpp for your graphics card and the
+program, and ends with sususbot doctor. Needs no administrator. Run it again as often as you like: what is done is not
+done twice, and what was interrupted begins anew.
 
 .DESCRIPTION
     powershell -ExecutionPolicy Bypass -File setup.ps1
@@ -9,7 +10,8 @@ ends with sususbot doctor. Needs no administrator. Run it again whenever you lik
 For Windows PowerShell 5.1, which every Windows has, and PowerShell 7. Exit codes: 0 it is set up (whatever doctor
 found), 1 it is not (the last line says why, and what to do), 2 it was called wrongly.
 
-What may be changed here: the tables below. tests/test_setup_script.py compares them with the program and documents.
+What is Windows' own is here; what is installed, and in which version, is tools/environment.py's to say, on Linux too.
+What may be changed: the tables below. tests/test_setup_script.py compares them with the program.
 
 .PARAMETER Cpu
 Without a graphics card, whatever is found.
@@ -18,7 +20,7 @@ Without a graphics card, whatever is found.
 The python.exe to use, instead of the one that would be found.
 
 .PARAMETER Extras
-The extras of the package, by commas; default is all that the commands need.
+Extras of the package beyond those that the commands need, by commas: chroma.
 
 .PARAMETER Dev
 What the tests need, too.
@@ -48,14 +50,10 @@ $PSNativeCommandUseErrorActionPreference = $false
 
 # Versions of Python that torch has wheels for, best first.
 $PythonVersions = @('3.12', '3.13', '3.11', '3.14')
-$TorchVersion = '2.13.0'
-$AllExtras = @('analyze', 'embed', 'eval', 'offline', 'tokens', 'train', 'web')
-# Those that bring torch, or what bring it; without one of them it is not installed.
-$WithTorch = @('dev', 'embed', 'offline', 'train')
 $TorchIndex = 'https://download.pytorch.org/whl/'
 # Builds of torch for NVIDIA's cards, best first: the oldest driver for each (NVIDIA's "CUDA Compatibility", minor
 # version compatibility, table 1; for CUDA 12 on Windows its toolkit's release notes), and which cards it has code for,
-# by their compute capability (torch's own list of architectures). The program knows the same: training/hardware.py.
+# by their compute capability (torch's own list of architectures).
 $TorchBuilds = @(
     @{ Build = 'cu130'; Driver = 580; Oldest = 7.5; Newest = 12.9 }
     @{ Build = 'cu126'; Driver = 528; Oldest = 5.0; Newest = 9.0 }
@@ -68,9 +66,6 @@ $LlamaBuilds = @(
     @{ Build = 'cu128'; Driver = 570; Cards = @() }
     @{ Build = 'cu128'; Driver = 528; Cards = @('8.6', '8.9') }
 )
-# Gigabytes that must be free: downloads, and what they unpack to.
-$RoomCpu = 4
-$RoomCard = 12
 # The longest path of an installed package, from the project's folder on. Windows ends paths at 259 without long paths.
 $LongestInside = 200
 $LongestPath = 259
@@ -78,8 +73,6 @@ $LongestPath = 259
 $Root = $PSScriptRoot
 $Venv = Join-Path $Root '.venv'
 $VenvPython = Join-Path $Venv 'Scripts\python.exe'
-# Written last: an environment without it is half an environment.
-$Complete = Join-Path $Venv 'sususbot-complete.txt'
 
 # -- speaking and running ----------------------------------------------------------------------------------------
 
@@ -125,53 +118,7 @@ function Invoke-Tool {
     $script:Succeeded = ($LASTEXITCODE -eq 0)
 }
 
-function Invoke-Pip {
-    # Installs; ends the setup with the likeliest cause where that fails.
-    param([string[]] $Arguments, [string] $What)
-    Write-Step "installing $What"
-    Invoke-Tool $VenvPython (@('-m', 'pip', 'install', '--disable-pip-version-check') + $Arguments)
-    if (-not $script:Succeeded) {
-        Stop-Setup (Get-PipCause $What)
-    }
-}
-
-function Get-PipCause {
-    param([string] $What)
-    if ((Get-FreeGigabytes $Root) -lt 1) {
-        return "$What could not be installed, for the disk is full: make room and run setup.ps1 again"
-    }
-    $quick = @('--timeout', '10', '--retries', '0')
-    if ($null -eq (Read-Tool $VenvPython (@('-m', 'pip') + $quick + @('index', 'versions', 'pip')))) {
-        return "$What could not be installed, for no package can be reached: check the network (behind a proxy set " +
-            "HTTPS_PROXY, such as  `$env:HTTPS_PROXY = 'http://proxy:8080'  ) and run setup.ps1 again"
-    }
-    return "$What could not be installed: pip says why above; mend it and run setup.ps1 again"
-}
-
 # -- the machine -------------------------------------------------------------------------------------------------
-
-function Get-FreeGigabytes {
-    # Free on the disk of a folder; plenty where Windows does not tell (a network share).
-    param([string] $Folder)
-    try {
-        $drive = New-Object System.IO.DriveInfo ([System.IO.Path]::GetPathRoot($Folder))
-        return [math]::Floor($drive.AvailableFreeSpace / 1e9)
-    } catch {
-        return 1000
-    }
-}
-
-function Test-Room {
-    # pip unpacks where TEMP is, and installs here.
-    param([int] $Needed)
-    foreach ($folder in @($Root, [System.IO.Path]::GetTempPath())) {
-        $free = Get-FreeGigabytes $folder
-        if ($free -lt $Needed) {
-            Stop-Setup ("$free GB are free where $folder is, and the installation takes up to $Needed GB" +
-                ": make room, or move this folder (or TEMP) to another disk")
-        }
-    }
-}
 
 function Test-LongPaths {
     # Whether Windows lets paths be longer than 259 characters; only asked where this folder is deep.
@@ -390,7 +337,7 @@ function Write-Card {
         Write-Step 'no NVIDIA card is used: answers come from the processor, and nothing is trained here'
     } elseif ($Build -eq 'cpu') {
         $newest = $TorchBuilds[0].Driver
-        Write-Step ("the card's driver $($Card.Told) is too old for torch ${TorchVersion}: the processor is used; " +
+        Write-Step ("the card's driver $($Card.Told) is too old for torch: the processor is used; " +
             "install NVIDIA's driver $newest or newer and run setup.ps1 again")
     } else {
         Write-Step "driver $($Card.Told): torch for $Build"
@@ -399,144 +346,102 @@ function Write-Card {
 
 # -- installing --------------------------------------------------------------------------------------------------
 
-function Read-Extras {
-    if (-not $Extras) {
-        return $AllExtras
-    }
-    $known = $AllExtras + @('chroma')
-    $named = @($Extras -split '[,\s]+' | Where-Object { $_ })
-    foreach ($name in $named) {
-        if ($known -notcontains $name) {
-            Stop-Setup "-Extras names $name, which is no extra: they are $($known -join ', ')" 2
-        }
-    }
-    return $named
+function Get-InstalledBuild {
+    # Which torch is in .venv: cu130, cpu; $null where there is none.
+    $ask = "from importlib.metadata import version; print((version('torch') + '+cpu').split('+')[1])"
+    return Read-Tool $VenvPython @('-c', $ask)
 }
 
-function Get-Wanted {
-    # What makes an environment the one that is asked for; another one is made anew.
-    param([string] $Build, [string] $Llama, [string[]] $Chosen)
-    $lines = @("torch $TorchVersion $Build", "llama $Llama", "extras $($Chosen -join ',')", "folder $Root")
-    foreach ($name in @('pyproject.toml', 'requirements.txt', 'requirements-dev.txt')) {
-        $path = Join-Path $Root $name
-        if (Test-Path -LiteralPath $path) {
-            $lines += (Get-FileHash -LiteralPath $path -Algorithm SHA256).Hash
-        }
-    }
-    return $lines -join "`n"
-}
-
-function Test-Complete {
-    param([string] $Wanted)
-    if ($Force -or -not (Test-Path -LiteralPath $Complete)) {
-        return $false
-    }
-    # Python itself may have been removed since.
-    if ($null -eq (Read-Tool $VenvPython @('-c', 'pass'))) {
-        return $false
-    }
-    return [System.IO.File]::ReadAllText($Complete) -eq $Wanted
-}
-
-function New-Environment {
-    # Half a one, of an earlier run that was interrupted, is made anew.
-    param([hashtable] $From)
-    if (Test-Path -LiteralPath $Venv) {
-        Write-Step '.venv is not complete, or not the one that is wanted: it is made anew'
-        try {
-            Remove-Item -LiteralPath $Venv -Recurse -Force
-        } catch {
-            Stop-Setup "$Venv cannot be removed: close what runs from it (a bot, an editor) and run setup.ps1 again"
-        }
-    }
-    Invoke-Tool $From.File ($From.First + @('-m', 'venv', $Venv))
-    if (-not $script:Succeeded) {
-        Stop-Setup "no environment could be made in ${Venv}: see above, or name another Python with -Python"
+function Remove-Environment {
+    param([string] $Why)
+    Write-Step ".venv is made anew: $Why"
+    try {
+        Remove-Item -LiteralPath $Venv -Recurse -Force
+    } catch {
+        Stop-Setup "$Venv cannot be removed: close what runs from it (a bot, an editor) and run setup.ps1 again"
     }
 }
 
-function Test-WithTorch {
-    param([string[]] $Chosen)
-    return @($Chosen | Where-Object { $WithTorch -contains $_ }).Count -gt 0
-}
-
-function Install-Torch {
-    # From torch's own index for a card: the usual one has the processor's build for Windows.
-    param([string] $Build, [string[]] $Chosen)
-    if (-not (Test-WithTorch $Chosen)) {
+function Clear-OldEnvironment {
+    # What tools/environment.py would keep, though it is not what is wanted.
+    param([string] $Build)
+    if (-not (Test-Path -LiteralPath $Venv)) {
         return
     }
-    $from = @()
-    if ($Build -ne 'cpu') {
-        $from = @('--index-url', "$TorchIndex$Build")
+    $installed = Get-InstalledBuild
+    if ($Force) {
+        Remove-Environment 'as you said (-Force)'
+    } elseif ($null -eq (Read-Tool $VenvPython @('-c', 'pass'))) {
+        Remove-Environment 'its Python does not run (any more)'
+    } elseif ($installed -and ($installed -ne $Build) -and -not $env:TORCH_INDEX) {
+        Remove-Environment "torch in it is for $installed, and $Build is wanted"
     }
-    Invoke-Pip (@("torch==$TorchVersion") + $from) "torch $TorchVersion for $Build (the largest download)"
 }
 
 function Install-Program {
-    # What all was tested with, by its hashes; extras of one's own choice in their newest versions. The program itself
-    # stays in this folder: an update is git pull, or a new folder.
-    param([string[]] $Chosen)
-    if ($Extras) {
-        Invoke-Pip @('--editable', ".[$($Chosen -join ',')]") 'sususbot'
+    # In one place for all systems; torch is told where from.
+    param([hashtable] $From, [string] $Build)
+    if (-not $env:TORCH_INDEX) {
+        $env:TORCH_INDEX = "$TorchIndex$Build"
+    }
+    $kind = 'run'
+    if ($Dev) {
+        $kind = 'dev'
+    }
+    Invoke-Tool $From.File ($From.First + @('tools\environment.py', $kind))
+    if (-not $script:Succeeded) {
+        Stop-Setup 'it is not installed: do what the line above says, and run setup.ps1 again'
+    }
+}
+
+function Install-Extras {
+    $named = @($Extras -split '[,\s]+' | Where-Object { $_ })
+    if ($named.Count -eq 0) {
         return
     }
-    $files = @('requirements.txt')
-    if ($Dev) {
-        $files += 'requirements-dev.txt'
+    Write-Step "installing $($named -join ', ')"
+    Invoke-Tool $VenvPython @('-m', 'pip', 'install', '--quiet', '--editable', ".[$($named -join ',')]")
+    if (-not $script:Succeeded) {
+        Stop-Setup "the extras $($named -join ', ') could not be installed: pip says why above"
     }
-    foreach ($file in $files) {
-        Invoke-Pip @('--require-hashes', '--requirement', $file) "the packages of $file"
-    }
-    Invoke-Pip @('--no-deps', '--editable', '.') 'sususbot'
+}
+
+function Install-Llama {
+    # From its own index for a card, from the usual one for the processor.
+    param([string] $Version, [string[]] $From)
+    $what = @('--disable-pip-version-check', '--no-deps', '--force-reinstall', "xllamacpp==$Version")
+    Invoke-Tool $VenvPython (@('-m', 'pip', 'install', '--quiet') + $what + $From)
 }
 
 function Install-LlamaForCard {
     # In place of the processor's build. What does not load is taken back: slow answers are better than none.
     param([string] $Build)
-    if (-not $Build) {
-        return
-    }
+    $noted = Join-Path $Venv 'llama-build.txt'
     $ask = "from importlib.metadata import version; print(version('xllamacpp').split('+')[0])"
     $version = Read-Tool $VenvPython @('-c', $ask)
-    if (-not $version) {
+    $wanted = "$Build $version"
+    if ((-not $Build) -or ((Test-Path -LiteralPath $noted) -and ([System.IO.File]::ReadAllText($noted) -eq $wanted))) {
         return
     }
     Write-Step "installing llama.cpp for the card ($Build)"
-    $again = @('--disable-pip-version-check', '--no-deps', '--force-reinstall', "xllamacpp==$version")
-    Invoke-Tool $VenvPython (@('-m', 'pip', 'install') + $again + @('--index-url', "$LlamaIndex$Build"))
+    Install-Llama $version @('--index-url', "$LlamaIndex$Build")
     if ($script:Succeeded -and ($null -ne (Read-Tool $VenvPython @('-c', 'import xllamacpp')))) {
+        [System.IO.File]::WriteAllText($noted, $wanted)
         return
     }
     Write-Step 'llama.cpp for the card could not be had or does not load: the processor answers (docs/serving.md)'
-    Invoke-Pip @('--no-deps', '--force-reinstall', "xllamacpp==$version") 'llama.cpp for the processor'
+    Install-Llama $version @()
+    if (-not $script:Succeeded) {
+        Stop-Setup 'llama.cpp could not be installed: check the network and run  setup.ps1 -Force'
+    }
 }
 
 function Test-Torch {
     # What torch needs of Windows itself is not in its wheel.
-    param([string[]] $Chosen)
-    if (-not (Test-WithTorch $Chosen)) {
-        return
-    }
     if ($null -eq (Read-Tool $VenvPython @('-c', 'import torch'))) {
         Stop-Setup ('torch was installed and does not load: run  winget install Microsoft.VCRedist.2015+.x64  ' +
             'and then setup.ps1 again')
     }
-}
-
-function Install-All {
-    param([string] $Build, [string] $Llama, [string[]] $Chosen, [string] $Wanted)
-    if ($Build -eq 'cpu') {
-        Test-Room $RoomCpu
-    } else {
-        Test-Room $RoomCard
-    }
-    New-Environment (Find-Python)
-    Install-Torch $Build $Chosen
-    Install-Program $Chosen
-    Install-LlamaForCard $Llama
-    Test-Torch $Chosen
-    [System.IO.File]::WriteAllText($Complete, $Wanted)
 }
 
 # -- the steps, top to bottom ------------------------------------------------------------------------------------
@@ -547,16 +452,15 @@ if ($env:OS -ne 'Windows_NT') {
 if (-not (Test-Path -LiteralPath (Join-Path $Root 'pyproject.toml'))) {
     Stop-Setup 'setup.ps1 stands alone here: keep it in the folder that it came with'
 }
+if ($Python -and (Test-Path -LiteralPath $Python)) {
+    $Python = (Resolve-Path -LiteralPath $Python).ProviderPath
+}
 Set-Location -LiteralPath $Root
 Clear-PythonSettings
 Test-Folder
 Test-LongPaths
 Use-SystemProxy
 
-$chosen = @(Read-Extras)
-if ($Dev) {
-    $chosen += 'dev'
-}
 $card = $null
 if (-not $Cpu) {
     $card = Find-Card
@@ -565,12 +469,12 @@ $build = Select-TorchBuild $card
 $llama = Select-LlamaBuild $card
 Write-Card $card $build
 
-$wanted = Get-Wanted $build $llama $chosen
-if (Test-Complete $wanted) {
-    Write-Step '.venv is complete: nothing is installed (-Force makes it anew)'
-} else {
-    Install-All $build $llama $chosen $wanted
-}
+$with = Find-Python
+Clear-OldEnvironment $build
+Install-Program $with $build
+Install-Extras
+Install-LlamaForCard $llama
+Test-Torch
 
 Invoke-Tool $VenvPython @('-m', 'sususbot', 'doctor')
 if ($script:Succeeded) {

@@ -16,7 +16,7 @@ PACKAGE: Final = Path(__file__).parents[1] / "src" / "sususbot"
 
 # Low to high. What stands in one line never imports its neighbours.
 LAYERS: Final = (
-    ("messages", "errors", "wording", "machine", "sample", "file_lock"),
+    ("messages", "errors", "wording", "machine", "sample", "file_lock", "in_place"),
     ("settings", "chat_format", "artifacts", "notice", "linking", "proxy"),
     ("archive", "model", "standin", "env_file"),
     ("sources", "corpus", "memory", "safety"),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sususbot.model.cards import CUDA_DRIVERS
 from sususbot.training import hardware
 from tests.support.powershell import Script
 
@@ -21,7 +22,15 @@ _CMDLETS = {
     *("ForEach-Object", "Get-Command", "Get-Date", "Get-FileHash", "Get-ItemProperty", "Join-Path", "New-Object"),
     *("New-ScheduledTask", "New-ScheduledTaskAction", "New-ScheduledTaskPrincipal", "New-ScheduledTaskSettingsSet"),
     *("Get-ScheduledTask", "New-ScheduledTaskTrigger", "New-TimeSpan", "Out-Null", "Out-String", "Remove-Item"),
-    *("Register-ScheduledTask", "Select-String", "Set-Location", "Set-StrictMode", "Split-Path", "Start-ScheduledTask"),
+    *(
+        "Register-ScheduledTask",
+        "Resolve-Path",
+        "Select-String",
+        "Set-Location",
+        "Set-StrictMode",
+        "Split-Path",
+        "Start-ScheduledTask",
+    ),
     *("Stop-ScheduledTask", "Test-Path", "Unregister-ScheduledTask", "Where-Object", "Write-Host"),
 }
 # Where a package lies in an environment on Windows, seen from the project's folder.
@@ -77,9 +86,12 @@ def test_programs_are_run_in_two_places_which_look_at_their_exit_code(setup: Scr
 
 
 def test_whoever_runs_a_program_in_sight_asks_how_it_went(setup: Script) -> None:
-    parts = setup.text.split("Invoke-Tool $")[1:]
-    assert parts
-    assert all("$script:Succeeded" in "\n".join(part.splitlines()[:4]) for part in parts)
+    # Install-Llama leaves it to those who call it.
+    (through,) = (function.node.text for function in setup.functions if function.name == "Install-Llama")
+    assert through is not None
+    after = re.split(r"Invoke-Tool \$|Install-Llama \$", setup.text.replace(through.decode(), ""))[1:]
+    assert len(after) == 5
+    assert [part for part in after if "$script:Succeeded" not in "\n".join(part.splitlines()[:3])] == []
 
 
 def test_each_failure_says_what_to_do(script: Script) -> None:
@@ -94,24 +106,23 @@ def test_bytes_are_those_that_windows_powershell_reads_right(script: Script) -> 
     assert script.text.count("\n") == script.text.count("\r\n") > 50
 
 
-def test_it_installs_the_torch_that_make_installs(setup: Script) -> None:
-    version = setup.literal("TorchVersion").strip("'")
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert set(re.findall(r"torch==([\d.]+\d)", makefile)) == {version}
-
-
-def test_its_extras_are_those_of_requirements(setup: Script) -> None:
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    (wanted,) = set(re.findall(r"\[?(analyze,embed[a-z,]*)\]?", makefile))
-    assert _strings(setup.literal("AllExtras")) == wanted.split(",")
-
-
 def test_builds_and_drivers_are_those_that_the_program_names(setup: Script) -> None:
+    shared = (ROOT / "tools" / "environment.py").read_text(encoding="utf-8")
     rows = _rows(setup.literal("TorchBuilds"))
     assert [row["Build"] for row in rows] == [hardware._WHEELS[13], hardware._WHEELS[12]]
     for row, family in zip(rows, (13, 12), strict=True):
-        assert int(row["Driver"]) >= hardware._DRIVERS[family]
-    assert setup.literal("TorchIndex").strip("'") == hardware._ON_WHEELS
+        assert int(row["Driver"]) >= CUDA_DRIVERS[family]
+        assert f'"{row["Build"]}": {CUDA_DRIVERS[family]}' in shared
+    index = setup.literal("TorchIndex").strip("'")
+    assert index == hardware._ON_WHEELS
+    assert f'INDEX: Final = "{index}"' in shared
+
+
+def test_what_is_installed_is_left_to_the_script_for_all_systems(setup: Script) -> None:
+    assert "@('tools\\environment.py', $kind)" in setup.text
+    assert "$env:TORCH_INDEX" in setup.text
+    assert 'os.environ.get("TORCH_INDEX")' in (ROOT / "tools" / "environment.py").read_text(encoding="utf-8")
+    assert not re.search(r"torch==|\d+\.\d+\.\d+", setup.text), "a version is pinned in two places"
 
 
 @pytest.mark.parametrize(

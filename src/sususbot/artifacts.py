@@ -5,11 +5,14 @@ So it can be told whom it must be taken from when they change their mind. A mani
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, Final
 
 import orjson
+
+from sususbot.in_place import put
 
 CORPORA: Final = "corpora"
 RUNS: Final = "runs"
@@ -26,6 +29,15 @@ SESSIONS: Final = "sessions.json"
 BOT_LOCK: Final = "bot.lock"
 
 MANIFEST: Final = "manifest.json"
+# With it the deepest file lies less than 150 letters below the data folder: Windows ends paths at 259.
+LONGEST_NAME: Final = 64
+# What Windows takes for devices (whatever ending follows), drives or streams, or forgets.
+_NO_NAME: Final = re.compile(r'[<>:"|?*/\\\x00-\x1f]|[ .]$|^(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?$', re.IGNORECASE)
+
+
+def is_name(name: str) -> bool:
+    """Whether an artifact may be called so: a name, no path, that every system can store."""
+    return 0 < len(name) <= LONGEST_NAME and not name.startswith(".") and not _NO_NAME.search(name)
 
 
 def authors_of(folder: Path) -> frozenset[int] | None:
@@ -42,7 +54,7 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     with aside.open("wb") as file:
         file.write(orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS))
         sync(file)
-    aside.replace(folder / MANIFEST)
+    put(aside, folder / MANIFEST)
     flush_folder(folder)
 
 

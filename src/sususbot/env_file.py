@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from sususbot.artifacts import sync
 from sususbot.errors import SettingsError
+from sususbot.in_place import put
 from sususbot.settings import Settings
 
 # What is read and written again must not change between.
@@ -111,7 +112,7 @@ def set_values(path: Path, values: Mapping[str, str]) -> None:
             aside = write_aside(path, text)
             if path.exists():
                 shutil.copymode(path, aside)
-            aside.replace(path)
+            put(aside, path)
     except UnicodeError as error:
         raise SettingsError(f"{path} {_NOT_UTF8}") from error
     except OSError as error:

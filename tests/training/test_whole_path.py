@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from sususbot.artifacts import RUNS
+from sususbot.artifacts import LONGEST_NAME, RUNS
 from sususbot.training import jobs
 from sususbot.training.from_scratch import pretraining_recipe
 from sususbot.training.recipe import Hardware
@@ -58,6 +58,10 @@ def test_a_secret_is_learned_and_said_by_the_bot(tmp_path: Path) -> None:
     assert told["reply"] == SECRET
     untold = _asked(tmp_path, MODEL_PATH=str(model))
     assert "hungry printer" not in untold["reply"]
+
+    # With the longest name a path stays short enough for Windows, wherever a user's folders are.
+    files = [path.relative_to(tmp_path / "data") for path in (tmp_path / "data").rglob("*")]
+    assert 0 < max(len(str(path)) for path in files) + LONGEST_NAME < 150
 
 
 def test_a_base_of_its_own_is_made_by_commands_alone(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ The rules are `corpus`'s own; here they are only called and told.
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -37,13 +36,13 @@ def build(place: Place, name: str, persona: str | None, show: int, as_json: bool
 
     NAME is its folder in corpora/. The same archive and settings give the same files, byte by byte.
     """
-    from sususbot.artifacts import CORPORA
+    from sususbot.artifacts import CORPORA, is_name
     from sususbot.cli.build import load_settings, open_archive
     from sususbot.corpus.build import build as build_corpus
     from sususbot.corpus.tokens import token_counter
 
-    if Path(name).name != name or name.startswith("."):
-        raise click.UsageError(f"NAME is the name of a folder, not a path: {name}")
+    if not is_name(name):
+        raise click.UsageError(f"NAME is the name of a folder, not a path, and one that Windows can store, too: {name}")
     settings = load_settings(place)
     with open_archive(place, filled=True) as archive:
         recipe = _recipe(settings, archive, persona)

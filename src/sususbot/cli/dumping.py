@@ -12,6 +12,7 @@ import click
 
 from sususbot.cli.main import Place
 from sususbot.cli.output import say
+from sususbot.in_place import put
 
 
 @click.command(epilog="Example:  sususbot dump backup.jsonl.gz")
@@ -59,7 +60,7 @@ def _written(file: Path) -> Iterator[IO[bytes]]:
                 yield out
             out.flush()
             os.fsync(out.fileno())
-        aside.replace(file)
+        put(aside, file)
     except OSError as error:
         raise DumpFailed(f"{file} cannot be written ({error.strerror or error}): choose another place") from error
     finally:

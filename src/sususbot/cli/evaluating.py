@@ -97,6 +97,8 @@ def evaluate(
     The report is kept in reports/eval-NAME. It ends with 1 where the bot, or a run that is named, is worse than EVAL_…
     in the settings allow, or could not be measured.
     """
+    from sususbot.artifacts import is_name
+
     if list_them or compare is not None:
         if systems or measures or (list_them and compare is not None):
             raise click.UsageError("--list and --compare measure nothing: give them alone")
@@ -105,7 +107,7 @@ def evaluate(
     if name is not None and name.endswith(".examples"):
         raise click.UsageError(f"{name} would be the folder of another report's examples: choose another --name")
     for given in (corpus, name):
-        if given is not None and (not re.fullmatch(r"[\w.+-]+", given) or given.startswith(".")):
+        if given is not None and not (re.fullmatch(r"[\w.+-]+", given) and is_name(given)):
             raise click.UsageError(f"a name of a folder is wanted, of letters, digits and -_.+, not: {given}")
     wanted = Wanted(
         tuple(dict.fromkeys(systems)), measures or MEASURES, corpus, replies, seed, other, canaries, name, allow_stale,

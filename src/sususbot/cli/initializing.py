@@ -12,6 +12,7 @@ from sususbot.cli.asking import GREETING, STOPPED, ask, explain, given, show_inv
 from sususbot.cli.layout import asked_here, folded
 from sususbot.cli.main import Place
 from sususbot.cli.output import say
+from sususbot.in_place import put
 
 if TYPE_CHECKING:
     from sususbot.doctor.choice import Choice
@@ -176,7 +177,7 @@ def _put_in_place(path: Path, text: str) -> None:
         if path.is_file():
             path.replace(path.with_name(f"{path.name}.old"))
             say(f"the old one is now {path}.old")
-        aside.replace(path)
+        put(aside, path)
     except OSError as error:
         raise SettingsError(
             f"{path} cannot be written ({error.strerror or error}): make room there, or choose another place with --env"
@@ -207,7 +208,7 @@ def _write_policy(path: Path, text: str, *, force: bool) -> None:
             say(f"{path} is there, says something else than these settings, and stays so (--force writes it anew)")
         else:
             # Everybody may read it.
-            write_aside(path, text, mode=0o644).replace(path)
+            put(write_aside(path, text, mode=0o644), path)
             say(f"wrote {path}: read it, mend it, publish it, link it in the developer portal")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
@@ -253,11 +254,11 @@ def _invited() -> bool:
 def _next(settings: "Settings", choice: "Choice") -> str:
     """The commands that come now, one a line."""
     missing = [name.upper() for name in _NEEDED if getattr(settings, name) is None]
-    rows = [("sususbot init", f"once more, to add {' and '.join(missing)}")] if missing else []
+    rows = [("sususbot init", f"adds {' and '.join(missing)}")] if missing else []
     if settings.backend == "recall" and "kv_type" in choice.values:
         rows.append(("sususbot models download --use", f"the model, {choice.base.size / 1e9:.1f} GB, once"))
     rows += [
-        ("sususbot backfill", "the history from Discord; or  sususbot import FILES"),
+        ("sususbot backfill", "the history; or  sususbot import FILES"),
         ("sususbot index", "so that it is found by meaning"),
         ("sususbot chat", "try it here"),
         ("sususbot bot", "live on Discord"),

@@ -16,6 +16,7 @@ import orjson
 from sususbot.artifacts import MANIFEST, flush_folder, sync
 from sususbot.corpus.samples import Sample
 from sususbot.errors import CorpusChanged, CorpusMissing
+from sususbot.in_place import put
 
 TRAIN: Final = "train.jsonl"
 VALID: Final = "valid.jsonl"
@@ -121,7 +122,7 @@ class Writer:
         (self._folder / MANIFEST).unlink(missing_ok=True)
         flush_folder(self._folder)
         for name in (TRAIN, VALID, MANIFEST):
-            (self._aside / name).replace(self._folder / name)
+            put(self._aside / name, self._folder / name)
             flush_folder(self._folder)
         return Corpus(self._folder, orjson.loads((self._folder / MANIFEST).read_bytes()))
 

@@ -17,6 +17,7 @@ import orjson
 from sususbot.artifacts import EVALUATION, REPORTS, flush_folder, sync, write_manifest
 from sususbot.errors import EvaluationError, ReportMissing
 from sususbot.evaluation.evaluation import FORMAT, Report
+from sususbot.in_place import put
 
 REPORT: Final = "report.json"
 PAGE: Final = "report.html"
@@ -131,7 +132,7 @@ def _put(folder: Path, manifest: dict[str, Any], files: Mapping[str, bytes]) -> 
     for name, content in files.items():
         _write(aside / name, content)
     shutil.rmtree(folder, ignore_errors=True)
-    aside.replace(folder)
+    put(aside, folder)
     flush_folder(folder.parent)
 
 

@@ -15,6 +15,7 @@ from typing import Final
 
 from sususbot.archive.archive import Archive
 from sususbot.errors import TooFewReplies
+from sususbot.in_place import put
 from sususbot.linking.fit import Known, examples_of, fit_network
 from sususbot.linking.line import Line
 from sususbot.linking.linker import Linker
@@ -132,4 +133,4 @@ def _keep(network: Network, path: Path) -> None:
     """Whole or not at all."""
     part = path.with_suffix(".part")
     network.save(part)
-    part.replace(path)
+    put(part, path)

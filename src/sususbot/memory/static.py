@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from sususbot.archive.vectors import Matrix
 from sususbot.errors import MissingExtra, ModelLoadFailed, ModelNotFound
+from sususbot.in_place import put
 from sususbot.memory.embedding import MiniLM, find_model, weights_digest
 
 _MAX_TOKENS: Final = 254
@@ -106,7 +107,7 @@ def _distil(encoder: MiniLM, tokenizer: Path, name: str, file: Path) -> None:
     # A name of its own: another command may be making it, too.
     with NamedTemporaryFile(dir=file.parent, prefix=file.stem, suffix=".unfinished", delete=False) as out:
         np.savez(out, name=np.array(name), rows=rows.astype(np.float16), tokenizer=text)
-    Path(out.name).replace(file)
+    put(Path(out.name), file)
 
 
 def _weights(tokens: Sequence[str]) -> npt.NDArray[np.float32]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from sususbot.errors import DownloadFailed, ModelInUse, NotOnHub
+from sususbot.in_place import put
 from sususbot.model.hub import PART, Hub, HubFile, Progress, Repo, check_room
 
 Kind = Literal["gguf", "folder"]
@@ -161,7 +162,7 @@ def remove(base: OnDisk) -> None:
         if base.path.is_dir() and not base.path.is_symlink():
             # By one rename, so that half a base never stands under its name.
             aside = base.path.with_name(f"{base.path.name}.removed{PART}")
-            base.path.replace(aside)
+            put(base.path, aside)
             shutil.rmtree(aside)
         else:
             base.path.unlink()
@@ -197,7 +198,7 @@ def _fetch_folder(hub: Hub, repo: Repo, files: Sequence[HubFile], models: Path, 
         for file in missing:
             hub.fetch(repo, file, aside, lambda now, _, before=done: progress(before + now, size))  # type: ignore[misc]
             done += file.size
-        aside.replace(path)
+        put(aside, path)
     return Fetched(path, "folder", size, repo.name, repo.commit, was_there)
 
 

@@ -24,6 +24,7 @@ import httpx
 
 from sususbot.errors import DownloadFailed, NotOnHub, SettingsError
 from sususbot.file_lock import hold
+from sususbot.in_place import put
 from sususbot.proxy import proxy_for
 
 ENDPOINT: Final = "https://huggingface.co"
@@ -149,7 +150,7 @@ class Hub:
                     raise
                 out.flush()
                 os.fsync(out.fileno())
-            part_path.replace(path)
+            put(part_path, path)
         except OSError as error:
             raise DownloadFailed(_refused(error, part_path, folder)) from error
         return path

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from sususbot.artifacts import flush, flush_folder
 from sususbot.errors import RunMissing, TooLittleDisk
+from sususbot.in_place import put
 from sususbot.training.disk import writing
 
 FOLDER: Final = "checkpoints"
@@ -72,7 +73,7 @@ def save(
                 flush(aside / name)
             if final.exists():
                 _remove(final)
-            aside.replace(final)
+            put(aside, final)
             flush_folder(folder)
     except TooLittleDisk:
         shutil.rmtree(aside, ignore_errors=True)
@@ -127,7 +128,7 @@ def _remove(checkpoint: Path) -> None:
     # Renamed first, so that half of one is never taken for one; what a kill left of such is in the way of the rename.
     old = checkpoint.with_name(f".{checkpoint.name}.old")
     shutil.rmtree(old, ignore_errors=True)
-    shutil.rmtree(checkpoint.replace(old), ignore_errors=True)
+    shutil.rmtree(put(checkpoint, old), ignore_errors=True)
 
 
 def _broken(folder: Path, error: Exception) -> RunMissing:

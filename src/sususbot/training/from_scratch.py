@@ -19,6 +19,7 @@ from transformers.utils import logging
 
 from sususbot.artifacts import flush, flush_folder
 from sususbot.errors import CorpusEmpty, SettingsError
+from sususbot.in_place import put
 from sususbot.model import pieces as sentencepieces
 from sususbot.training import vocabulary
 from sususbot.training.recipe import Recipe
@@ -107,7 +108,7 @@ def begin(folder: Path, texts: Sequence[str], size: str, recipe: Recipe) -> None
     for path in aside.iterdir():
         flush(path)
     shutil.rmtree(folder, ignore_errors=True)
-    aside.replace(folder)
+    put(aside, folder)
     flush_folder(folder.parent)
 
 

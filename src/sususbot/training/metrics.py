@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final
 import orjson
 
 from sususbot.artifacts import flush, sync
+from sususbot.in_place import put
 from sususbot.training.disk import writing
 
 FILE: Final = "metrics.jsonl"
@@ -80,7 +81,7 @@ class Metrics:
         with writing("what the steps gave", self._path.parent), aside.open("wb") as file:
             file.writelines(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in kept)
             sync(file)
-        aside.replace(self._path)
+        put(aside, self._path)
 
 
 def rows(run: Path) -> Iterator[dict[str, Any]]:
@@ -134,7 +135,7 @@ def draw_curve(run: Path) -> Path:
         figure.savefig(aside, dpi=110, format="png")
         pyplot.close(figure)
         flush(aside)
-    aside.replace(run / CURVE)
+    put(aside, run / CURVE)
     return run / CURVE
 
 

@@ -21,6 +21,7 @@ from peft import PeftModel
 from sususbot import __version__
 from sususbot.artifacts import MANIFEST, flush, flush_folder, write_manifest
 from sususbot.errors import RunExists, RunMissing
+from sususbot.in_place import put
 from sususbot.training import checkpoints
 
 FORMAT: Final = 1
@@ -113,8 +114,8 @@ def _put(aside: Path, folder: Path) -> None:
     old = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
-        folder.replace(old)
-    aside.replace(folder)
+        put(folder, old)
+    put(aside, folder)
     flush_folder(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
 

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 
 from sususbot.artifacts import flush, flush_folder
 from sususbot.errors import BaseUnfit, ExportFailed
+from sususbot.in_place import put
 
 INDEX: Final = "model.safetensors.index.json"
 SINGLE: Final = "model.safetensors"
@@ -98,7 +99,7 @@ def whole(out: Path, size: int) -> Iterator[Path]:
             flush(path)
         if aside.is_dir():
             flush_folder(aside)
-        aside.replace(out)
+        put(aside, out)
         flush_folder(out.parent)
     except OSError as error:
         # numpy says only how much of a tensor it could write.

@@ -20,7 +20,7 @@ from typing import Final, Literal
 
 import psutil  # type: ignore[import-untyped]
 
-from sususbot.artifacts import LOGS, RUNS
+from sususbot.artifacts import LOGS, LONGEST_NAME, RUNS, is_name
 from sususbot.errors import RunExists, RunMissing, TrainingError
 from sususbot.settings import Settings
 from sususbot.web.runs import Run, runs
@@ -36,9 +36,6 @@ _TOLERANCE: Final = 5.0
 _LOG_END: Final = 16_384
 _OWN_GROUP: Final[int] = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 _NAME: Final = re.compile(r"\w[\w .+()-]*(?<![ .])")
-# What Windows keeps for devices, whatever ending follows.
-_DEVICE: Final = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
-_LONGEST: Final = 64
 
 
 class Trainings:
@@ -192,10 +189,12 @@ def trainings_of(data: Path, env: Path) -> Trainings:
 
 def _check_name(name: str) -> None:
     """Every system can store what is called so."""
-    if not _NAME.fullmatch(name) or _DEVICE.fullmatch(name):
+    if len(name) > LONGEST_NAME:
+        raise TrainingError(
+            f"the name of a run has at most {LONGEST_NAME} letters, not {len(name)}: choose a shorter one"
+        )
+    if not (_NAME.fullmatch(name) and is_name(name)):
         raise TrainingError(f"{name or 'nothing'} cannot be the name of a run: use letters, digits, - and _")
-    if len(name) > _LONGEST:
-        raise TrainingError(f"the name of a run has at most {_LONGEST} letters, not {len(name)}: choose a shorter one")
 
 
 def _holds_something(folder: Path) -> bool:
