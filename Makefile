@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 # The first of these that is new enough; one that was named is the only one.
 PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14)
 CODE := src tests $(wildcard tools/*.py)
+HOUSE := architecture house documents examples extending troubleshooting packaging
 
 .PHONY: demo test check docs requirements format clean browser set-up-run set-up-dev
 
@@ -21,7 +22,7 @@ check: set-up-dev
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
-	$(BIN)/python -m pytest $(wildcard tests/test_architecture.py tests/test_house.py tests/test_documents.py tests/test_packaging.py)
+	$(BIN)/python -m pytest $(wildcard $(HOUSE:%=tests/test_%.py))
 
 # What is made from the program: commands, settings, .env.example, licences.
 docs: set-up-dev
