@@ -1,6 +1,8 @@
 """The sample community is what it says it is: told by counting, and by what is left of it once it is settled."""
 
 import re
+import subprocess
+import sys
 from collections import Counter, defaultdict
 from datetime import datetime
 from functools import cache
@@ -20,9 +22,11 @@ from sususbot.evaluation.community import settle, spoken
 from sususbot.memory.long_term import LongTerm
 from sususbot.messages import DISCORD_EPOCH_MS
 from sususbot.sources.ingest import ingest
+from tests.support.kettle import small_exports
 
 Json = dict[str, Any]
 
+SOURCE: Final = Path(__file__).parents[1] / "tools" / "community"
 TALK: Final = ("Default", "Reply")
 EMOJI: Final = re.compile("[\U0001f000-\U0001faff☀-➿⭐]")
 # What is told again and again, and in how many of the months.
@@ -47,7 +51,8 @@ PLANS: Final = (
 )
 EVENTS: Final = (
     "TRICK OR TREAT COUNT", "SHOW DONE", "substation by the harbour tripped", "blew out 31 candles",
-    "THIRD OF NINETEEN", "sunburnt on one side only", "sixty for some hours", "mika's show is OPEN", "museum of jobs was UNREAL", "0-4",
+    "THIRD OF NINETEEN", "sunburnt on one side only", "sixty for some hours", "mika's show is OPEN",
+    "museum of jobs was UNREAL", "0-4",
 )  # fmt: skip
 
 
@@ -297,3 +302,21 @@ def test_settling_tells_how_far_it_is(tmp_path: Path) -> None:
         settle(archive, tmp_path, lambda done, of: told.append((done, of)))
     assert told == sorted(told)
     assert told[-1][0] == told[-1][1] == sum(path.stat().st_size for path in sample.exports())
+
+
+# -- where it comes from
+
+
+def test_its_source_gives_the_bytes_of_the_package(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, SOURCE / "build.py", tmp_path], check=True)
+    package = Path(sample.__file__).parent
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        path.name: path.read_bytes() for path in package.glob("*.json")
+    }
+
+
+def test_the_first_messages_stand_in_it_as_they_were() -> None:
+    first = [one for path in small_exports() for one in orjson.loads(path.read_bytes())["messages"]]
+    whole = {one["id"]: one for one in messages()}
+    assert len(first) > 300
+    assert [one["content"] for one in first if whole[one["id"]] != one] == []
