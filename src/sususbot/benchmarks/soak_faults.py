@@ -222,7 +222,7 @@ class Disasters:
         pid = self._place.process()
         for engine in engines(pid) if pid is not None else ():
             with suppress(ProcessLookupError):
-                os.kill(engine, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+                os.kill(engine, getattr(signal, "SIGKILL", signal.SIGTERM))
 
     async def _stopped(self) -> None:
         """The machine is put to sleep for a while."""

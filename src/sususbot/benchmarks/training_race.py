@@ -125,7 +125,7 @@ def trl_python(folder: Path, told: Callable[[str], None]) -> Path:
     venv.create(folder, clear=True, with_pip=True)
     # torch first, so that nothing else decides which.
     for some in (wanted[:1], wanted):
-        command = [python, "-m", "pip", "install", "--quiet", *some]
+        command: list[str | Path] = [python, "-m", "pip", "install", "--quiet", *some]
         done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
         if done.returncode:
             lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
