@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from sususbot.archive.archive import Archive
 from sususbot.archive.consents import Permissions, Statement
-from sususbot.archive.feedback import Rated
-from sususbot.archive.nameless import NOBODY, without_names, without_quotes
+from sususbot.archive.nameless import NOBODY, without_quotes
 from sususbot.errors import ArchiveLocked
 from sususbot.messages import Attachment, Author, Channel, Message, Origin, Reaction
 from tests.archive.making import GUILD, KITCHEN, MIA, NOON, TOM, filled, found, message, raw, snapshot
@@ -341,47 +340,6 @@ def test_a_reader_in_the_way_is_told_and_the_erasure_stays_unfinished(
         assert b"kettle" not in everything(tmp_path)
 
 
-# -- past their time
-
-
-def test_what_is_past_its_time_loses_its_words(archive: Archive, tmp_path: Path) -> None:
-    filled(archive, message(1, "kettle"), message(2, "teapot", TOM), message(3, "samovar"))
-    assert archive.erasure.expire(NOON + 3000) == [1, 2]
-    assert archive.erasure.expire(NOON + 3000) == []
-    assert found(archive, "kettle", "teapot", "samovar") == [3]
-    assert filled(archive, message(1, "kettle", edited_at=AT)).known == 1
-    assert archive.check() == []
-    left = everything(tmp_path)
-    assert (b"kettle" in left, b"teapot" in left, b"samovar" in left) == (False, False, True)
-
-
-def test_words_of_thumbs_past_their_time_leave_no_byte(archive: Archive, tmp_path: Path) -> None:
-    """Also where no message is too old."""
-    filled(archive, message(9, "kettle"))
-    archive.feedback.put(Rated(NOON, 1, "which samovar?", "the zyzzyva one", "recall"))
-    assert archive.erasure.expire(NOON + 1) == []
-    assert not archive.erasure.expired()
-    left = everything(tmp_path)
-    assert (b"zyzzyva" in left, b"samovar" in left, b"kettle" in left) == (False, False, True)
-
-
-def test_an_expiry_that_was_ended_between_is_finished_by_the_next(
-    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    filled(archive, *(message(id_, "kettle") for id_ in range(1, 200)))
-
-    def ended(*_: object, **__: object) -> bool:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as during:
-        during.setattr("sususbot.archive.database.Database.rewrite", ended)
-        with pytest.raises(KeyboardInterrupt):
-            archive.erasure.expire(AT * 2)
-    assert archive.erasure.expire(AT * 2) == []
-    assert b"ettle" not in everything(tmp_path)
-    assert archive.check() == []
-
-
 # -- the same end in any order
 
 HISTORY: list[tuple[Origin, Message, int]] = [
@@ -421,56 +379,3 @@ def test_an_erased_member_is_erased_whatever_comes_before_or_after(
     order: list[Callable[[Archive], object]], again: list[Callable[[Archive], object]]
 ) -> None:
     assert outcome([*order, *again]) == outcome(EVENTS)
-
-
-# -- names out of a text
-
-NAMES = st.text(st.characters(exclude_characters="<>", exclude_categories=["Cs"]), min_size=1, max_size=8).filter(
-    lambda name: name.strip() == name and name != NOBODY
-)
-PLAIN = st.text(st.sampled_from("ab @\n.🫖é"), max_size=6)
-TAGS = st.sampled_from(["<@1>", "<@!1>", "<@2>", "<#20>", "<:pot:77>", "<a:pot:78>", "<t:1700000000>"])
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.lists(st.tuples(PLAIN, TAGS), max_size=4), PLAIN, NAMES, NAMES, st.booleans())
-def test_names_go_and_all_else_stays(
-    pieces: list[tuple[str, str]], end: str, name: str, other: str, named_emoji: bool
-) -> None:
-    shown = {
-        "<@1>": f"@{name}", "<@!1>": f"@{name}", "<@2>": f"@{other}", "<#20>": "#kitchen", "<t:1700000000>": "noon",
-        "<:pot:77>": ":pot:" if named_emoji else "<:pot:77>", "<a:pot:78>": ":pot:",
-    }  # fmt: skip
-    content = "".join(text + tag for text, tag in pieces) + end
-    rendered = "".join(text + shown[tag] for text, tag in pieces) + end
-    nameless = "".join(text + (f"@{NOBODY}" if "1>" in tag else shown[tag]) for text, tag in pieces) + end
-    found_ = without_names(content, rendered, [1])
-    # Only what can be read in several ways, or in too many, is given as the raw text.
-    assert found_ in (nameless, re.sub("<@!?1>", f"@{NOBODY}", content))
-    plain = not set(name + other) & set("@#:<> ab.\n🫖é") and "<t:" not in content
-    if "1>" not in content or (plain and all(text or not place for place, (text, _) in enumerate(pieces))):
-        assert found_ == nameless
-
-
-@pytest.mark.parametrize(
-    ("content", "rendered", "without"),
-    [
-        ("<@1>", "@Mia", "@someone"),
-        ("hi <@1>, <@2>!", "hi @Mia, @Tom!", "hi @someone, @Tom!"),
-        ("<@1><@1>", "@Mia@Mia", "@someone@someone"),
-        ("<@12> and <@1>", "@Mia K and @Mia", "@Mia K and @someone"),
-        # Rendered otherwise than we do: the raw text is the safe one.
-        ("<@1> said **so**", "Mia said so", "@someone said **so**"),
-        ("<@1><@2>", "@Mia@Tom", "@someone@Tom"),
-        ("<@1><t:17>", "@Miaat noon", "@someone<t:17>"),
-        ("no mention", "no mention at all", "no mention at all"),
-        ("", "", ""),
-    ],
-)
-def test_names_in_known_texts(content: str, rendered: str, without: str) -> None:
-    assert without_names(content, rendered, [1]) == without
-
-
-def test_a_text_of_many_mentions_is_done_at_once() -> None:
-    content, rendered = "<@1> <@2> " * 200, "@a b @a b " * 200
-    assert "@a b @a b" not in without_names(content, rendered, [1, 2])

@@ -1,74 +1,28 @@
 """Slash commands by the real discord.py against the stand-in: each works, refuses who may not, and is for one alone."""
 
-import asyncio
 import logging
-import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import discord
 import pytest
 
-from sususbot.archive.archive import FILE_NAME, Archive, now_ms
+from sususbot.archive.archive import Archive, now_ms
 from sususbot.artifacts import write_manifest
 from sususbot.bot.commands import OWNERS
 from sususbot.bot.controls import owners_of
-from sususbot.bot.limits import Limits
 from sususbot.errors import ModelLoadFailed
-from sususbot.messages import NOTE_TYPE, Author, Guild
-from sususbot.messages import Channel as Known
-from sususbot.messages import Message as Kept
-from sususbot.model.backend import Facts, Request
+from sususbot.model.backend import Facts
 from sususbot.model.scripted import Scripted
 from sususbot.standin import interactions, permissions
 from sususbot.standin.faults import Fault, cloudflare, failing, reset
 from sususbot.standin.interactions import NotOffered
-from sususbot.standin.objects import Channel, User
+from sususbot.standin.objects import Channel
 from sususbot.standin.server import StandIn
 from tests.bot.commanding import Commanded, commanded, ok
+from tests.bot.seeded import CALLBACK, LORE, PUT, seed, until
 from tests.standin.conftest import Place
-
-T = TypeVar("T")
-PUT = "/applications/{application_id}/guilds/{guild_id}/commands"
-CALLBACK = "/interactions/{interaction_id}/{interaction_token}/callback"
-LORE = "the printer in the cellar is called Gerald"
-
-
-def seed(folder: Path, server: StandIn, channel: Channel, author: User, *texts: str) -> list[int]:
-    """What was said in a channel before the bot came."""
-    guild = Guild(server.world.guild_id, "x")
-    with Archive(folder) as archive:
-        known = Known(channel.id, guild.id, channel.name)
-        archive.add_channel(guild, known, origin="export", seen_at=1)
-        who = Author(author.id, author.name, author.display or author.name)
-        ids = [server.world.next_id() for _ in texts]
-        kept = [Kept(id_, channel.id, who, 0, text, text) for id_, text in zip(ids, texts, strict=True)]
-        archive.add(kept, source=archive.add_source("export", "x"), fetched_at=0)
-    return ids
-
-
-async def until(predicate: Callable[[], T], seconds: float = 10.0) -> T:
-    """The predicate's first true value, of something that threads or the clock change."""
-    async with asyncio.timeout(seconds):
-        while not (value := predicate()):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-    return value
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Another program writes to the archive."""
-    blocker = sqlite3.connect(folder / FILE_NAME, isolation_level=None)
-    blocker.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    finally:
-        blocker.execute("ROLLBACK")
-        blocker.close()
-
 
 # -- that Discord knows them
 
@@ -278,151 +232,6 @@ async def test_a_long_answer_comes_in_parts(server: StandIn, place: Place, tmp_p
         await server.wait_for(lambda: len(used.answers) == 5)
         assert all(len(message.content) <= 2000 for message in used.answers)
         assert used.answers[-1].content == "…and more than fits here."
-
-
-# -- wishes
-
-
-async def test_a_no_holds_at_once_and_a_yes_again(server: StandIn, place: Place, tmp_path: Path) -> None:
-    (id_,) = seed(tmp_path, server, place.general, place.bob, LORE)
-    async with commanded(server, place.general, tmp_path) as bot:
-        text = await bot.said(place.bob, "opt-out", what="remembering")
-        assert text.startswith("Nothing you wrote or write is looked up, shown to the model or quoted.")
-        assert text.endswith("What holds for you now: learned from yes, remembered no, quoted no.")
-        assert bot.archive.messages([id_])
-        assert bot.controls.long_term.search("printer", limit=3).hits == []
-        assert bot.controls.short_term.recent(place.general.id) == []
-        assert "remembered yes, quoted yes" in await bot.said(place.bob, "opt-in", what="remembering")
-        await until(lambda: bot.controls.long_term.search("printer", limit=3).hits)
-        said = bot.archive.consents.statements()
-        assert [(one.by, one.way, one.remember) for one in said] == [
-            ("member", "/opt-out", False),
-            ("member", "/opt-in", True),
-        ]
-
-
-async def test_a_no_to_everything_takes_the_words_away_and_names_what_learned_of_them(
-    server: StandIn, place: Place, tmp_path: Path
-) -> None:
-    (id_,) = seed(tmp_path, server, place.general, place.bob, LORE)
-    for name, author in (("mine", place.bob), ("hers", place.ada)):
-        (tmp_path / "runs" / name).mkdir(parents=True)
-        write_manifest(tmp_path / "runs" / name, {"authors": [str(author.id)]})
-    let_go: list[int] = []
-
-    def unlearn() -> str:
-        let_go.append(1)
-        return "I answer without it from now on."
-
-    async with commanded(server, place.general, tmp_path, unlearn=unlearn) as bot:
-        text = await bot.said(place.bob, "opt-out")
-        assert "1 message lost its words" in text
-        assert "the adapter of run mine must be trained anew without you" in text
-        assert "hers" not in text
-        assert "I answer without it from now on." in text
-        assert let_go == [1]
-        assert bot.archive.messages([id_]) == {}
-        assert bot.controls.short_term.recent(place.general.id) == []
-        assert "comes back only if the owner imports" in await bot.said(place.bob, "opt-in")
-        assert bot.archive.check() == []
-    assert not any(b"Gerald" in path.read_bytes() for path in tmp_path.glob("archive.db*"))
-
-
-async def test_who_wants_to_be_forgotten_is_asked_once_more(server: StandIn, place: Place, tmp_path: Path) -> None:
-    (id_, _) = seed(tmp_path, server, place.general, place.bob, LORE, "and it likes paper")
-    async with commanded(server, place.general, tmp_path) as bot:
-        asked = await bot.use(place.bob, "forget-me")
-        assert "2 messages of yours lose their words" in asked.text
-        server.press(asked, "Forget me", user=place.ada)
-        server.press(asked, "Keep me")
-        await server.wait_for(lambda: asked.text == "Nothing was changed.")
-        assert bot.archive.messages([id_])
-        asked = await bot.use(place.bob, "forget-me")
-        server.press(asked, "Forget me")
-        await server.wait_for(lambda: "You are forgotten." in asked.text)
-        assert "2 messages lost their words" in asked.text
-        assert bot.archive.messages([id_]) == {}
-        assert bot.archive.erasure.unfinished() == []
-        server.say(place.general, place.bob, "me again")
-        assert await bot.ask(place.ada, "printer?") == "ok: printer?"
-        assert "bob" not in bot.archive.names().get(place.bob.id, set())
-        assert bot.controls.long_term.search("printer paper", limit=3).hits == []
-        assert "must not remember you" in await bot.said(place.bob, "remember", text="tea is at four")
-        assert bot.archive.check() == []
-    assert not any(b"Gerald" in path.read_bytes() for path in tmp_path.glob("archive.db*"))
-
-
-async def test_a_note_is_found_at_once_and_can_be_taken_back(server: StandIn, place: Place, tmp_path: Path) -> None:
-    script = Scripted(ok)
-    async with commanded(server, place.general, tmp_path, [script]) as bot:
-        server.say(place.general, place.ada, "good morning all")
-        await until(lambda: bot.archive.author(place.ada.id))
-        text = f"{place.ada.mention} keeps the key in {place.general.mention} <:key:77>"
-        used = await bot.use(place.bob, "remember", text=text)
-        assert used.text.startswith("Noted, and I can find it from now on: @Ada keeps the key in #general :key:")
-        found = await until(lambda: bot.controls.long_term.search("who keeps the key?", limit=1).hits, seconds=1)
-        note = found[0].message
-        assert (note.id, note.type, note.pinned, note.author.id) == (used.id, NOTE_TYPE, True, place.bob.id)
-        assert note.mentions == (place.ada.id,)
-        await bot.ask(place.ada, "who keeps the key?")
-        request: Request = script.requests[-1]
-        assert "keeps the key in #general" in request.prompt
-        assert [turn.text for turn in request.turns] == ["good morning all", "who keeps the key?"]
-        assert "bob: @Ada keeps the key in #general :key: (a note)" in await bot.said(place.ada, "why")
-        server.press(used, "Take it back")
-        await server.wait_for(lambda: "do not know it any more" in used.text)
-        assert bot.archive.messages([used.id]) == {}
-        assert bot.controls.long_term.search("who keeps the key?", limit=9).hits[0].message.id != used.id
-
-
-async def test_who_may_not_leave_notes(server: StandIn, place: Place, tmp_path: Path) -> None:
-    limits = Limits(blocked=[place.ada.id])
-    async with commanded(server, place.general, tmp_path, limits=limits) as bot:
-        assert "I take no notes of you" in await bot.said(place.ada, "remember", text="tea")
-        await bot.said(place.bob, "opt-out", what="remembering")
-        assert "must not remember you" in await bot.said(place.bob, "remember", text="tea")
-        with pytest.raises(NotOffered):
-            await bot.said(place.bob, "remember", text="x" * 501)
-        kim = server.world.add_user("kim")
-        texts = [await bot.said(kim, "remember", text=f"fact number {number}") for number in range(11)]
-        assert all(text.startswith("Noted") for text in texts[:10])
-        assert "give me a while" in texts[10]
-        assert bot.archive.counts().messages == 10
-
-
-async def test_a_locked_archive_gets_a_sentence_and_wishes_are_done_later(
-    server: StandIn, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sususbot.archive.database.BUSY_SECONDS", 0.2)
-    (id_,) = seed(tmp_path, server, place.general, place.bob, LORE)
-    async with commanded(server, place.general, tmp_path) as bot:
-        with locked(tmp_path):
-            sentence = "My memory is in use by another program right now: try again in a minute."
-            assert await bot.said(place.bob, "opt-out") == sentence
-            asked = await bot.use(place.bob, "forget-me")
-            server.press(asked, "Forget me")
-            await server.wait_for(lambda: asked.text == sentence)
-            assert "as soon as my memory can be written" in await bot.said(place.ada, "remember", text="tea at four")
-        assert bot.archive.messages([id_])
-
-
-async def test_what_another_program_is_in_the_way_of_is_erased_once_it_is_gone(
-    server: StandIn, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sususbot.archive.database.BUSY_SECONDS", 0.2)
-    seed(tmp_path, server, place.general, place.bob, LORE)
-    async with commanded(server, place.general, tmp_path) as bot:
-        with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as reader:
-            reader.execute("BEGIN")
-            reader.execute("SELECT count(*) FROM messages").fetchall()
-            asked = await bot.use(place.bob, "forget-me")
-            server.press(asked, "Forget me")
-            await server.wait_for(lambda: "It is on record and nothing of yours is used any more" in asked.text)
-            assert bot.archive.erasure.unfinished() == [place.bob.id]
-            assert bot.controls.long_term.search("printer", limit=3).hits == []
-            assert "some words that are to be erased are still on disk" in await bot.said(place.ada, "status")
-        await until(lambda: bot.archive.erasure.unfinished() == [])
-    assert not any(b"Gerald" in path.read_bytes() for path in tmp_path.glob("archive.db*"))
 
 
 # -- the owner's

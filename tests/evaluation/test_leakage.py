@@ -1,8 +1,7 @@
 """What was learned by heart, and what must not come out: planted leaks are found, and in clean talk there are none."""
 
 import math
-import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from sususbot.evaluation.heldout import Opened, open_ground
 from sususbot.evaluation.leakage import Watch, leakage, watch
 from sususbot.evaluation.probing import exposure
 from sususbot.evaluation.replies import replies
-from sususbot.evaluation.verbatim import Learned, Run, messages, unquoted, words
+from sususbot.evaluation.verbatim import messages, words
 from sususbot.evaluation.withheld import CANARY, CONTACT, NAME, STRANGE, Forbidden, Withheld, forbidden, withheld
 from sususbot.messages import Author
 from sususbot.model.backend import Backend, Request
@@ -356,52 +355,3 @@ def test_who_recalls_leaks_what_the_whole_bot_sends(place: Ground) -> None:
             section = leakage(system, place, made, unheard, hidden, temperatures=())
             found.append(section.figures["leaked_contacts"].value)
     assert found[0] > found[1] == 0
-
-
-# -- runs
-
-
-def brute_force(text: str, lines: Sequence[str], cut: Callable[[str], Sequence[str]], least: int) -> int:
-    """The longest run of a text in any of these lines, by trying all."""
-    said = list(cut(text))
-    there = [list(cut(line)) for line in lines]
-    return max(
-        (
-            end - begin
-            for begin in range(len(said))
-            for end in range(begin + least, len(said) + 1)
-            if any(said[begin:end] == line[at : at + end - begin] for line in there for at in range(len(line)))
-        ),
-        default=0,
-    )
-
-
-def test_runs_are_as_long_as_trying_all_finds() -> None:
-    chance = random.Random(4)
-    lines = [" ".join(chance.choices("ab ba aab bb".split(), k=chance.randint(1, 7))) for _ in range(20)]
-    learned = Learned(lines)
-    for _ in range(15):
-        text = " ".join(chance.choices("ab ba aab bb cc".split(), k=9))
-        assert learned.longest(text) == Run(brute_force(text, lines, words, 2), brute_force(text, lines, list, 3))
-
-
-def test_no_run_goes_over_the_end_of_a_message() -> None:
-    learned = Learned(["one two three", "four five six ⏎ seven eight nine"])
-    assert learned.longest("two three four five six seven").words == 3
-    assert learned.longest("five six\nseven eight").words == 2
-    assert learned.longest("ONE, two... (three)").words == 3
-
-
-def test_a_copy_is_long_enough_to_be_known_again() -> None:
-    learned = Learned(["lol", "that is so true", "i have never seen a better teapot than this"])
-    assert not learned.copied("lol")
-    assert not learned.copied("that is so true")
-    assert learned.copied("I have never seen a better teapot than this!")
-    assert learned.copied("lol\ni have never seen a better teapot than this")
-    assert not learned.copied("well i have never seen a better teapot than this")
-
-
-def test_quotations_are_cut_out() -> None:
-    text = "he said the kettle is in the attic, and then left"
-    assert list(unquoted(text, "tom: the kettle is in the attic now")) == ["he said ", ", and then left"]
-    assert list(unquoted(text, "the kettle is")) == [text]

@@ -15,8 +15,7 @@ import pytest
 
 from sususbot.errors import DownloadFailed, NotOnHub, SettingsError
 from sususbot.model import bases
-from sususbot.model.hub import Hub, Repo, check_room
-from tests.support.disk import small_disk
+from sususbot.model.hub import Hub, Repo
 from tests.support.hub import COMMIT, StandInHub, stand_in_hub
 
 NAME = "tea/Kettle-GGUF"
@@ -31,12 +30,6 @@ FOLDER = {
     "original/params.json": b"{}",
     "empty.json": b"",
 }
-
-
-@pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
-        monkeypatch.delenv(name)
 
 
 @pytest.fixture
@@ -336,55 +329,6 @@ def test_two_downloads_of_one_file_do_not_write_into_each_other(hub: Hub, tmp_pa
 
     assert bases.fetch(hub, repo, FILE, tmp_path, told).path.read_bytes() == CONTENT
     assert other
-
-
-# -- disks
-
-
-def test_room_is_looked_for_before_anything_comes(hub: Hub, server: StandInHub, tmp_path: Path) -> None:
-    server.repos[NAME].sizes[FILE] = 10**18
-    with pytest.raises(DownloadFailed, match=r"1000000000.0 GB are to come and the disk .* make room, or .* --data"):
-        fetched(hub, tmp_path / "not" / "there")
-    assert server.ranges_asked() == []
-    assert not list(tmp_path.iterdir())
-    check_room(tmp_path / "not" / "there", 1000)
-
-
-def test_a_disk_that_fills_up_all_the_same_keeps_what_came(server: StandInHub, tmp_path: Path) -> None:
-    """Something else took the room meanwhile."""
-    hub = Hub(server.url, pauses=(0,))
-    repo = hub.find(NAME)
-    (file,) = (file for file in repo.files if file.name == FILE)
-    with small_disk(tmp_path / "disk", kilobytes=100) as disk:
-        with pytest.raises(DownloadFailed, match=r"the disk of .* is full \(0.0 GB came\): make room and run the same"):
-            hub.fetch(repo, file, disk.folder, unseen)
-        assert not (disk.folder / FILE).exists()
-        disk.resize(1000)
-        asked = len(server.ranges_asked())
-        assert hub.fetch(repo, file, disk.folder, unseen).read_bytes() == CONTENT
-        assert server.ranges_asked()[asked:] != [""]
-    hub.close()
-
-
-@pytest.mark.skipif(os.name == "nt", reason="limits on the size of files are POSIX")
-def test_a_limit_on_the_size_of_files_is_told_like_a_full_disk(hub: Hub, tmp_path: Path) -> None:
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    repo = hub.find(NAME)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
-    try:
-        with pytest.raises(DownloadFailed, match="is full"):
-            bases.fetch(hub, repo, FILE, tmp_path, unseen)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert fetched(hub, tmp_path).read_bytes() == CONTENT
-
-
-def test_a_place_that_cannot_be_written_is_told(hub: Hub, tmp_path: Path) -> None:
-    (tmp_path / "models").write_text("a file")
-    with pytest.raises(DownloadFailed, match="cannot be written to"):
-        fetched(hub, tmp_path / "models")
 
 
 # -- the stand-in is what a hub is

@@ -14,7 +14,7 @@ from sususbot.errors import BackendFailed, BackendUnreachable, CannotScore
 from sususbot.model.backend import Deadline
 from sususbot.model.openai import OpenAI
 from sususbot.model.scoring import Scored
-from tests.model.test_openai import Counting, Hanging, refusing, served
+from tests.model.completions import Counting, Hanging, refusing, served
 from tests.support.llama_server import KEY
 
 PROMPT = "mia: did you feed the starter"

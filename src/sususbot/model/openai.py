@@ -5,8 +5,9 @@ here too, since some servers take only four and some none. Knobs beyond the Open
 vLLM and llama.cpp; a server that refuses them once is asked without them from then on.
 
 Who refuses for a moment (busy, loading, not there) is asked again before the first token, never after it, for half of
-the time that a reply has at most: the other half is for who answers instead. A server that was not there the last time
-is asked once. How it fares is asked in the background (`ServerHealth`).
+the time that a reply has at most: the other half is for who answers instead. Where nobody listens it is ten seconds at
+most, whatever the time; a server that was not there the last time is asked once. How it fares is asked in the
+background (`ServerHealth`).
 Tokens are counted by the server where it has `/tokenize` (llama.cpp, vLLM), else estimated (`estimate`).
 What a server says of an error is told in our own words (`openai_refusals`). Its own are logged at DEBUG.
 """
@@ -52,8 +53,9 @@ _FOR_A_MOMENT: Final = (429, 502, 503, 504)
 _UNREACHABLE: Final = (httpx.ConnectError, httpx.ConnectTimeout)
 _FIRST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 2.0
-# Of a reply's time, what may go into asking again.
+# Of a reply's time, what may go into asking again; and for how long (s) an address is asked at which nobody listens.
 _SHARE: Final = 0.5
+_NOBODY_SECONDS: Final = 10.0
 # The deadline of a reply is what bounds the first token; this is for what has all the time in the world.
 _PATIENCE: Final = Patience(first=60.0, between=10.0)
 # What is asked; plain: by the OpenAI API's own names alone.
@@ -170,7 +172,8 @@ class OpenAI:
         self._health.close()
 
     def _events(self, body: _Body, deadline: Deadline) -> Iterator[Event]:
-        pauses = self._pauses(time.monotonic() + deadline.remaining * _SHARE)
+        begun = time.monotonic()
+        pauses = self._pauses(begun + deadline.remaining * _SHARE)
         if (left := self._not_before - time.monotonic()) > 0:
             if (pause := next(pauses, None)) is None:
                 raise BackendFailed(
@@ -181,7 +184,7 @@ class OpenAI:
             try:
                 events = self._begun(body, deadline)
             except (Refused, *_UNREACHABLE) as error:
-                if not self._for_a_moment(error):
+                if not self._for_a_moment(error, begun):
                     raise
                 if deadline.over() is not None:
                     return
@@ -213,10 +216,10 @@ class OpenAI:
                 return chain(first, events)
         raise AssertionError("unreachable")
 
-    def _for_a_moment(self, error: Exception) -> bool:
+    def _for_a_moment(self, error: Exception, begun: float) -> bool:
         """Whether asking again may help."""
         if not isinstance(error, Refused):
-            return not self._health.unreachable
+            return not self._health.unreachable and time.monotonic() - begun < _NOBODY_SECONDS
         if error.retry_after is not None:
             self._not_before = time.monotonic() + error.retry_after
         return error.status in _FOR_A_MOMENT

@@ -12,6 +12,8 @@ anew for each step from the recipe's seed and the step's number.
 **fp16.** Gradients are scaled; a step whose gradients are no numbers is skipped, counted, and does not move the
 learning rate on. Too many in a row end the run, with its last checkpoint whole.
 **Out of memory.** The step is done again with fewer tokens at once; what a step is made of stays.
+Long because there is one loop for everything that is trained, and it is to be read from top to bottom; variation goes
+into `Recipe` and `Learner`, never into a second loop.
 """
 
 import math
