@@ -79,6 +79,11 @@ class Keeper:
         """Called when the archive can be written again, after messages that could not be held."""
 
     @property
+    def behind(self) -> bool:
+        """Whether something that is to be kept is not written yet, refused or just slow."""
+        return self.trouble is not None or bool(self._backlog)
+
+    @property
     def backlog(self) -> int:
         """How many events wait to be written."""
         return len(self._backlog)

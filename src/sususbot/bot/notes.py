@@ -62,7 +62,7 @@ class Notes:
             return
         if not await controls.keeper.note(note, *incoming.channel_from(channel)):
             await tell(interaction, "My memory cannot be written to, and too much waits for it already: try later.")
-        elif controls.keeper.trouble is not None:
+        elif controls.keeper.behind:
             await tell(interaction, "Noted; I can find it as soon as my memory can be written to again.")
         else:
             view = _TakeBack(self, note.id, member.id)
@@ -74,7 +74,7 @@ class Notes:
         gone = "Taken back: I do not know it any more."
         later = "Taken back: I do not know it any more as soon as my memory can be written to again."
         try:
-            await interaction.response.edit_message(content=gone if keeper.trouble is None else later, view=None)
+            await interaction.response.edit_message(content=later if keeper.behind else gone, view=None)
         except UNSENT as error:
             logger.warning("an answer to a button cannot be sent: %s", error)
 

@@ -1,12 +1,14 @@
 """What members may do with their own words: have them erased, say yes or no to their use.
 
 A no and a wish to be forgotten hold from the moment they are on record. Where another program is in the way of taking
-the words away (`forgetting`), they are taken away in the background, as soon as that is possible.
+the words away (`forgetting`), they are taken away in the background, as soon as that is possible; so is what the page
+or a command began and could not end.
 """
 
 import asyncio
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final, Literal
 
 import discord
@@ -48,11 +50,13 @@ class Wishes:
     """Of one running bot, through all its connections."""
 
     def __init__(self, controls: Controls, *, again: float) -> None:
-        """`again`: seconds between two tries to take away what another program was in the way of."""
+        """`again`: seconds between two looks for what is on record to be taken away, and is not yet."""
         self._controls = controls
         self._again = again
         self._unfinished = asyncio.Event()
         self._unfinished.set()
+        # Ids of members and messages whose words were to go at the last look.
+        self._begun: frozenset[int] = frozenset()
 
     # -- erasing
 
@@ -122,10 +126,14 @@ class Wishes:
     async def finish(self) -> None:
         """Take away, for as long as the bot runs, what is on record and could not be taken away at once."""
         while True:
-            await self._unfinished.wait()
+            # Nobody tells of what another program could not end: it is looked for.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._again):
+                    await self._unfinished.wait()
+            own = self._unfinished.is_set()
             self._unfinished.clear()
             try:
-                await self._controls.work(self._finish)
+                await self._controls.work(lambda: self._finish(own=own))  # noqa: B023  (it is waited for)
             except Exception as error:
                 if isinstance(error, SususError):
                     logger.warning("not all is erased yet: %s", error)
@@ -134,14 +142,17 @@ class Wishes:
                 self._unfinished.set()
                 await asyncio.sleep(self._again)
 
-    def _finish(self) -> None:
+    def _finish(self, *, own: bool) -> None:
+        """What others began is theirs to end: it is taken over where it was there at the last look already."""
         archive = self._controls.archive
-        due = {*archive.erasure.unfinished(), *archive.consents.refused()}
-        if due:
-            words = [id_ for author_id in due for id_ in archive.ids_of(author_id)]
+        authors = {*archive.erasure.unfinished(), *archive.consents.refused()}
+        unsaid = archive.erasure.unsaying()
+        begun, self._begun = self._begun, frozenset({*authors, *unsaid})
+        if self._begun if own else self._begun & begun:
+            words = [*unsaid, *(id_ for author_id in authors for id_ in archive.ids_of(author_id))]
             self._resume()
             self._drop(words)
-            logger.info("what members wished to be erased is erased")
+            logger.info("what was to be erased is erased")
 
     def _take_away(self, words: Iterable[int]) -> bool:
         """What is on record to go, goes; False where another program is in the way, so that it goes a little later."""
