@@ -8,7 +8,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,21 +18,18 @@ from sususbot.corpus.manifest import Corpus
 from sususbot.corpus.recipe import Recipe
 from sususbot.corpus.tokens import Estimate
 from sususbot.errors import BackendFailed
-from sususbot.evaluation.ground import Exchange, Ground, System
+from sususbot.evaluation.ground import Exchange, Ground, System, whole_bot
 from sususbot.evaluation.heldout import Opened, open_ground
 from sususbot.evaluation.replies import Said
 from sususbot.memory.context import Context, ContextBuilder
 from sususbot.memory.embedding import Embedder
 from sususbot.memory.indexing import index
 from sususbot.memory.lines import RememberedLines
-from sususbot.memory.short_term import ShortTerm
 from sususbot.messages import DISCORD_EPOCH_MS, REPLY_TYPE, Author, Channel, Guild, Message
 from sususbot.model.backend import Backend, Deadline, Sampling, Usage
-from sususbot.model.inference import Inference
 from sususbot.model.recall import Recall
 from sususbot.model.scoring import Scored
 from sususbot.model.scripted import Scripted
-from sususbot.responder import Responder
 from tests.memory.chat import WordEmbedder
 
 GUILD: Final = Guild(10, "Tea house")
@@ -163,18 +160,8 @@ def system_of(ground: Ground, backend: Backend, name: str = "tested", *, tokens:
     context = ContextBuilder(
         persona=ground.persona, own_name=ground.own_name, tokens=tokens, count_tokens=backend.count_tokens
     )
-    with closing(Inference([backend], canned=["hm."], queue_size=4, deadline_seconds=60)) as inference:
-        responder = Responder(
-            archive=ground.archive,
-            short_term=ShortTerm(ground.archive, window=20),
-            long_term=ground.long_term,
-            context=context,
-            inference=inference,
-            sampling=sampling,
-            own_name=ground.own_name,
-            memories=ground.memories,
-        )
-        yield System(name, backend, context, responder, sampling)
+    with whole_bot(name, ground, backend, context, sampling, deadline=60) as system:
+        yield system
 
 
 def recall(ground: Ground) -> Recall:

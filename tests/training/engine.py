@@ -1,19 +1,18 @@
 """llama.cpp asked what a server does not tell a bot: the probability of every token, and how it cuts a text."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 import numpy as np
-import xllamacpp
 from numpy.typing import NDArray
 
 from sususbot.model.backend import Sampling
 from sususbot.model.llamacpp_requests import knobs
+from tests.support.llama_server import KEY, llama_server
 
-KEY: Final = "the key of the tests"
 CONTEXT: Final = 512
 
 
@@ -24,6 +23,7 @@ class Engine:
         self._client = httpx.Client(
             base_url=address, headers={"Authorization": f"Bearer {KEY}"}, trust_env=False, timeout=60
         )
+        self._plain = self.tokens("a", begin=False)[-1]
 
     def tokens(self, text: str, *, begin: bool = True) -> list[int]:
         """As the bot's backend has a prompt cut."""
@@ -67,10 +67,6 @@ class Engine:
                 return {token["id"]: token["prob"] for token in steps[0]["top_probs"]}
         raise AssertionError("only halves of characters were drawn")
 
-    def begin(self) -> None:
-        self._call("/completion", {"prompt": [1], "n_predict": 1})
-        self._plain = self.tokens("a", begin=False)[-1]
-
     def _call(self, path: str, body: dict[str, Any]) -> Any:
         answer = self._client.post(path, json=body)
         answer.raise_for_status()
@@ -82,24 +78,5 @@ class Engine:
 
 @contextmanager
 def engine(model: Path, adapter: Path | None = None) -> Iterator[Engine]:
-    params = xllamacpp.CommonParams()
-    params.model.path = str(model)
-    if adapter is not None:
-        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
-    params.n_ctx = CONTEXT
-    # Two threads that meet after every tensor are a hundred times slower when something else wants a core.
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
-    params.hostnames = ["127.0.0.1"]
-    params.port = 0
-    params.api_keys = [KEY]
-    params.ui = False
-    params.verbosity = 0
-    server = xllamacpp.Server(params)
-    asked = Engine(server.listening_address)
-    try:
-        # Its loop must have begun before it may end.
-        asked.begin()
+    with llama_server(model, CONTEXT, adapter) as address, closing(Engine(address)) as asked:
         yield asked
-    finally:
-        asked.close()
-        del server

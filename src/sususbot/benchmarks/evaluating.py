@@ -30,7 +30,7 @@ from sususbot.evaluation.charts import CHANCE
 from sususbot.evaluation.compare import Compared, Side, compare
 from sususbot.evaluation.evaluation import Measure, Report, evaluate
 from sususbot.evaluation.figures import Figure, Section
-from sususbot.evaluation.ground import Ground, Opening, System, Told
+from sususbot.evaluation.ground import Ground, Opening, System, Told, whole_bot
 from sususbot.evaluation.heldout import Opened, open_ground
 from sususbot.evaluation.replies import Replies, replies
 from sususbot.linking.irc import read_logs
@@ -39,13 +39,10 @@ from sususbot.memory.embedding import Embedder
 from sususbot.memory.indexing import index
 from sususbot.memory.lasting import Lasting
 from sususbot.memory.lines import RememberedLines
-from sususbot.memory.short_term import ShortTerm
 from sususbot.model.backend import Backend, Sampling
 from sususbot.model.estimate import SafeCount
-from sususbot.model.inference import Inference
 from sususbot.model.recall import Recall
 from sususbot.model.transformers import Transformers
-from sususbot.responder import Responder
 from sususbot.safety.filter import OutputFilter
 from sususbot.settings import FILTERS
 from sususbot.training import from_scratch, run_folder
@@ -184,22 +181,10 @@ def _opening(name: str, load: Callable[[Ground], Backend], sizes: Sizes) -> Open
             lasting=Lasting(ground.archive),
         )
         sampling = Sampling(max_new_tokens=sizes.new_tokens, min_p=0.05, seed=ground.seed)
-        inference = Inference([backend], canned=["hm."], queue_size=4, deadline_seconds=_DEADLINE)
-        try:
-            responder = Responder(
-                archive=ground.archive,
-                short_term=ShortTerm(ground.archive, window=20),
-                long_term=ground.long_term,
-                context=context,
-                inference=inference,
-                sampling=sampling,
-                own_name=ground.own_name,
-                memories=ground.memories,
-                output=OutputFilter(FILTERS),
-            )
-            yield System(name, backend, context, responder, sampling)
-        finally:
-            inference.close()
+        with whole_bot(
+            name, ground, backend, context, sampling, deadline=_DEADLINE, output=OutputFilter(FILTERS)
+        ) as system:
+            yield system
 
     return opened
 

@@ -4,8 +4,8 @@ Nothing that was said at or after the split is in memory, in the archive that sy
 and leakage learn from: a system sees what it would have seen the day before.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 
 from sususbot.archive.archive import Archive
@@ -13,9 +13,12 @@ from sususbot.corpus.manifest import Corpus
 from sususbot.memory.context import ContextBuilder
 from sususbot.memory.embedding import Embedder
 from sususbot.memory.long_term import LongTerm
+from sususbot.memory.short_term import ShortTerm
 from sususbot.messages import Author, Turn
 from sususbot.model.backend import Backend, Sampling
+from sususbot.model.inference import Inference
 from sususbot.responder import Responder
+from sususbot.safety.filter import OutputFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +72,30 @@ Opening = Callable[[Ground], AbstractContextManager[System]]
 
 Told = Callable[[str], None]
 """Hears in a sentence what is done now."""
+
+
+@contextmanager
+def whole_bot(
+    name: str,
+    ground: Ground,
+    backend: Backend,
+    context: ContextBuilder,
+    sampling: Sampling,
+    *,
+    deadline: float,
+    output: OutputFilter | None = None,
+) -> Iterator[System]:
+    """The bot around a backend, over a ground, with nothing behind it that answers in its stead."""
+    with closing(Inference([backend], canned=["hm."], queue_size=4, deadline_seconds=deadline)) as inference:
+        responder = Responder(
+            archive=ground.archive,
+            short_term=ShortTerm(ground.archive, window=20),
+            long_term=ground.long_term,
+            context=context,
+            inference=inference,
+            sampling=sampling,
+            own_name=ground.own_name,
+            memories=ground.memories,
+            output=output,
+        )
+        yield System(name, backend, context, responder, sampling)
