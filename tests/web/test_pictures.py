@@ -17,11 +17,13 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
+from sususbot import sample
 from sususbot.artifacts import RUNS
 from sususbot.bot.health import Health, HealthServer
 from sususbot.training.metrics import Measured, Metrics, StepDone
 from sususbot.web.pages import PAGES
-from tests.web.browsing import BROWSING, NARROW, WIDE, Served, Visit, overflows, serving, write_community
+from tests.support.shown import demo_in
+from tests.web.browsing import BROWSING, NARROW, WIDE, Served, Visit, overflows, serving
 from tests.web.test_chat import ask
 from tests.web.test_health import busy, free_port, written
 
@@ -41,6 +43,8 @@ _BLANK: Final = """[...document.querySelectorAll("canvas")].filter((one) => {
     const { width, height } = one;
     return one.checkVisibility() && width && !one.getContext("2d").getImageData(0, 0, width, height).data.some(Boolean);
 }).map((one) => one.closest("[aria-label]")?.ariaLabel)"""
+# As wide as a page of text shows a picture, so that its words are as large as the page's.
+_BESIDE_TEXT: Final = 880
 _STEPS: Final = 600
 _LOOKS: Final = 40
 # Nobody is asked the same twice: recall does not say again what it just said.
@@ -55,8 +59,9 @@ _SEARCHED: Final = "who broke the printer?"
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
     """A page with something to see on each of its pages: two runs, a log, a bot that counted."""
-    folder = write_community(tmp_path_factory.mktemp("pictures"))
+    folder = tmp_path_factory.mktemp("pictures")
     data, port = folder / "data", free_port()
+    demo_in(data, tmp_path_factory)
     data.chmod(0o700)
     for seed, (name, best) in enumerate({"autumn": 1.62, "winter": 1.55}.items()):
         _write_run(data, name, best, seed)
@@ -100,9 +105,12 @@ async def owner(browser: "Browser", place: Served) -> AsyncIterator[Visit]:
 async def _chat(tab: "Page") -> None:
     wide: bool = await tab.evaluate(f"innerWidth == {WIDE}")
     dark: bool = await tab.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    # The encoder is loaded for the first question.
+    await ask(tab, "hello there")
     line = await ask(tab, _QUESTIONS[WIDE if wide else NARROW, dark])
     await line.get_by_role("button", name="Why this reply").click()
     await line.get_by_role("heading", name="Memories").wait_for()
+    await tab.locator(".line:not(.own)").last.evaluate("(asked) => asked.scrollIntoView()")
 
 
 async def _memory(tab: "Page") -> None:
@@ -166,6 +174,18 @@ async def test_a_page_looks_right(owner: Visit, name: str, path: str, width: int
     picture = await _settled(tab)
     assert _painted(picture) > _LEAST
     _keep(picture, FOLDER / f"{name}-{'dark-' * dark}{width}.png")
+
+
+async def test_an_exchange_as_the_readme_shows_it(owner: Visit) -> None:
+    tab = await owner("/", width=_BESIDE_TEXT)
+    await tab.set_viewport_size({"width": _BESIDE_TEXT, "height": _BESIDE_TEXT * 7 // 8})
+    for question in sample.questions()[:3]:
+        await ask(tab, question.text)
+    await tab.evaluate("document.activeElement.blur()")
+    await tab.mouse.move(0, 0)
+    picture = await _settled(tab)
+    assert _painted(picture) > _LEAST
+    _keep(picture, FOLDER / "exchange.png")
 
 
 async def _settled(tab: "Page") -> Image.Image:
