@@ -8,8 +8,10 @@ import ipaddress
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
+import hypothesis
 import pytest
 
 from tests.memory.conftest import minilm as minilm
@@ -24,13 +26,47 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Figures are those of a processor, on every machine. (Windows drops a variable that is empty.)
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
+# What is collected stays to the end: looked through again and again while it grows, it takes a third of that time.
+gc.disable()
+
+# Random tests draw the same examples each time, and no clock ends one: what fails here fails everywhere, and again.
+# `--hypothesis-profile=default` draws others.
+hypothesis.settings.register_profile(
+    "suite", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("suite")
+
 # Besides settings: how other addresses are reached, and which files of models are at hand.
 _NOT_OURS: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "NOTIFY_SOCKET", "WATCHDOG_USEC")
+# What takes longest comes first, so that at the end of a run no process is left with much while others are done:
+# `--durations=40` tells. Files are dealt out one by one, as processes are done with those before.
+_SLOWEST: Final = (
+    "cli/test_demo.py",
+    "benchmarks/test_soak.py",
+    "benchmarks/test_evaluating.py",
+    "benchmarks/test_training.py",
+    "training/test_many_processes.py",
+    "training/test_resume.py",
+    "training/test_train_lora.py",
+    "training/test_memory_model.py",
+    "cli/test_eval.py",
+    "cli/test_train.py",
+    "cli/test_forget.py",
+    "bot/test_gateway_faults.py",
+    "model/test_conformance.py",
+    "model/test_transformers.py",
+    "sources/discord_api/test_kills.py",
+    "sources/test_ingest.py",
+    "sources/test_fuzzing.py",
+    "sources/test_conformance.py",
+    "bot/test_catching_up.py",
+)
+_HERE: Final = Path(__file__).parent
 _outside: list[str] = []
 
 
-class Outside(RuntimeError):
-    """A test asked for an address that is not this machine's."""
+class Outside(OSError):
+    """A test asked for an address that is not this machine's. Whoever asks finds the network gone."""
 
 
 def pytest_configure() -> None:
@@ -80,7 +116,14 @@ def at_home() -> Iterator[None]:
     assert asked == []
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {name: number for number, name in enumerate(_SLOWEST)}
+    items.sort(key=lambda item: place.get(item.path.relative_to(_HERE).as_posix(), len(place)))
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
-    """What was collected stays to the end: looked through again with each full collection, it took a tenth of all."""
+    """From here on garbage is collected again, but never looked for among what was collected by pytest."""
     gc.collect()
     gc.freeze()
+    gc.enable()
