@@ -15,13 +15,14 @@ demo: set-up-run
 	@$(BIN)/sususbot demo
 
 test: set-up-dev browser
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Format, lint, types, then what holds the house together: layers, documents with their links and examples, packaging.
 check: set-up-dev
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/windows src
 	$(BIN)/python -m pytest $(wildcard $(HOUSE:%=tests/test_%.py))
 
 # What is made from the program: commands, settings, .env.example, licences.
