@@ -121,7 +121,8 @@ def main() -> None:
         click.echo(f"sususbot: {error}", err=True)
         code = 1
     except (KeyboardInterrupt, click.Abort) as stop:
-        click.echo(f"sususbot: {stop or 'stopped; nothing is lost, run the same command again to go on'}", err=True)
+        said = str(stop) or "stopped; nothing is lost, run the same command again to go on"
+        click.echo(f"sususbot: {said}", err=True)
         code = 130
     except OSError as error:
         if error.errno not in _REFUSALS or "--debug" in sys.argv:
