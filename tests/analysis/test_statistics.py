@@ -2,85 +2,27 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
-from itertools import groupby, pairwise
+from itertools import pairwise
 from math import log, sqrt
 from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
 
 from sususbot.analysis.activity import Clock
 from sususbot.analysis.analysis import Analysis
-from sususbot.analysis.emoji import EmojiCount
-from sususbot.analysis.keywords import WordCount, log_odds
-from sususbot.analysis.lengths import Samples
-from sususbot.analysis.repetition import SpamCount
+from sususbot.analysis.keywords import log_odds
 from sususbot.analysis.statistics import analyze
 from sususbot.archive.archive import Archive
 from sususbot.chat_format import one_line, speaker
-from sususbot.corpus.build import build
-from sususbot.corpus.clean import ALL, Cleaned, People, clean
+from sususbot.corpus.clean import Cleaned, clean
 from sususbot.corpus.consent import consented
-from sususbot.corpus.recipe import Recipe
 from sususbot.corpus.segment import segment
 from sususbot.corpus.tokens import Estimate
-from sususbot.errors import ArchiveEmpty, SettingsError
-from sususbot.sources.ingest import ingest
 from tests.analysis import teahouse
-from tests.analysis.teahouse import DOLLAR, GARDEN, KIM, KITCHEN, MIA, NUR, SCRIPT, START, TOM, TURNED, ZED
-from tests.archive.making import raw
-from tests.support.consents import refuse
-from tests.support.kettle import small_exports
-
-BERLIN = ZoneInfo("Europe/Berlin")
-WRITTEN = "type IN (0, 19) AND deleted_at IS NULL AND author_id IN (SELECT id FROM authors WHERE NOT is_bot)"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("teahouse")
-    teahouse.built(folder).close()
-    return folder
-
-
-@pytest.fixture(scope="module")
-def analysis(folder: Path) -> Analysis:
-    return analyzed(folder)
-
-
-def analyzed(folder: Path, zone: str = "Europe/Berlin") -> Analysis:
-    with Archive(folder) as archive:
-        return analyze(archive, Clock(zone), Estimate())
-
-
-def one(folder: Path, sql: str) -> Any:
-    return raw(folder, f"SELECT {sql}")[0][0]
-
-
-def rows(folder: Path) -> list[dict[str, Any]]:
-    """The messages that members wrote, in the order of their channels."""
-    names = ("id", "channel_id", "author_id", "created_at", "content", "rendered", "reply_to", "mentions", "reactions")
-    found = raw(folder, f"SELECT {', '.join(names)} FROM messages WHERE {WRITTEN} ORDER BY channel_id, id")
-    return [
-        dict(zip(names, row, strict=True))
-        | {key: orjson.loads(row[names.index(key)] or "[]") for key in ("mentions", "reactions")}
-        for row in found
-    ]
-
-
-def cleaned_as_a_corpus(archive: Archive) -> Iterator[Cleaned]:
-    """With the name of who refused as `someone`."""
-    names = {id_: author.display_name for id_, author in archive.authors().items()}
-    return clean(archive.history(), people=People(names, {ZED.id: archive.names()[ZED.id]}))
-
-
-def local(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, BERLIN)
+from tests.analysis.counted import WRITTEN, analyzed, cleaned_as_a_corpus, local, one, rows
+from tests.analysis.teahouse import DOLLAR, GARDEN, KIM, KITCHEN, MIA, NUR, SCRIPT, START, TURNED, ZED
 
 
 def test_overview(folder: Path, analysis: Analysis) -> None:
@@ -244,35 +186,6 @@ def test_emoji(folder: Path, analysis: Analysis) -> None:
     assert (analysis.emoji.total, analysis.emoji.messages) == (63, 31)
 
 
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("👩‍👩‍👧 one family, 🇩🇪🇫🇷 two flags, 1️⃣ a key", ["👩\u200d👩\u200d👧", "🇩🇪", "🇫🇷", "1\u20e3"]),
-        ("❤️ and ❤ are one, 👍🏽 is another than 👍", ["❤", "❤", "👍🏽", "👍"]),
-        ("signs are none: ⏎ ➤ ✔ ➁ → ™ ▪ 12:30:45 std::vector::iterator", []),
-        ("a:b:c http://x:80:tea", []),
-        (":tea: <a:pot:1234> <:pot:1234>:+1:", ["tea", "pot", "pot", "+1"]),
-    ],
-)
-def test_what_an_emoji_is(text: str, found: list[str]) -> None:
-    count = EmojiCount()
-    count.add(text)
-    seen = count.result()
-    assert sorted(one.name for one in (*seen.unicode, *seen.custom) for _ in range(one.count)) == sorted(found)
-    assert (seen.total, seen.messages) == (len(found), int(bool(found)))
-
-
-def test_counting_words_lets_rare_ones_go_rather_than_grow() -> None:
-    count = WordCount(most=40)
-    for number in range(200):
-        letters = "".join(chr(ord("a") + int(digit)) for digit in f"{number:03}")
-        count.add(number % 2, f"teapot kettle {letters}")
-    seen = count.result({0: "Mia", 1: "Tom"})
-    assert seen.dropped > 100
-    assert {row.author: row.words for row in seen.rows} == {"Mia": 300, "Tom": 300}
-    assert all(row.vocabulary < 60 for row in seen.rows)
-
-
 def test_words(folder: Path, analysis: Analysis) -> None:
     assert analysis.words.dropped == 0
     with Archive(folder) as archive:
@@ -367,16 +280,6 @@ def learned(folder: Path, analysis: Analysis) -> list[list[Cleaned]]:
         return [list(one.lines) for one in segment(consented(cleaned_as_a_corpus(archive), learnable))]
 
 
-def test_examples_show_the_place_that_changes(tmp_path: Path) -> None:
-    house = teahouse.Teahouse()
-    house.say(0, MIA, f"{'tea ' * 100}and then https://example.org/{'x' * 300} again")
-    with teahouse.filled(tmp_path, house.messages) as archive:
-        rules = {rule.name: rule for rule in analyze(archive, Clock("UTC"), Estimate()).cleaning.rules}
-    (example,) = rules["links"].examples
-    assert "and then https://example.org/xxx" in example.before
-    assert example.after.endswith("and then [link] again")
-
-
 def test_conversations(folder: Path, analysis: Analysis) -> None:
     seen, there = analysis.conversations, learned(folder, analysis)
     sizes = sorted(map(len, there))
@@ -414,24 +317,6 @@ def test_tokens_of_an_epoch(folder: Path, analysis: Analysis) -> None:
     assert analysis.training.tokens_per_message == pytest.approx(tokens / messages, abs=0.05)
 
 
-def test_an_epoch_is_what_a_corpus_then_has(tmp_path: Path) -> None:
-    """Names are exact here and a flat five tokens there; a run of one member is one turn there."""
-    recipe = Recipe(own_name="susu", persona_text="This is the tea house.", valid_share=0)
-    with Archive(tmp_path) as archive:
-        for path in small_exports():
-            ingest(archive, path)
-        files = build(archive, tmp_path / "corpora" / "x", recipe, Estimate(), lambda _: None).corpus.manifest["files"]
-        seen = analyze(archive, Clock("UTC"), Estimate(), header=recipe.persona_text)
-    assert seen.training.tokens_per_epoch == pytest.approx(sum(one["tokens"] for one in files.values()), rel=0.1)
-
-
-def test_a_long_conversation_is_several_samples_each_with_its_header() -> None:
-    samples = Samples(tokens=1000, header=100)
-    assert samples.of(900) == 1000
-    assert samples.of(901) == 901 + 2 * 100
-    assert samples.of(6750) == 6750 + 10 * 100
-
-
 def test_conversations_of_channels_do_not_touch(folder: Path, analysis: Analysis) -> None:
     """Each channel by itself gives the same conversations as both together."""
     with Archive(folder) as archive:
@@ -444,72 +329,6 @@ def test_conversations_of_channels_do_not_touch(folder: Path, analysis: Analysis
     assert sorted(alone) == sorted(together)
     by_channel = {row.name: row.conversations for row in analysis.channels}
     assert sum(by_channel.values()) == analysis.conversations.conversations
-
-
-@pytest.mark.parametrize("mode", ["opt-out", "opt-in"])
-def test_nothing_of_who_refused_is_shown(tmp_path: Path, mode: Any) -> None:
-    teahouse.built(tmp_path).close()
-    with Archive(tmp_path) as archive:
-        archive.consents.set_mode(mode)
-        text = orjson.dumps(analyze(archive, Clock("UTC"), Estimate())).decode()
-    for word in ("Zed", "Zorro", "zorro", "zebra", "zigzag", "zedaccount", "zedmoji", "🦓"):
-        assert word not in text
-    # Kim is named, but not quoted.
-    for word in ("kimono", "kimchi", "kiosk"):
-        assert word not in text
-    assert ("Kim" in text) is (mode == "opt-out")
-    assert ("someone and someone won, who else" in text) is (mode == "opt-out")
-
-
-def test_names_of_who_refused_are_hidden_also_when_their_words_are_gone_and_the_names_of_old(tmp_path: Path) -> None:
-    before = replace(ZED, display_name="Zadok")
-    house = teahouse.Teahouse()
-    house.say(0, before, "zebra")
-    house.say(1, ZED, "zigzag")
-    for minute, text in ((2, "@Zadok and @Zed Zorro said https://example.org/ok"), (3, "!ask @Zadok"), (4, "@Zadok")):
-        house.say(minute, MIA, text, reactions=(("👍", 2),))
-    with teahouse.filled(tmp_path, house.messages) as archive:
-        refuse(archive, ZED)
-        archive.erasure.begin(ZED.id, at=START, may_return=True)
-        archive.erasure.carry_out(ZED.id)
-        text = orjson.dumps(analyze(archive, Clock("UTC"), Estimate())).decode()
-    assert "@someone and @someone said" in text
-    assert not [name for name in ("Zadok", "Zed", "Zorro") if name in text]
-
-
-@pytest.mark.parametrize("rules", [ALL, ALL - {"quotes"}])
-def test_what_members_quote_of_others_is_not_shown(tmp_path: Path, rules: Any) -> None:
-    house = teahouse.Teahouse()
-    for minute in range(3):
-        house.say(minute, TOM, "> kimono kimchi kiosk\nso it says here, does it not", reactions=(("👍", 2),))
-    house.say(5, TOM, "!say\n> kimono kimchi kiosk")
-    with teahouse.filled(tmp_path, house.messages) as archive:
-        text = orjson.dumps(analyze(archive, Clock("UTC"), Estimate(), rules=rules)).decode()
-    assert "[quote] ⏎ so it says here" in text
-    assert "kimono" not in text
-
-
-def test_silence_is_a_no_in_opt_in(tmp_path: Path) -> None:
-    teahouse.built(tmp_path).close()
-    with Archive(tmp_path) as archive:
-        archive.consents.set_mode("opt-in")
-        archive.consents.say(TOM.id, by="member", way="command", at=START, learn=True, remember=True, quote=True)
-        seen = analyze(archive, Clock("UTC"), Estimate())
-    assert [row.name for row in seen.authors.rows] == ["Tom"]
-    assert seen.authors.refused.members == 7
-    assert seen.answers.pairs == ()
-    assert {quote.author for quote in seen.reactions.favourites} == {"Tom"}
-    assert seen.training.tokens_per_epoch == 0
-
-
-def test_an_erased_member_is_gone(tmp_path: Path) -> None:
-    with teahouse.built(tmp_path) as archive:
-        before = analyze(archive, Clock("UTC"), Estimate())
-        archive.erase(SCRIPT.id, at=START)
-        after = analyze(archive, Clock("UTC"), Estimate())
-    assert after.overview.written == before.overview.written - 30
-    assert "compilers" not in orjson.dumps(after).decode()
-    assert "script>alert" not in orjson.dumps(after).decode()
 
 
 def test_the_order_of_import_changes_nothing(tmp_path: Path, analysis: Analysis) -> None:
@@ -536,57 +355,9 @@ def test_progress_names_the_whole(folder: Path) -> None:
     assert told == [(done, there) for done in range(1000, there + 1, 1000)]
 
 
-def test_an_empty_archive_and_a_wrong_zone_are_told_plainly(tmp_path: Path) -> None:
-    with Archive(tmp_path) as archive, pytest.raises(ArchiveEmpty):
-        analyze(archive, Clock("UTC"), Estimate())
-    with pytest.raises(SettingsError, match="Europe/Berlin"):
-        Clock("Mars/Olympus")
-    with pytest.raises(SettingsError):
-        Clock("../../etc/passwd")
-
-
 def test_names_say_nothing_to_a_terminal(analysis: Analysis) -> None:
     names = {row.name for row in analysis.authors.rows}
     assert "gnp.exe[31m" in names
     assert TURNED.display_name not in names
     assert DOLLAR.display_name in names
     assert all(character.isprintable() for name in names for character in name)
-
-
-@pytest.mark.parametrize(("days", "unit"), [(92, "day"), (93, "week"), (730, "week"), (731, "month")])
-def test_the_unit_follows_the_span(tmp_path: Path, days: int, unit: str) -> None:
-    house = teahouse.Teahouse()
-    for at in (0, days - 1):
-        house.say(at * teahouse.DAY, MIA, f"day {at}")
-    with Archive(tmp_path) as archive:
-        archive.add_channel(teahouse.GUILD, KITCHEN, origin="export", seen_at=START)
-        archive.add(house.messages, source=archive.add_source("export", "x.json"), fetched_at=START)
-        volume = analyze(archive, Clock("UTC"), Estimate()).volume
-    assert volume.unit == unit
-    assert sum(period.messages for period in volume.periods) == 2
-    assert len({period.start for period in volume.periods}) == len(volume.periods)
-    assert volume.periods[0].messages == volume.periods[-1].messages == 1
-
-
-def test_a_row_of_links_is_read_at_once() -> None:
-    spam = SpamCount()
-    texts = ("http://" * 500 + " x", "http://a.example <https://b.example/c>\n", "http://a.example x")
-    for number, text in enumerate(texts):
-        spam.add(replace(teahouse.messages()[0], id=number, rendered=text))
-    assert spam.result().only_links == 1
-
-
-def test_runs_of_one_author_are_floods_only_when_fast(tmp_path: Path) -> None:
-    house = teahouse.Teahouse()
-    for author, seconds in ((MIA, 2.0), (TOM, 0.5), (MIA, 0.9)):
-        start = len(house.messages)
-        for number in range(12):
-            house.say(start + number * seconds / 60, author, f"{author.name} {number}")
-    runs = [list(group) for _, group in groupby(house.messages, key=lambda message: message.author.id)]
-    assert len(runs) == 3
-    with Archive(tmp_path) as archive:
-        archive.add_channel(teahouse.GUILD, KITCHEN, origin="export", seen_at=START)
-        archive.add(house.messages, source=archive.add_source("export", "x.json"), fetched_at=START)
-        spam = analyze(archive, Clock("UTC"), Estimate()).spam
-    # Twelve within 5.5 s, and twelve within 9.9 s of which any six are within 5 s.
-    assert (spam.floods, spam.flood_messages) == (2, 24)
