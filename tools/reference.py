@@ -19,7 +19,7 @@ from sususbot.settings import Settings
 
 ROOT: Final = Path(__file__).parents[1]
 _WIDTH: Final = 100
-_LINKS: Final = 5
+_LINKS: Final = 4
 
 _COMMANDS_HEAD: Final = """\
 # Commands

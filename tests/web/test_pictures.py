@@ -56,12 +56,18 @@ _QUESTIONS: Final = {
 _SEARCHED: Final = "who broke the printer?"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
-    """A page with something to see on each of its pages: two runs, a log, a bot that counted."""
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's data in a folder of its own."""
     folder = tmp_path_factory.mktemp("pictures")
+    demo_in(folder / "data", tmp_path_factory)
+    return folder
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def place(folder: Path) -> AsyncIterator[Served]:
+    """A page with something to see on each of its pages: two runs, a log, a bot that counted."""
     data, port = folder / "data", free_port()
-    demo_in(data, tmp_path_factory)
     data.chmod(0o700)
     for seed, (name, best) in enumerate({"autumn": 1.62, "winter": 1.55}.items()):
         _write_run(data, name, best, seed)
