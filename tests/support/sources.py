@@ -1,0 +1,91 @@
+"""The project's own sources as data: each file parsed once, and what tests about the house ask of it.
+
+Nothing is imported or run. A file is known by its path; `name_of` is how tests call it.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+PACKAGE: Final = ROOT / "src" / "sususbot"
+_NOT_OURS: Final = {"__pycache__", "sususbot.egg-info"}
+# What settings are called where they are read.
+_SETTINGS: Final = re.compile(r"(settings|\bnew|\bits)$")
+
+
+@dataclass(slots=True)
+class Source:
+    """What stands in a file. `names` are without those that an `except` or a `suppress` waits for."""
+
+    docstring: str
+    lines: int
+    imports: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
+    strings: set[str] = field(default_factory=set)
+    rooms: set[str] = field(default_factory=set)
+    """Beginnings of module names that are put together while the program runs: `sususbot.web.`"""
+    read_settings: set[str] = field(default_factory=set)
+    functions: list[int] = field(default_factory=list)
+    """How many lines each has."""
+
+
+def files(folder: str, ending: str = ".py") -> list[Path]:
+    """Files below a folder, without what Python and the package's installation leave."""
+    found = sorted((ROOT / folder).rglob(f"*{ending}"))
+    return [path for path in found if not _NOT_OURS & set(path.parts)]
+
+
+def name_of(path: Path) -> str:
+    """A module of the package by its dotted name, everything else by its path."""
+    if PACKAGE in path.parents:
+        return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+    return path.relative_to(ROOT).as_posix()
+
+
+@cache
+def source(path: Path) -> Source:
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    found = Source(ast.get_docstring(tree) or "", text.count("\n"))
+    for node in _walked(tree):
+        _note(node, found)
+    return found
+
+
+def _walked(node: ast.AST) -> Iterator[ast.AST]:
+    """All of a tree but the names of what is caught."""
+    for inner in ast.iter_child_nodes(node):
+        if isinstance(inner, ast.ExceptHandler):
+            for statement in inner.body:
+                yield statement
+                yield from _walked(statement)
+        elif not (isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name) and inner.func.id == "suppress"):
+            yield inner
+            yield from _walked(inner)
+
+
+def _note(node: ast.AST, found: Source) -> None:
+    match node:
+        case ast.Name(id=name):
+            found.names.add(name)
+        case ast.Constant(value=str(text)):
+            found.strings |= {text, *text.split()}
+        case ast.Import(names=aliases):
+            found.imports |= {alias.name for alias in aliases}
+        case ast.ImportFrom(module=str(module), names=aliases):
+            found.imports |= {module, *(f"{module}.{alias.name}" for alias in aliases)}
+        case ast.JoinedStr(values=[ast.Constant(value=str(text)), *_]) if text.startswith("sususbot."):
+            found.rooms.add(text)
+        case ast.Attribute(value=owner, attr=name) if isinstance(owner, ast.Name | ast.Attribute):
+            called = owner.id if isinstance(owner, ast.Name) else owner.attr
+            if _SETTINGS.search(called):
+                found.read_settings.add(name)
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            found.functions.append((node.end_lineno or node.lineno) - node.lineno + 1)
+        case _:
+            pass
