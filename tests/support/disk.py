@@ -1,8 +1,9 @@
 """A disk of a few kilobytes, to fill up."""
 
+import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,18 @@ class Disk:
     """A file system of its own."""
 
     folder: Path
+
+    def fill(self) -> None:
+        """To the last byte."""
+        ballast = os.open(self.folder / "ballast", os.O_WRONLY | os.O_CREAT)
+        with suppress(OSError):
+            while os.write(ballast, b"x" * 4096):
+                pass
+        os.close(ballast)
+
+    def only_read(self) -> None:
+        """From now on, whoever asks: to the superuser modes of files say nothing."""
+        subprocess.run(["mount", "-o", "remount,ro", self.folder], check=True)
 
     def resize(self, kilobytes: int) -> None:
         subprocess.run(["mount", "-o", f"remount,size={kilobytes}k", self.folder], check=True)

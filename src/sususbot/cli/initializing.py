@@ -3,6 +3,7 @@
 Everything is asked first and written last, each file whole: whoever stops, or runs it again, loses nothing.
 """
 
+import errno
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -179,8 +180,9 @@ def _put_in_place(path: Path, text: str) -> None:
             say(f"the old one is now {path}.old")
         put(aside, path)
     except OSError as error:
+        step = "make room there" if error.errno == errno.ENOSPC else "let this program write there"
         raise SettingsError(
-            f"{path} cannot be written ({error.strerror or error}): make room there, or choose another place with --env"
+            f"{path} cannot be written ({error.strerror or error}): {step}, or choose another place with --env"
         ) from error
 
 

@@ -25,7 +25,7 @@ import httpx
 from sususbot.errors import DownloadFailed, NotOnHub, SettingsError
 from sususbot.file_lock import hold
 from sususbot.in_place import put
-from sususbot.proxy import proxy_for
+from sususbot.proxy import proxy_for, shown
 
 ENDPOINT: Final = "https://huggingface.co"
 PART: Final = ".part"
@@ -104,8 +104,11 @@ class Hub:
         if token:
             headers["Authorization"] = f"Bearer {token}"
         # Redirects lead to other hosts of the hub's, by the same proxy.
-        way = httpx.HTTPTransport(proxy=proxy_for(self.endpoint))
-        self._client = httpx.Client(headers=headers, timeout=_TIMEOUT, follow_redirects=True, transport=way)
+        proxy = proxy_for(self.endpoint)
+        self._way = "the network" if proxy is None else f"the network, the proxy {shown(proxy)}"
+        self._client = httpx.Client(
+            headers=headers, timeout=_TIMEOUT, follow_redirects=True, transport=httpx.HTTPTransport(proxy=proxy)
+        )
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Hub":
@@ -169,7 +172,7 @@ class Hub:
                 time.sleep(busy.pause(pause))
             except httpx.HTTPError as error:
                 raise DownloadFailed(
-                    f"{self.endpoint} cannot be reached ({_reason(error)}): check the network, or HF_ENDPOINT"
+                    f"{self.endpoint} cannot be reached ({_reason(error)}): check {self._way}, or HF_ENDPOINT"
                 ) from error
             except ValueError as error:
                 raise DownloadFailed(f"{self.endpoint} does not answer as a hub does: check HF_ENDPOINT") from error
