@@ -15,6 +15,7 @@ from sususbot.cli.main import sususbot
 from sususbot.model.bases import default_for
 from sususbot.settings import Settings
 from tests.docs_reading import PACKAGE, ROOT, anchors, blocks, documents, prose, read
+from tests.support.powershell import Script
 
 # Words in capitals that are no settings: variables of the system, of make, of git and of tests, SQL, placeholders.
 _NOT_OURS: Final = re.compile(
@@ -146,6 +147,16 @@ def test_commands_that_do_not_exist_are_found() -> None:
     assert "--loud" in fault(["chat", "--loud"])
     assert "maybe" in fault(["consent", "set", "mia", "maybe"])
     assert fault(["--data", "here", "train", "--size", "tiny", "--from-scratch"]) == ""
+
+
+def test_what_windows_is_told_can_be_read_by_its_powershell() -> None:
+    told = [block for document in documents() for block in blocks(_name(document)) if block.language == "powershell"]
+    assert len(told) >= 2
+    for block in told:
+        script = Script(block.text.encode("ascii"))
+        assert (script.faults, script.seven_only) == ([], []), block
+        for path in re.findall(r"-File (\S+)", block.text):
+            assert (ROOT / path.replace("\\", "/")).is_file(), f"{block} names {path}"
 
 
 # -- settings
