@@ -13,6 +13,7 @@ import pytest
 from sususbot.archive.archive import Archive
 from tests.archive.making import snapshot
 from tests.sources.exports import imported, item, root, stored, written
+from tests.support.mounted import mounted
 
 SMALL, LARGE = 500, 8000
 
@@ -43,17 +44,8 @@ def whole(files: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounting = ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(folder)]
-    try:
-        refused = subprocess.run(mounting, capture_output=True, check=False, text=True)
-    except FileNotFoundError:
-        pytest.skip("there is no mount command here")
-    if refused.returncode:
-        pytest.skip(f"a file system cannot be mounted here: {refused.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    with mounted(tmp_path / "disk", "100k") as folder:
+        yield folder
 
 
 def resize(disk: Path, kilobytes: int) -> None:

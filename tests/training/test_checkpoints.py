@@ -2,7 +2,6 @@
 
 import random
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from sususbot.errors import RunMissing, TooLittleDisk
 from sususbot.training import checkpoints
 from sususbot.training.disk import writing
 from sususbot.training.metrics import Metrics, Note, rows
+from tests.support.mounted import mounted
 from tests.training import killable
 
 SIZE = 30_000
@@ -135,17 +135,8 @@ def test_a_kill_during_a_save_leaves_the_last_good_one(tmp_path: Path) -> None:
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own, with room for three checkpoints and a bit."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounting = ["mount", "-t", "tmpfs", "-o", "size=900k", "tmpfs", str(folder)]
-    try:
-        refused = subprocess.run(mounting, capture_output=True, check=False, text=True)
-    except FileNotFoundError:
-        pytest.skip("there is no mount command here")
-    if refused.returncode:
-        pytest.skip(f"a file system cannot be mounted here: {refused.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    with mounted(tmp_path / "disk", "900k") as folder:
+        yield folder
 
 
 def test_a_full_disk_is_said_and_leaves_what_was_saved(disk: Path) -> None:
