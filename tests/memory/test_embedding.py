@@ -13,6 +13,7 @@ import pytest
 
 from sususbot.archive.vectors import Matrix
 from sususbot.errors import ModelLoadFailed, ModelNotFound
+from sususbot.memory.bare_bert import BareBert
 from sususbot.memory.bert import Bert, shape_of
 from sususbot.memory.embedding import DEFAULT_MODEL, Embedder, MiniLM, embedded_text, find_model
 
@@ -239,6 +240,24 @@ def test_scores_beyond_all_bounds_still_give_numbers(weights: Path, tmp_path: Pa
         shape = shape_of(json.loads((folder / "config.json").read_bytes()))
         assert shape is not None
         assert np.isfinite(Bert(shape, folder / "model.safetensors", dtype).encode(TOKENS)).all()
+
+
+def test_a_question_is_encoded_alike_without_torch(weights: Path) -> None:
+    shape = shape_of(json.loads((weights / "config.json").read_bytes()))
+    assert shape is not None
+    bare = BareBert(shape, weights / "model.safetensors").encode(TOKENS)
+    assert np.abs(bare - bert_of(weights).encode(TOKENS)).max() < 1e-5
+
+
+def test_one_question_loads_no_torch_and_many_texts_do(weights: Path) -> None:
+    code = (
+        "import sys; from sususbot.memory.embedding import MiniLM\n"
+        f"encoder = MiniLM({str(weights)!r}); encoder.embed(['who broke it?'])\n"
+        "print('torch' in sys.modules); encoder.embed([f'text {number}' for number in range(99)])\n"
+        "print('torch' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True, timeout=120)
+    assert told.stdout.split() == ["False", "True"]
 
 
 def test_an_encoder_that_is_no_bert_runs_through_transformers(tmp_path: Path, weights: Path) -> None:

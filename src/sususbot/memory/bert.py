@@ -4,7 +4,7 @@ The tokens of a batch stand in one flat row, text after text. All that works on 
 nothing is computed for padding; attention takes texts of equal length together. The scores' exponentials are taken
 without looking for the largest first, which costs more than all else in attention when texts are short (measured: 1.0
 of 1.7 µs a token and layer); bounded as they are, they can neither overflow nor vanish.
-Equal to transformers' BERT within rounding. Not here: tokens and batches (`embedding`).
+Equal to transformers' BERT within rounding. Not here: tokens, batches (`embedding`); a single question (`bare_bert`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -74,6 +74,13 @@ def missing(shape: Shape, weights: Path) -> list[str]:
     for layer in range(shape.layers):
         needed += [f"encoder.layer.{layer}.{part}.{kind}" for part in _PARTS for kind in ("weight", "bias")]
     return [name for name in needed if name not in there]
+
+
+def arrays(weights: Path) -> dict[str, Matrix]:
+    """A file of weights, for who does without torch."""
+    from safetensors.numpy import load_file
+
+    return {key.removeprefix("bert."): np.asarray(array, np.float32) for key, array in load_file(weights).items()}
 
 
 class Bert:

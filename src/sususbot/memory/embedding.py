@@ -10,8 +10,8 @@ import importlib.util
 import json
 import os
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any, Final, Protocol
@@ -20,6 +20,7 @@ import numpy as np
 
 from sususbot.archive.vectors import Matrix
 from sususbot.errors import MissingExtra, ModelLoadFailed, ModelNotFound
+from sususbot.memory.bare_bert import BareBert
 from sususbot.memory.bert import Bert, missing, shape_of
 
 DEFAULT_MODEL: Final = "sentence-transformers/all-MiniLM-L6-v2"
@@ -28,6 +29,8 @@ _WEIGHTS: Final = "model.safetensors"
 _MAX_TOKENS: Final = 256
 # Padded tokens to a batch. Short chat lines fill the caches of two cores at about this; more is slower (measured).
 _BATCH_TOKENS: Final = 2048
+# So few tokens are encoded sooner than torch is loaded.
+_FEW_TOKENS: Final = 256
 
 
 class Embedder(Protocol):
@@ -112,10 +115,12 @@ class MiniLM:
         self._tokenizer.enable_truncation(_MAX_TOKENS)
         self._folder = folder
         self._encoder: Bert | _AnyModel | None = None
+        self._bare: BareBert | None = None
         self._loading = Lock()
 
     def load(self) -> None:
-        """Get ready, so that the first text need not wait."""
+        """Get ready for many texts, so that the first need not wait."""
+        self._loaded()
         self.embed(["ready"])
 
     def load_soon(self) -> None:
@@ -140,25 +145,31 @@ class MiniLM:
 
     def encode(self, tokens: Sequence[Sequence[int]]) -> Matrix:
         """The same for texts that are token ids already, with those that frame them."""
-        encoder = self._loaded()
+        encoder = self._for_few() if sum(map(len, tokens)) <= _FEW_TOKENS else self._loaded()
         vectors = np.empty((len(tokens), self.dimensions), np.float32)
         for batch in _batches([len(ids) for ids in tokens]):
             vectors[batch] = encoder.encode([tokens[i] for i in batch])
         return vectors
 
+    def _for_few(self) -> "Bert | BareBert | _AnyModel":
+        """What is there; as long as nothing is, what needs no torch."""
+        if self._encoder is not None or self._shape is None:
+            return self._loaded()
+        with self._loading, _told_of(self._folder):
+            if self._bare is None:
+                self._bare = BareBert(self._shape, self._folder / _WEIGHTS)
+            return self._bare
+
     def _loaded(self) -> "Bert | _AnyModel":
-        with self._loading:
+        with self._loading, _told_of(self._folder):
             if self._encoder is None:
                 _quiet_threads()
-                try:
-                    self._encoder = (
-                        _AnyModel(self._folder)
-                        if self._shape is None
-                        else Bert(self._shape, self._folder / _WEIGHTS, _fastest_dtype())
-                    )
-                except Exception as error:
-                    refused = f"{_refused(self._folder)} ({error}): remove the folder and fetch it again"
-                    raise ModelLoadFailed(refused) from error
+                self._encoder = (
+                    _AnyModel(self._folder)
+                    if self._shape is None
+                    else Bert(self._shape, self._folder / _WEIGHTS, _fastest_dtype())
+                )
+                self._bare = None
             return self._encoder
 
 
@@ -217,6 +228,14 @@ def _quiet_threads() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # oneDNN keeps a compiled kernel for each of the last 1024 shapes, which is memory; many batches have their own.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+
+
+@contextmanager
+def _told_of(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise ModelLoadFailed(f"{_refused(folder)} ({error}): remove the folder and fetch it again") from error
 
 
 def _refused(folder: Path) -> str:
