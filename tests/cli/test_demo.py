@@ -1,30 +1,52 @@
-"""`sususbot demo`: a newcomer's first minute, with a tiny model made on the spot, each stage only once."""
+"""`sususbot demo`: a newcomer's first minutes. Each stage once and told, then the page or three questions; no hanging."""
 
+import errno
 import json
-import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
+import orjson
 import pytest
 import torch
 
-from sususbot.artifacts import CORPORA, MANIFEST, MODELS, RUNS
+from sususbot import file_lock, sample
+from sususbot.archive.archive import Archive
+from sususbot.artifacts import CORPORA, DEMO, MANIFEST, MODELS, REPORTS, RUNS
+from sususbot.cli import kettle, stages
+from sususbot.cli.stages import Stage
+from sususbot.errors import ModelError, SettingsError
+from sususbot.messages import Channel, Guild
+from tests.cli.screen import on_screen
 from tests.support.commands import environment, refusal, run, run_here
+from tests.support.disk import small_disk
+from tests.web.browsing import CHROMIUM
 
-PRINTER = "who broke the printer?"
+Finished = subprocess.CompletedProcess[str]
+PRINTER: Final = "who broke the printer?"
 # Suites run side by side.
-ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+ONE_THREAD: Final = {"OMP_NUM_THREADS": "1"}
 # Every stage, and the command that does it for one's own server.
-STAGES = {
-    "imported 309 messages": "import export.json",
-    "built 56 samples": "build",
-    "making a tiny base": "train --from-scratch",
-    "training an adapter": "train",
-    "wrote both as GGUF": "export",
+STAGES: Final = {
+    "import": "import FILES  (consent set NAME no, forget NAME)",
+    "analyze": "analyze",
+    "index": "index",
+    "build": "build",
+    "base": "train --from-scratch",
+    "adapter": "train",
+    "GGUF": "export",
 }
+DONE: Final = f"all {len(STAGES)} stages are done already, in data/demo"
+_PORT: Final = 8466
+_PATIENCE: Final = 60.0
+ON_TERMINALS: Final = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -36,119 +58,313 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, "subprocess.CompletedProcess[str]"]:
+def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Finished]:
     """The demo as it is begun, with a model that reads the sample once; and where."""
-    folder = tmp_path_factory.mktemp("demo")
+    folder = tmp_path_factory.mktemp("mein Übungs ordner")
     return folder, run_here("demo", "--epochs", "1", folder=folder)
 
 
 @pytest.fixture
-def folder(shown: tuple[Path, "subprocess.CompletedProcess[str]"], tmp_path: Path) -> Path:
-    return Path(shutil.copytree(shown[0], tmp_path / "here"))
+def folder(shown: tuple[Path, Finished], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(shown[0], tmp_path / "hier drüben"))
+
+
+def wait_until(true: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
+    until = time.monotonic() + _PATIENCE
+    while not true():
+        assert process.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def made(stderr: str) -> list[str]:
+    """The stages that were done, by their names."""
+    lines = stderr.splitlines()
+    return [
+        line.split()[1]
+        for line, below in zip(lines, [*lines[1:], ""], strict=True)
+        if line[1:2] == "/" and "done already" not in line and "left out" not in line and "not done" not in line
+    ]
+
+
+# -- what is shown
 
 
 def test_without_a_terminal_it_shows_the_whole_path_asks_three_questions_and_ends(
-    shown: tuple[Path, "subprocess.CompletedProcess[str]"],
+    shown: tuple[Path, Finished],
 ) -> None:
-    _, done = shown
+    folder, done = shown
     assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    assert [line.split(": ")[0] for line in lines[::2]] == ["you"] * 3
-    assert all(line.startswith("sususbot: ") for line in lines[1::2])
-    stages = [line for line in done.stderr.splitlines() if "yours:  sususbot" in line]
-    for stage, command in STAGES.items():
-        assert any(line.startswith(stage) and line.endswith(f"sususbot {command}") for line in stages), stages
-    tested = [line for line in done.stderr.splitlines() if "smoke test" in line]
-    assert len(tested) == 3
-    assert all("a model of 0.8 million weights that read 283 messages, through llama.cpp: " in line for line in tested)
     assert "Traceback" not in done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[::2] == [f"you: {one.text}" for one in sample.questions()[:3]]
+    assert all(line.startswith("sususbot: ") for line in lines[1::2])
+    assert made(done.stderr) == list(STAGES)
+    yours = [line.strip() for line in done.stderr.splitlines() if "yours:" in line]
+    assert yours == [f"yours:  sususbot {command}" for command in STAGES.values()]
+    assert done.stderr.count("smoke test, a model of 1.3 million weights") == 3
+    assert "sususbot demo --chat" in done.stderr
+    assert (folder / "data" / DEMO / REPORTS / "analysis.html").is_file()
+
+
+def test_every_line_fits_a_terminal(shown: tuple[Path, Finished]) -> None:
+    assert max(map(len, shown[1].stderr.splitlines())) <= 80
+
+
+def test_nobody_who_left_or_said_no_is_in_anything_that_was_made(shown: tuple[Path, Finished]) -> None:
+    said = [
+        phrase for one in sample.people() if one.status in ("erased", "opted_out") for phrase in one.said_only_by_them
+    ]
+    data = shown[0] / "data" / DEMO
+    texts = [path.read_bytes() for room in (CORPORA, REPORTS, MODELS) for path in (data / room).rglob("*.*")]
+    assert texts
+    assert said
+    assert [phrase for phrase in said if any(phrase.encode() in text for text in texts)] == []
 
 
 def test_a_second_run_makes_nothing_anew(folder: Path) -> None:
-    again = run("demo", "--once", PRINTER, folder=folder, **ONE_THREAD)
+    data = folder / "data" / DEMO
+    files = [path for path in data.rglob("*") if path.is_file() and not path.name.startswith("archive.db-")]
+    before = {path: path.stat().st_mtime_ns for path in files}
+    again = run_here("demo", "--once", PRINTER, folder=folder)
     assert again.returncode == 0
     assert "Percival" in again.stdout
-    assert [line.split(",")[0].strip() for line in again.stderr.splitlines()] == ["| smoke test"]
+    assert again.stderr.splitlines()[0] == DONE
+    assert [path.name for path, at in before.items() if path.stat().st_mtime_ns != at] == []
+
+
+def test_what_everybody_may_not_read_is_not_told_in_general(folder: Path) -> None:
+    """Not even asked for; in one terminal talk, since each start costs a second."""
+    private = [one for one in sample.questions() if one.kind == "private"]
+    apart = {room.id for room in sample.channels() if room.private}
+    with Archive(folder / "data" / DEMO) as archive:
+        secrets = {message.rendered for message in archive.history() if message.channel_id in apart}
+    typed = "".join(f"{one.text}\n" for one in private)
+    told = run("demo", "--chat", folder=folder, typed=typed, **ONE_THREAD)
+    assert told.returncode == 0
+    answers = [line.removeprefix("sususbot: ") for line in told.stdout.splitlines() if line.startswith("sususbot: ")]
+    assert len(answers) == len(private)
+    assert [answer for answer in answers if answer in secrets] == []
+
+
+def test_what_was_built_holds_nothing_of_private_channels(shown: tuple[Path, Finished]) -> None:
+    corpus = shown[0] / "data" / DEMO / CORPORA / "default"
+    rows = [orjson.loads(line) for line in (corpus / "train.jsonl").read_bytes().splitlines()]
+    assert rows
+    assert {row["channel_id"] for row in rows} <= {*sample.public_channels()}
+
+
+# -- going on
 
 
 def test_what_an_earlier_run_finished_is_kept_and_the_rest_made(folder: Path) -> None:
-    data = folder / "data" / "demo"
-    shutil.rmtree(data / CORPORA)
+    data = folder / "data" / DEMO
     (data / MODELS / MANIFEST).unlink()
-    manifest = data / RUNS / "voice" / MANIFEST
-    manifest.write_text(json.dumps({**json.loads(manifest.read_bytes()), "state": "training"}), encoding="utf-8")
+    (data / REPORTS / "analysis.html").unlink()
     again = run_here("demo", "--once", PRINTER, "--epochs", "1", folder=folder)
     assert again.returncode == 0, again.stderr
-    stages = [line.split()[0] for line in again.stderr.splitlines() if "yours:" in line]
-    assert stages == ["built", "training", "wrote"]
+    assert made(again.stderr) == ["analyze", "GGUF"]
+    assert again.stderr.count("done already") == len(STAGES) - 2
 
 
-def test_a_sample_that_changed_is_learned_anew(folder: Path) -> None:
-    data = folder / "data" / "demo"
-    for path in (data / MODELS / MANIFEST, *(data / RUNS / name / MANIFEST for name in ("base", "voice"))):
-        facts = json.loads(path.read_bytes())
-        files = facts["corpus"]["files"] if "files" in facts["corpus"] else facts["corpus"]
-        files["train.jsonl"]["sha256"] = "of another sample"
-        path.write_text(json.dumps(facts), encoding="utf-8")
-    again = run_here("demo", "--once", PRINTER, "--epochs", "1", folder=folder)
-    assert again.returncode == 0, again.stderr
-    assert "making a tiny base" in again.stderr
-    assert "training an adapter" in again.stderr
+@ON_TERMINALS
+def test_a_training_that_was_stopped_goes_on_where_it_was(folder: Path) -> None:
+    voice = folder / "data" / DEMO / RUNS / "voice"
+    shutil.rmtree(voice)
+    command = [sys.executable, "-m", "sususbot", "demo", "--once", PRINTER, "--epochs", "1"]
+    process = subprocess.Popen(
+        command, cwd=folder, env=environment(ONE_THREAD), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    metrics = voice / "metrics.jsonl"
+    wait_until(lambda: metrics.is_file() and metrics.read_bytes().count(b"\n") >= 2, process)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=_PATIENCE)
+    assert process.returncode == 130
+    assert "run the same command again" in refusal(errors.decode())
+    stopped_at = json.loads((voice / MANIFEST).read_bytes())["outcome"]["step"]
+    assert run_here(*command[3:], folder=folder).returncode == 0
+    steps = [row["step"] for row in map(orjson.loads, metrics.read_bytes().splitlines()) if row["kind"] == "step"]
+    assert stopped_at < len(steps)
+    assert steps == list(range(1, len(steps) + 1))
+
+
+def test_of_another_sample_or_program_nothing_is_kept_but_what_is_not_the_demos(tmp_path: Path) -> None:
+    assert not kettle.prepare(tmp_path)
+    for name in (RUNS, "mine"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a file").touch()
+    assert not kettle.prepare(tmp_path)
+    (tmp_path / kettle.STAMP).write_bytes(orjson.dumps({"sample": "another", "program": "0.9"}))
+    assert kettle.prepare(tmp_path)
+    assert not (tmp_path / RUNS).exists()
+    assert (tmp_path / "mine" / "a file").exists()
+
+
+def test_nobody_elses_messages_are_trained_on_or_deleted(tmp_path: Path) -> None:
+    data = tmp_path / "data" / DEMO
+    with Archive(data) as archive:
+        archive.add_channel(Guild(1, "ours"), Channel(2, 1, "friends"), origin="export", seen_at=0)
+    done = run_here("demo", "--once", PRINTER, folder=tmp_path)
+    assert done.returncode == 1
+    assert "channels that are not the sample's (friends)" in refusal(done.stderr)
+    with Archive(data) as archive:
+        assert [channel.name for channel in archive.channels()] == ["friends"]
 
 
 def test_only_the_sample_needs_no_permission_to_train_on(folder: Path) -> None:
     """The same corpus, by the command for everybody's own."""
-    base = folder / "data" / "demo" / RUNS / "base" / "model"
+    base = folder / "data" / DEMO / RUNS / "base" / "model"
     done = run_here("--data", "data/demo", "train", "--cpu", "--base", str(base), "--name", "mine", folder=folder)
     assert "rule 21" in refusal(done.stderr)
-    assert not (folder / "data" / "demo" / RUNS / "mine").exists()
+    assert not (folder / "data" / DEMO / RUNS / "mine").exists()
 
 
-def test_without_the_packages_for_training_it_talks_and_says_what_is_missing(tmp_path: Path) -> None:
-    code = "import sys; sys.modules['peft'] = None; from sususbot.cli.main import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code, "demo", "--once", PRINTER],
-        cwd=tmp_path,
-        env=environment(ONE_THREAD),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Percival" in done.stdout
-    assert "without a tiny model of its own: making a tiny model needs" in done.stderr
-    assert "pip install 'sususbot[train]'" in done.stderr
-    assert "smoke test" not in done.stderr
+# -- what can be missing
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")
-def test_on_a_terminal_it_talks_until_the_input_ends(folder: Path) -> None:
-    import pty
+def test_a_stage_that_fails_is_one_sentence_and_the_others_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order: list[str] = []
 
-    ours, its = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sususbot", "demo"],
-        cwd=folder,
-        env=environment({"TERM": "dumb", **ONE_THREAD}),
-        stdin=its,
-        stdout=its,
-        stderr=its,
-        close_fds=True,
-    )
-    os.close(its)
-    os.write(ours, f"{PRINTER}\n\x04".encode())
-    shown = b""
-    try:
-        while chunk := os.read(ours, 4096):
-            shown += chunk
-            if b"smoke test" in shown:
-                os.write(ours, b"\x04")
-    except OSError:
-        # Linux: the other side was closed.
-        pass
-    os.close(ours)
-    assert process.wait(60) == 0
-    assert b"sususbot: " in shown
-    assert b"smoke test" in shown
+    def stage(name: str, error: Exception | None = None, needs: tuple[str, ...] = ()) -> Stage:
+        def make() -> str:
+            order.append(name)
+            if error is not None:
+                raise error
+            return f"{name} made"
+
+        return Stage(name, "nothing", lambda: False, make, needs)
+
+    full = OSError(errno.ENOSPC, "No space left on device", "corpora/x")
+    going = [stage("a"), stage("b", full), stage("c", needs=("b",)), stage("d", ModelError("odd: mend it")), stage("e")]
+    stages.go_through(going, tmp_path)
+    assert order == ["a", "b", "d", "e"]
+    told = [line for line in capsys.readouterr().err.splitlines() if line[1:2] == "/"]
+    assert told[1].startswith("2/5 b        not done: it cannot be written to corpora/x")
+    assert told[2] == "3/5 c        left out: it needs b"
+    assert told[3] == "4/5 d        not done: odd: mend it"
+    assert told[4].startswith("5/5 e        e made")
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), ModelError("odd: mend it")])
+def test_without_the_first_stage_nothing_goes_on(tmp_path: Path, error: Exception) -> None:
+    def make() -> str:
+        raise error
+
+    with pytest.raises((SettingsError, ModelError), match=r"mend it|make room"):
+        stages.go_through([Stage("a", "nothing", lambda: False, make)], tmp_path)
+
+
+def test_two_demos_are_not_made_in_one_folder(tmp_path: Path) -> None:
+    kettle.prepare(tmp_path / "data" / DEMO)
+    with (tmp_path / "data" / DEMO / "demo.lock").open("ab") as file:
+        file_lock.hold(file)
+        done = run_here("demo", "--once", PRINTER, folder=tmp_path)
+    assert "another demo is being made" in refusal(done.stderr)
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / DEMO).touch()
+    done = run_here("demo", "--once", PRINTER, folder=tmp_path)
+    assert done.returncode == 1
+    assert "the demo's folder data/demo cannot be written" in refusal(done.stderr)
+
+
+def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", kilobytes=600) as disk:
+        done = run_here("--data", str(disk.folder), "demo", "--once", PRINTER, folder=tmp_path)
+    assert done.returncode == 1
+    assert "disk" in refusal(done.stderr)
+
+
+@ON_TERMINALS
+def test_without_packages_for_training_and_page_it_says_what_is_missing_and_answers(folder: Path) -> None:
+    data = folder / "data" / DEMO
+    for room in (MODELS, RUNS):
+        shutil.rmtree(data / room)
+    code = "import sys; sys.modules['peft'] = sys.modules['nicegui'] = None; from sususbot.cli.main import main; main()"
+    with on_screen("-c", code, "demo", folder=folder, BROWSER="true", **ONE_THREAD) as screen:
+        assert screen.end() == 0
+    told = " ".join(screen.text.split())
+    assert "5/7 base not done: making a tiny model needs packages that are not installed" in told
+    assert "pip install 'sususbot[train]'" in told
+    assert "6/7 adapter left out: it needs base" in told
+    assert "without the page: the web page needs packages" in told
+    assert "Percival" in told
+    assert "smoke test" not in told
+
+
+# -- terminal and browser
+
+
+@ON_TERMINALS
+def test_on_a_terminal_without_a_browser_it_asks_by_itself_and_ends(folder: Path) -> None:
+    with on_screen("-m", "sususbot", "demo", folder=folder, **ONE_THREAD) as screen:
+        assert screen.end() == 0
+    assert screen.text.count("sususbot: ") == 3
+    assert screen.text.count("smoke test") == 3
+
+
+@ON_TERMINALS
+def test_on_a_terminal_it_talks_until_the_input_ends_where_that_is_asked_for(folder: Path) -> None:
+    with on_screen("-m", "sususbot", "demo", "--chat", folder=folder, **ONE_THREAD) as screen:
+        screen.wait_for("you: ")
+        screen.type(f"{PRINTER}\n")
+        screen.wait_for("smoke test")
+        screen.type("\x04")
+        assert screen.end() == 0
+    assert "Percival" in screen.text
+
+
+@ON_TERMINALS
+def test_a_browser_that_does_not_start_keeps_nobody_waiting(folder: Path) -> None:
+    with on_screen("-m", "sususbot", "demo", folder=folder, BROWSER="false", **ONE_THREAD) as screen:
+        assert screen.end() == 0
+    assert "no browser came to the page" in screen.text
+    assert screen.text.count("sususbot: ") == 3
+
+
+@ON_TERMINALS
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here: install the package chromium")
+def test_the_page_opens_with_the_bot_in_general(folder: Path) -> None:
+    """In a browser that BROWSER names: it writes down the address, which another one opens here."""
+    from playwright.sync_api import sync_playwright
+
+    private = next(one for one in sample.questions() if one.kind == "private")
+    browser = folder / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > "{folder}/address"\n', encoding="utf-8")
+    browser.chmod(0o755)
+    with (
+        occupied(_PORT),
+        on_screen("-m", "sususbot", "demo", folder=folder, BROWSER=f"'{browser}' %s", **ONE_THREAD) as screen,
+        sync_playwright() as playwright,
+    ):
+        screen.wait_for("Ctrl-C ends it")
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        tab = chromium.new_page()
+        link = next(line for line in screen.text.splitlines() if line.startswith("http://"))
+        tab.goto(link)
+        assert tab.locator("h1").inner_text() == "general"
+        tab.get_by_role("button", name=sample.questions()[0].text).click()
+        tab.locator(".beside", has_text="smoke test, a model of").wait_for()
+        assert "Percival" in tab.locator(".line.own .text").inner_text()
+        tab.get_by_label("Message").fill(private.text)
+        tab.get_by_label("Message").press("Enter")
+        tab.locator(".beside", has_text="smoke test").nth(1).wait_for()
+        assert private.answer.strip(".") not in tab.locator(".line.own .text").nth(1).inner_text()
+        chromium.close()
+        screen.interrupt()
+        assert screen.end() == 0
+    assert (folder / "address").read_text().strip() == link
+
+
+@contextmanager
+def occupied(port: int) -> Iterator[None]:
+    """Somebody listens there, whoever it is."""
+    with socket.socket() as other:
+        with suppress(OSError):
+            other.bind(("127.0.0.1", port))
+            other.listen()
+        yield
