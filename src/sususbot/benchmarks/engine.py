@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from sususbot.model import openmp
 from sususbot.model.backend import Deadline, Request, Sampling
 from sususbot.model.llamacpp import LlamaCpp
 
@@ -106,6 +107,7 @@ class _Bare:
     """llama.cpp within this process."""
 
     def __init__(self, model: Path, adapter: Path | None, context_tokens: int, threads: int) -> None:
+        openmp.ready()
         import xllamacpp
 
         params = xllamacpp.CommonParams()

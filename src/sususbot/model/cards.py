@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from sususbot.model import openmp
+
 _ASK: Final = ("--query-gpu=name,memory.total,driver_version", "--format=csv,noheader,nounits")
 _SECONDS: Final = 10
 _MIB: Final = 1 << 20
@@ -112,6 +114,7 @@ def _columns(line: str) -> tuple[str, str, str | None]:
 
 def fault_of_llamacpp() -> str | None:
     """Why llama.cpp cannot be loaded here, where it cannot: a system library is missing, or the wheel is another's."""
+    openmp.ready()
     try:
         import xllamacpp  # noqa: F401
     except ImportError as error:
@@ -120,6 +123,7 @@ def fault_of_llamacpp() -> str | None:
 
 
 def _of_llamacpp() -> list[Card]:
+    openmp.ready()
     try:
         import xllamacpp
     except ImportError:

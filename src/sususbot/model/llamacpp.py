@@ -34,6 +34,7 @@ from sususbot.model.llamacpp_requests import FINISHES, completion, refused, usag
 from sususbot.model.llamacpp_scoring import LlamaCppScorer
 from sususbot.model.llamacpp_watch import Watch
 from sususbot.model.loopback import Refused
+from sususbot.model.openmp import LIBRARY
 from sususbot.model.placement import Demand, Flash, KVType, Placement
 from sususbot.model.scoring import Scored, check_time
 
@@ -268,6 +269,8 @@ class LlamaCpp:
             except Died as error:
                 if placement is None:
                     advice = "run  pip install --force-reinstall xllamacpp"
+                    if LIBRARY in str(error):
+                        advice = "install OpenMP's library (Debian, Ubuntu: sudo apt install libgomp1)"
                     raise ModelLoadFailed(f"llama.cpp cannot be started ({error}): {advice}") from error
                 raise ModelLoadFailed(refusal(self._model, adapter, str(error))) from error
             finally:

@@ -10,6 +10,7 @@ import sys
 import threading
 from typing import Any, Final
 
+from sususbot.model import openmp
 from sususbot.model.child import Message, Parent
 
 # The engine looks between two batches whether anybody still listens.
@@ -37,6 +38,7 @@ def main() -> None:
         ordered.set()
 
     parent.listen(hear)
+    openmp.ready()
     import xllamacpp
 
     parent.say({"devices": _devices(xllamacpp)})
