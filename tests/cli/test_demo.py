@@ -1,4 +1,4 @@
-"""`sususbot demo`: a newcomer's first minutes. Each stage once and told, then the page or three questions; no hanging."""
+"""`sususbot demo`: a newcomer's first minutes: each stage once and told, then the page or three questions."""
 
 import errno
 import json

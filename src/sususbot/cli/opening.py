@@ -37,7 +37,8 @@ _ENV: Final = "demo.env"
 _ENV_TEXT: Final = "# Settings of the demo's page. What the demo does in a terminal is the same on every machine.\n"
 _NOTE: Final = (
     "This is #general of The Leaky Kettle, a small made-up server. The bot answers from what was said in the channels "
-    "that everybody may read. Ask, or begin with one of these:"
+    "that everybody may read. Under a reply stands what a tiny model says that was made here of the same messages: a "
+    "smoke test that the way works, not sense. Ask, or begin with one of these:"
 )
 
 

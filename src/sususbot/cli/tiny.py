@@ -170,10 +170,8 @@ class Tiny:
     def __init__(
         self, engine: "LlamaCpp", context: "ContextBuilder", settings: "Settings", facts: Mapping[str, Any]
     ) -> None:
-        self.title = (
-            f"smoke test, a model of {facts['weights'] / 1e6:.1f} million weights that read {facts['messages']:,} "
-            "messages for a minute"
-        )
+        weights = f"{facts['weights'] / 1e6:.1f} million weights"
+        self.title = f"smoke test, a model of {weights} that read {facts['messages']:,} messages"
         self._engine = engine
         self._context = context
         self._settings = settings
