@@ -1,9 +1,7 @@
 """The data folder as it should be, and with everything in it that can be wrong."""
 
 import json
-import shutil
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -14,30 +12,9 @@ from sususbot.doctor import checks_data
 from sususbot.doctor.findings import Finding
 from sususbot.env_file import checked
 from sususbot.forgetting import Forgetting
-from tests.cli.community import HER_ID, write_export, write_run
-from tests.support.commands import run_here
+from tests.cli.community import HER_ID, write_run
 
 TOM_ID = 102
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A server of three, and a corpus of their words."""
-    folder = tmp_path_factory.mktemp("made")
-    assert run_here("import", str(write_export(folder)), folder=folder).returncode == 0
-    assert run_here("build", folder=folder).returncode == 0
-    return folder / "data"
-
-
-@pytest.fixture
-def data(made: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(made, tmp_path / "data"))
-
-
-@pytest.fixture
-def archive(data: Path) -> Iterator[Archive]:
-    with closing(Archive(data)) as archive:
-        yield archive
 
 
 def states(findings: list[Finding]) -> list[str]:

@@ -44,14 +44,27 @@ async def test_a_right_that_it_lacks() -> None:
     assert found[-1].sentence == "in #square the bot lacks: Add Reactions"
 
 
+async def test_in_a_thread_it_wants_another_right_by_those_of_the_channel_around() -> None:
+    made = empty_town()
+    thread = made.world.add_thread(made.square, "corner", owner=made.ada)
+    made.square.overwrites.append(Overwrite(made.world.guild_id, deny=permissions.SEND_MESSAGES))
+    async with StandIn(made.world, rate=RateLimits.fast()) as server:
+        assert (await asked(server, made, thread.id))[-1].state == "ok"
+        made.square.overwrites.append(
+            Overwrite(made.world.bot.id, deny=permissions.SEND_MESSAGES_IN_THREADS, member=True)
+        )
+        found = await asked(server, made, thread.id)
+    assert found[-1].sentence == "in #corner the bot lacks: Send Messages in Threads"
+
+
 async def test_a_wrong_token_and_an_intent_that_is_off() -> None:
     made = empty_town()
     made.world.message_content_allowed = False
     async with StandIn(made.world, rate=RateLimits.fast()) as server:
         found = await asked(server, made)
-        assert states(found) == {"discord token": "ok", "discord": "wrong"}
+        assert states(found) == {"discord token": "ok", "discord intent": "wrong"}
         assert "Message Content Intent" in found[-1].step
         server.faults.add("GET", "/users/@me", faults.failing(401))
         found = await asked(server, made)
-        assert states(found) == {"discord": "wrong"}
+        assert states(found) == {"discord token": "wrong"}
         assert "DISCORD_TOKEN" in f"{found[-1].sentence}{found[-1].step}"

@@ -9,7 +9,7 @@ import pytest
 from sususbot.doctor import checks_machine
 from sususbot.doctor.checks_machine import Need
 from sususbot.doctor.findings import Finding
-from sususbot.model.cards import Card
+from sususbot.model.cards import Card, fault_of_llamacpp
 
 _POSIX = pytest.mark.skipif(os.name != "posix", reason="there are no modes of files here")
 
@@ -48,6 +48,59 @@ def test_who_may_read_the_token(tmp_path: Path) -> None:
     finding = checks_machine.settings_mode(env)
     assert (finding.state, finding.step) == ("warning", f"chmod 600 {env}")
     assert "the owner's group" in finding.sentence
+
+
+@pytest.mark.parametrize(
+    ("folder", "mounts", "told"),
+    [
+        ("/home/mia/data", [("/", "ext4")], None),
+        ("/home/mia/data", [("/", "ext4"), ("/home", "nfs4")], "another machine's disk (nfs4)"),
+        ("/home/mia/data", [("/home", "fuse.sshfs"), ("/home/mia", "btrfs")], None),
+        ("/mnt/c/bot/data", [("/", "ext4"), ("/mnt/c", "9p")], "another machine's disk (9p)"),
+        ("/home/mia/OneDrive - Home/data", [("/", "ext4")], "kept in step by OneDrive"),
+        ("/home/mia/Dropbox/data", [], "kept in step by Dropbox"),
+        ("/home/mia/data", [], None),
+    ],
+)
+@_POSIX
+def test_a_place_where_locks_and_files_can_be_relied_on(
+    folder: str, mounts: list[tuple[str, str]], told: str | None
+) -> None:
+    finding = checks_machine.place(Path(folder), mounts)
+    assert finding.state == ("ok" if told is None else "warning")
+    assert told is None or told in finding.sentence
+
+
+def test_this_machines_own_disk(tmp_path: Path) -> None:
+    assert checks_machine.mounts()
+    assert checks_machine.place(tmp_path, checks_machine.mounts()).name == "data place"
+
+
+def test_a_llamacpp_that_loads_and_one_that_does_not() -> None:
+    assert fault_of_llamacpp() is None
+    assert checks_machine.engine(None, needed=True).state == "ok"
+    for needed, state in ((True, "wrong"), (False, "warning")):
+        finding = checks_machine.engine("libgomp.so.1: cannot open shared object file", needed=needed)
+        assert finding.state == state
+        assert "libgomp.so.1" in finding.sentence
+        assert "apt install libgomp1" in finding.step
+
+
+@pytest.mark.parametrize(
+    ("driver", "state", "told"),
+    [
+        (None, "skipped", "no driver"),
+        ("580.65.06", "ok", "CUDA 13"),
+        ("591.12", "ok", "CUDA 13"),
+        ("550.54.14", "ok", "CUDA 12"),
+        ("470.82", "warning", "no build that is made today"),
+        ("beta", "warning", "no build that is made today"),
+    ],
+)
+def test_which_builds_a_driver_runs(driver: str | None, state: str, told: str) -> None:
+    finding = checks_machine.driver([Card("another", 1 << 30), Card("a card", 1 << 30, driver=driver)])
+    assert (finding.name, finding.state) == ("driver", state)
+    assert told in finding.sentence
 
 
 def test_the_disk(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Settings as they should be, and not; of a token nothing is shown."""
 
+import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,24 @@ def test_the_form_of_a_token(token: str, state: str) -> None:
     finding = checks_settings.token(checked({"discord_token": token} if token else {}))
     assert finding.state == state
     assert not token or token not in f"{finding.sentence}{finding.step}"
+
+
+def test_the_way_to_discord(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    assert checks_settings.proxy("https://discord.com").state == "ok"
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        address = f"127.0.0.1:{there.getsockname()[1]}"
+        monkeypatch.setenv("HTTPS_PROXY", f"http://me:secret@{address}")
+        finding = checks_settings.proxy("https://discord.com")
+        assert (finding.state, finding.sentence) == ("ok", f"Discord is reached by the proxy http://{address}")
+    finding = checks_settings.proxy("https://discord.com")
+    assert finding.state == "wrong"
+    assert "does not answer" in finding.sentence
+    assert "secret" not in f"{finding}"
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://there:1")
+    finding = checks_settings.proxy("https://discord.com")
+    assert (finding.state, finding.sentence) == ("wrong", "the proxy socks5://there:1 cannot be used")
 
 
 def test_channel_and_retention() -> None:

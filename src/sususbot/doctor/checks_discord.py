@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from sususbot.doctor.findings import Finding, number, ok, skipped, told_by, warning, wrong
-from sususbot.errors import DiscordError, SususError
+from sususbot.errors import DiscordError, IntentMissing, SususError, TokenRefused
 from sususbot.settings import Settings
 from sususbot.sources.discord_api.api_message import MALFORMED, int64
 from sususbot.sources.discord_api.client import Client, Refused
@@ -13,6 +13,8 @@ from sususbot.sources.discord_api.preflight import check_intent, own_id, refusal
 
 # Channel types that are threads; their rights are those of the channel around them.
 _THREADS: Final = frozenset({10, 11, 12})
+# Errors that are about one of the things looked at -> which.
+_CONCERNING: Final[dict[type[SususError], str]] = {TokenRefused: "discord token", IntentMissing: "discord intent"}
 _PATIENCE: Final = 10.0
 _FEW_SESSIONS: Final = 50
 
@@ -31,7 +33,7 @@ async def discord(settings: Settings) -> list[Finding]:
             found.append(await _sessions(client))
             found.append(await _channel(client, bot, settings.channel_id))
     except SususError as error:
-        found.append(told_by("discord", error))
+        found.append(told_by(_CONCERNING.get(type(error), "discord"), error))
     except (Refused, *MALFORMED) as error:
         found.append(warning("discord", f"Discord answered what is not understood ({error})", "try again in a while"))
     return found
