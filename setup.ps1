@@ -12,6 +12,7 @@ found), 1 it is not (the last line says why, and what to do), 2 it was called wr
 
 What is Windows' own is here; what is installed, and in which version, is tools/environment.py's to say, on Linux too.
 What may be changed: the tables below. tests/test_setup_script.py compares them with the program.
+Long because it runs before anything of ours is installed: one file that a person can read first, and nothing to load.
 
 .PARAMETER Cpu
 Without a graphics card, whatever is found.

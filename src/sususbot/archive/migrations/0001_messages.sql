@@ -1,4 +1,5 @@
 -- Messages as Discord has them. Times are ms since 1970 UTC; lists are JSON, NULL when empty.
+-- Never edited once released: a change is a new file.
 
 CREATE TABLE guilds (
     id INTEGER PRIMARY KEY,

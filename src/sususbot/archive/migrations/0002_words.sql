@@ -1,4 +1,5 @@
 -- Full text over what members read. The text itself stays in messages; writers keep both in one transaction.
+-- Never edited once released: a change is a new file.
 
 CREATE VIRTUAL TABLE words USING fts5 (
     rendered,

@@ -1,4 +1,5 @@
 -- One embedding a message, float16, unit length. A row lives and dies with its message's words.
+-- Never edited once released: a change is a new file.
 
 CREATE TABLE vectors (
     message_id INTEGER PRIMARY KEY REFERENCES messages (id),

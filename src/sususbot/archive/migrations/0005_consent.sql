@@ -1,4 +1,5 @@
 -- What members said about the use of their words, and who is to be forgotten.
+-- Never edited once released: a change is a new file.
 
 -- Every answer ever given, by whom and how. NULL: this purpose was not spoken of.
 CREATE TABLE consents (

@@ -1,4 +1,5 @@
 -- The words of a message as numbers, for the index in memory: made beside it, gone with what they were made of.
+-- Never edited once released: a change is a new file.
 
 CREATE TABLE terms (
     message_id INTEGER PRIMARY KEY REFERENCES messages (id),

@@ -1,5 +1,6 @@
 -- Which earlier message each one answers, as the linker found it; NULL where it begins something.
 -- Derived: a row goes with the words it was read from, or with those it points at, and is then found anew.
+-- Never edited once released: a change is a new file.
 
 CREATE TABLE links (
     message_id INTEGER PRIMARY KEY REFERENCES messages (id),

@@ -1,4 +1,5 @@
 -- The talk that left each channel's window, in pieces, and what was made of them.
+-- Never edited once released: a change is a new file.
 
 -- A piece is a stretch of a channel: the messages after after_id, up to and with last_id. It holds no words itself.
 CREATE TABLE pieces (

@@ -1,4 +1,5 @@
 -- Mentions of the bot that were taken, so that none is answered twice, and how each ended.
+-- Never edited once released: a change is a new file.
 
 -- No words: a bare id, gone with its message, and in any case after some days. how is NULL while nothing came of it yet.
 CREATE TABLE mentions (

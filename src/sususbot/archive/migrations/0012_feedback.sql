@@ -1,4 +1,5 @@
 -- What the owner thought of replies: a thumb up or down, what was asked and said, and how the reply was made.
+-- Never edited once released: a change is a new file.
 
 -- Words go when anything they may hold is gone; the thumb and how the reply was made hold none, and stay.
 CREATE TABLE feedback (

@@ -1,4 +1,5 @@
 -- Messages that the owner pinned as lore: search prefers them, whatever Discord shows as pinned.
+-- Never edited once released: a change is a new file.
 
 -- Only ids. A pin goes with its message's words; an import that brings the message again leaves it as it is.
 CREATE TABLE lore (
