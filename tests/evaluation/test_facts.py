@@ -75,9 +75,9 @@ def test_who_knows_all_answers_tells_all_and_shuffled_answers_tell_nothing(groun
     assert (shuffled["answer_told_over_chance"].low or 0) <= 0
 
 
-def test_a_bot_that_remembers_nothing_is_shown_nothing(ground: Ground) -> None:
-    without = replace(ground, memories=0)
-    figures = measured(without, Scripted(quoting), community(without, unheard)).figures
+def test_a_bot_that_remembers_nothing_is_shown_nothing(ground: Ground, kettle: Community) -> None:
+    empty = replace(kettle, sought=[replace(one, hits=()) for one in kettle.sought])
+    figures = measured(ground, Scripted(quoting), empty).figures
     assert figures["answer_shown"].value == 0
     assert figures["answer_told"].value == 0
 
