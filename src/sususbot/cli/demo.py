@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 _QUESTIONS: Final = 3
 _SPEAKER: Final = "you"
+_GREETING: Final = (
+    "The Leaky Kettle, a made-up server of friends, from its history to a bot: {} stages,\n"
+    "some minutes, once. Ctrl-C stops, the same command goes on. All stays in {}"
+)
 _WIDTH: Final = 79
 
 
@@ -41,7 +45,7 @@ _WIDTH: Final = 79
 @click.option(
     "--epochs",
     type=click.IntRange(0),
-    help="How often the tiny model reads the sample; 0 leaves it out.  [default: about a minute of it]",
+    help="How often the tiny model reads the sample; 0 leaves it out.  [default: for about a minute]",
 )
 @click.pass_obj
 def demo(place: Place, once: str | None, chat: bool, no_browser: bool, why: bool, epochs: int | None) -> None:
@@ -54,7 +58,7 @@ def demo(place: Place, once: str | None, chat: bool, no_browser: bool, why: bool
 
     if once is not None and not once.strip():
         raise click.UsageError("--once needs a text")
-    folder = place.data / DEMO
+    data, folder = place.data, place.data / DEMO
     if kettle.prepare(folder):
         say("the sample or the program is another than last time: all is made anew")
     with Archive(folder) as archive, _Demo(Place(folder, None, place.debug), archive, epochs) as shown:
@@ -64,7 +68,7 @@ def demo(place: Place, once: str | None, chat: bool, no_browser: bool, why: bool
             shown.talk(why=why)
         elif no_browser or not opening.possible() or not shown.show_page():
             shown.answer(_showcase(), why=why, aloud=True)
-            _say_how_to_go_on(folder)
+            _say_how_to_go_on(data)
 
 
 class _Demo:
@@ -88,9 +92,8 @@ class _Demo:
         from sususbot.cli import kettle, stages
 
         kettle.check_own(self._archive, self._place.data)
-        stages.go_through(
-            (*self._kettle.stages(), *(self._workshop.stages() if self._workshop is not None else ())), self._place.data
-        )
+        going = (*self._kettle.stages(), *(self._workshop.stages() if self._workshop is not None else ()))
+        stages.go_through(going, self._place.data, _GREETING.format(len(going), self._place.data))
         self._tiny = self._waking.submit(_woken, self._workshop, self._settings)
         return self
 
@@ -164,12 +167,13 @@ def _showcase() -> list[str]:
     return [one.text for one in sample.questions()[:_QUESTIONS]]
 
 
-def _say_how_to_go_on(folder: Path) -> None:
+def _say_how_to_go_on(data: Path) -> None:
     say("")
+    program = "sususbot" if data == Path("data") else f'sususbot --data "{data}"'
     for what, command in (
-        ("go on talking", "sususbot demo --chat"),
-        ("why it said so", 'sususbot demo --once "who broke the printer?" --why'),
-        ("in the browser", f"sususbot --data {folder} web"),
+        ("go on talking", f"{program} demo --chat"),
+        ("why it said so", f'{program} demo --once "who broke the printer?" --why'),
+        ("in the browser", f'sususbot --data "{data / DEMO}" web'),
         ("your own server", "sususbot init"),
     ):
         say(f"{what:<17}{command}")

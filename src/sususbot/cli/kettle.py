@@ -141,9 +141,7 @@ class Kettle:
         with bar("importing") as progress:
             settle(self._archive, self._place.data, lambda done, of: progress.update(done, of, f"{done // 1000:,} kB"))
         counts = self._archive.counts()
-        return (
-            f"{counts.messages - counts.deleted:,} messages; of who opted out, and of who was erased, nothing is kept"
-        )
+        return f"{counts.messages - counts.deleted:,} messages; nothing of who opted out or was erased"
 
     def _analyze(self) -> str:
         from sususbot.cli.analyzing import analysis_of, write_page

@@ -39,12 +39,13 @@ class Stage:
     needs: tuple[str, ...] = ()
 
 
-def go_through(stages: Sequence[Stage], folder: Path) -> None:
-    """Do what is not done. Raises SususError where the first cannot be: nothing goes on without it."""
+def go_through(stages: Sequence[Stage], folder: Path, greeting: str = "") -> None:
+    """Do what is not done, after a greeting. Raises SususError where the first cannot be: nothing goes on then."""
     if all(stage.whole() for stage in stages):
         say(f"all {len(stages)} stages are done already, in {folder}")
         return
     with _alone(folder):
+        say(greeting)
         missing: set[str] = set()
         for place, stage in enumerate(stages, 1):
             head = click.style(f"{place}/{len(stages)} {stage.name:<9}", bold=True)

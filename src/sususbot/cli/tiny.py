@@ -156,7 +156,7 @@ class Workshop:
         }
         write_manifest(self._models, facts)
         size = sum(path.stat().st_size for path in files) / 1e6
-        return f"{size:.1f} MB for llama.cpp: a smoke test that all works, no talker"
+        return f"{size:.1f} MB for llama.cpp: a smoke test, no talker"
 
     def _often(self, tokens: int) -> int:
         """How often the corpus has to be read to read so many tokens."""
