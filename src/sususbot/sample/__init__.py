@@ -4,9 +4,9 @@ All of it is invented and written by hand by the sususbot project: no person, pl
 It carries the project's own licence, MIT. Its source is `tools/community`; nothing here is edited by hand.
 
 - `general.json`, `gaming.json`, `projects.json`, `organisers.json` (private), `thread-*.json`: a file per channel and
-  thread, September 2024 to November 2025, laid out as DiscordChatExporter writes its JSON, so that the ordinary importer
-  reads them. Times are in UTC, which that town keeps all year. An export cannot hold what was deleted: of a deleted message there is nothing but
-  answers to an id that no file has.
+  thread, September 2024 to November 2025, laid out as DiscordChatExporter writes its JSON, so that the ordinary
+  importer reads them. Times are in UTC, which that town keeps all year. An export cannot hold what was deleted: of a
+  deleted message there is nothing but answers to an id that no file has.
 - `questions.json`: sixty questions about it, each with the ids of the messages that hold the answer (`evidence`, best
   first), a short `answer` and its `kind`. The first three are the showcase that the demo asks by itself.
 - `who.json`: the people, with what each agreed to, and the channels, with who may read them.
