@@ -9,13 +9,22 @@ from pathlib import Path
 from tests.support.commands import environment
 
 
-def typed_at(*arguments: str, folder: Path, answers: Sequence[tuple[str, str]], **settings: str) -> tuple[int, str]:
-    """Exit code and all that was shown; `answers` are (end of a question, what is typed) in their order."""
+def typed_at(
+    *arguments: str,
+    folder: Path,
+    answers: Sequence[tuple[str, str]],
+    program: Sequence[str] = ("-m", "sususbot"),
+    **settings: str,
+) -> tuple[int, str]:
+    """Exit code and all that was shown; `answers` are (end of a question, what is typed) in their order.
+
+    `program` is what Python is given to run.
+    """
     import pty
 
     ours, its = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "sususbot", *arguments],
+        [sys.executable, *program, *arguments],
         cwd=folder,
         env=environment({"TERM": "dumb", **settings}),
         stdin=its,

@@ -1,5 +1,6 @@
 """`sususbot init`: settings that load, kept private; a notice and a policy; and nothing overwritten unasked."""
 
+import asyncio
 import json
 import os
 import stat
@@ -18,7 +19,11 @@ from sususbot.doctor.choice import choose, this_machine
 from sususbot.notice import Facts, notice, policy
 from sususbot.settings import Settings
 from sususbot.sources.discord_api.permissions import NEEDED, lacking
+from sususbot.standin.ratelimit import RateLimits
+from sususbot.standin.server import StandIn
 from tests.cli.terminal import typed_at
+from tests.cli.test_backfill import CODE
+from tests.sources.discord_api.town import empty_town
 from tests.support.commands import refusal
 from tests.support.commands import run as run_apart
 from tests.support.commands import run_here as run
@@ -228,6 +233,30 @@ def test_on_a_terminal_it_asks_and_asks_again_for_what_is_wrong(tmp_path: Path) 
     assert (loaded.consent, loaded.retention_days, loaded.contact, loaded.bot_name) == ("all", 30, "@lou", "sususbot")
     lines = shown.replace("\r", "").partition("The notice for your server")[0].splitlines()
     assert [line for line in lines if len(line) > 79 and not line.startswith("https://")] == []
+
+
+@posix
+async def test_once_the_bot_is_invited_discord_is_asked_whether_all_is_right(tmp_path: Path) -> None:
+    made = empty_town()
+    made.world.message_content_allowed = False
+    async with StandIn(made.world, rate=RateLimits.fast()) as server:
+        code, shown = await asyncio.to_thread(
+            typed_at,
+            *("init", "--token", made.world.token, "--channel", str(made.square.id)),
+            folder=tmp_path,
+            answers=[
+                ("above): ", ""),
+                ("out]: ", ""),
+                ("kept): ", ""),
+                ("mia: ", ""),
+                ("sususbot]: ", ""),
+                ("n]: ", ""),
+            ],
+            program=("-c", CODE, server.http_url),
+        )
+    assert code == 0, shown
+    assert "discord intent: Discord hides the words of all messages" in " ".join(shown.split())
+    assert (tmp_path / ".env").is_file()
 
 
 @posix

@@ -10,6 +10,7 @@ import pytest
 from sususbot.model.bases import KNOWN
 from tests.support.commands import refusal, run_here
 from tests.support.hub import StandInHub, stand_in_hub
+from tests.support.systems import SHELL
 
 FILE = "Mistral-7B-v0.3.Q4_K_M.gguf"
 BASE = {"config.json": b"{}", "model.safetensors": b"weights"}
@@ -41,6 +42,7 @@ def test_without_anything_it_says_what_fits_this_machine(tmp_path: Path) -> None
     assert [known["name"] for known in told["known"]] == [known.name for known in KNOWN]
 
 
+@SHELL
 def test_the_card_decides_what_comes(hub: StandInHub, tmp_path: Path) -> None:
     tool = tmp_path / "nvidia-smi"
     tool.write_text("#!/bin/sh\necho 'NVIDIA GeForce RTX 2080 Ti, 11264'\n")
@@ -68,6 +70,19 @@ def test_the_default_comes_from_where_it_is_and_is_listed_with_what_uses_it(hub:
     assert "next" not in again.stderr
     shown = run_here("models", folder=tmp_path, **settings).stdout
     assert f"{FILE}        0.0 GB  for llama.cpp; used by MODEL_PATH" in shown
+
+
+def test_what_came_is_used_from_then_on_where_that_is_wished(hub: StandInHub, tmp_path: Path) -> None:
+    assert run_here("init", "--yes", "--contact", "@lou", folder=tmp_path).returncode == 0
+    before = (tmp_path / ".env").read_text(encoding="utf-8")
+    done = run_here("models", "download", "--use", folder=tmp_path, HF_ENDPOINT=hub.url)
+    assert done.returncode == 0, done.stderr
+    assert "now in .env:  BACKEND=llamacpp" in done.stderr
+    after = (tmp_path / ".env").read_text(encoding="utf-8")
+    assert after == before.replace("\nBACKEND=recall\n", "\nBACKEND=llamacpp\n")
+    again = run_here("init", "--yes", folder=tmp_path)
+    assert again.returncode == 0
+    assert (tmp_path / ".env").read_text(encoding="utf-8") == after
 
 
 def test_what_came_is_told_as_json(hub: StandInHub, tmp_path: Path) -> None:
