@@ -17,6 +17,7 @@ from sususbot.messages import Attachment, Author, Message
 from tests.archive.making import NOON, TOM, filled, message
 from tests.memory.chat import WordEmbedder
 from tests.memory.chroma_server import chroma_server, free_port
+from tests.support.systems import link
 
 AT = NOON + 99
 HER_ID = 348_486_555_679_065_097
@@ -226,12 +227,12 @@ def test_rooms_that_lie_elsewhere_lose_what_is_in_them_and_stay_where_they_are(
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     for room in ("models", "corpora", "reports", "logs"):
         (elsewhere / room).mkdir()
-        (tmp_path / room).symlink_to(elsewhere / room, target_is_directory=True)
+        link(tmp_path / room, elsewhere / room, folder=True)
     (elsewhere / "models" / "base.gguf").write_bytes(b"weights")
     corpus(tmp_path, "main", [HER_ID])
     (elsewhere / "reports" / "page.html").write_text(WORDS[1], encoding="utf-8")
     (elsewhere / "logs" / "bot.log").write_text(f"answered {HER.display_name}: {WORDS[5]}", encoding="utf-8")
-    (elsewhere / "logs" / "again").symlink_to(elsewhere / "logs", target_is_directory=True)
+    link(elsewhere / "logs" / "again", elsewhere / "logs", folder=True)
     gone = Forgetting(archive, tmp_path).forget(HER_ID, at=AT)
     assert set(gone.files) == {"corpora/main", "reports", "logs/bot.log"}
     assert all((tmp_path / room).is_symlink() for room in ("models", "corpora", "reports", "logs"))

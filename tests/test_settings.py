@@ -10,6 +10,7 @@ import pytest
 from sususbot import env_file
 from sususbot.errors import SettingsError
 from sususbot.settings import Settings
+from tests.support.systems import link as make_link
 
 ROOT = Path(__file__).parents[1]
 
@@ -217,7 +218,7 @@ def test_nothing_is_changed_to_what_is_wrong_or_does_not_count(tmp_path: Path, m
 def test_changes_at_once_all_come_through_and_a_link_stays_one(tmp_path: Path) -> None:
     path = env(tmp_path, FILE)
     link = tmp_path / "link.env"
-    link.symlink_to(path)
+    make_link(link, path)
     names = ["top_k", "seed", "slots", "memories", "threads", "lora_rank", "epochs", "queue_size"]
     with ThreadPoolExecutor(len(names)) as pool:
         list(pool.map(lambda name: env_file.set_values(link, {name: "5"}), names * 5))

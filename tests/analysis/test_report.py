@@ -12,6 +12,7 @@ from sususbot.analysis.page import as_json
 from sususbot.analysis.statistics import analyze
 from sususbot.corpus.tokens import Estimate
 from tests.analysis import teahouse
+from tests.support.systems import SHELL
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +151,7 @@ def test_no_driver_is_no_card(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert cost.cards_here() == []
 
 
+@SHELL
 def test_the_driver_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     driver = tmp_path / "nvidia-smi"
     driver.write_text("#!/bin/sh\necho 'NVIDIA GeForce RTX 3060, 12288'\n")

@@ -35,7 +35,9 @@ def read_only(tmp_path: Path) -> Iterator[Path]:
     """An archive in a folder that even root cannot write."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+    if not hasattr(os, "geteuid"):
+        pytest.skip("Windows keeps nobody out of a folder by its mode")
+    if os.geteuid() != 0:
         with Archive(folder) as archive:
             filled(archive, message(1))
         (folder / FILE_NAME).chmod(0o444)

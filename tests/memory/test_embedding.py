@@ -16,6 +16,7 @@ from sususbot.errors import ModelLoadFailed, ModelNotFound
 from sususbot.memory.bare_bert import BareBert
 from sususbot.memory.bert import Bert, shape_of
 from sususbot.memory.embedding import DEFAULT_MODEL, Embedder, MiniLM, embedded_text, find_model
+from tests.support.systems import link
 
 TEXTS = [
     "tom: who broke the printer?",
@@ -58,7 +59,7 @@ def cached(weights: Path, hub: Path, monkeypatch: pytest.MonkeyPatch, *names: st
     (model / "refs").mkdir()
     (model / "refs" / "main").write_text("abc123")
     for name in names:
-        (snapshot / name).symlink_to(weights / name)
+        link(snapshot / name, weights / name)
     return snapshot
 
 

@@ -1,16 +1,15 @@
 """Which base fits which card, what the folder of models holds, and which cards a machine says it has."""
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
 
 from sususbot.model import bases
 from sususbot.model.cards import Card, find_cards
+from tests.support.systems import SHELL, link
 
 GB = 1_000_000_000
-posix = pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands in for a program")
 
 
 @pytest.mark.parametrize(
@@ -82,7 +81,7 @@ def test_a_folder_that_is_a_link_is_removed_without_what_it_leads_to(tmp_path: P
     (elsewhere / "config.json").write_bytes(b"{}")
     models = tmp_path / "models"
     models.mkdir()
-    (models / "Base").symlink_to(elsewhere, target_is_directory=True)
+    link(models / "Base", elsewhere, folder=True)
     (base,) = bases.on_disk(models)
     bases.remove(base)
     assert not list(models.iterdir())
@@ -93,7 +92,7 @@ def test_a_machine_without_models_has_none(tmp_path: Path) -> None:
     assert list(bases.on_disk(tmp_path / "none")) == []
 
 
-@posix
+@SHELL
 @pytest.mark.parametrize(
     ("script", "cards"),
     [
