@@ -223,9 +223,10 @@ def _fill(kind: str) -> None:
     files = ["requirements.txt", *(["requirements-dev.txt"] if kind == "dev" else [])]
     listed = [part for file in files for part in ("-r", str(ROOT / file))]
     _must("packages", ["--require-hashes", *listed])
-    if (_driver() or 0) >= LLAMA_DRIVER:
-        _llama()
     _must("sususbot", ["--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
+    # On Windows setup.ps1 does it, by card and driver.
+    if sys.platform == "linux" and (_driver() or 0) >= LLAMA_DRIVER:
+        _llama()
 
 
 def _torch() -> None:
@@ -262,15 +263,15 @@ def torch_builds(driver: int | None, index: str | None, system: str = sys.platfo
 
 
 def _llama() -> None:
-    """The pinned llama.cpp, built for cards; without it the one for processors stays."""
-    pinned = f"xllamacpp=={_installed('xllamacpp')}"
-    if (
-        _pip("llama.cpp for your card", ["--no-deps", "--force-reinstall", pinned, "--index-url", LLAMA_INDEX])
-        is not None
-    ):
-        _say(
-            "  llama.cpp for your card is not to be had now: it runs on the processor until docs/serving.md is followed"
-        )
+    """The pinned llama.cpp, built for cards; what cannot be had or does not load leaves the one for processors."""
+    again = ["--no-deps", "--force-reinstall", f"xllamacpp=={_installed('xllamacpp')}"]
+    told = _pip("llama.cpp for your card", [*again, "--index-url", LLAMA_INDEX])
+    loads = "from sususbot.model import openmp; openmp.ready(); import xllamacpp"
+    if told is None and _run([str(_PYTHON), "-c", loads])[0] == 0:
+        return
+    _say("  llama.cpp for your card is not to be had now: it runs on the processor until docs/serving.md is followed")
+    if told is None:
+        _must("llama.cpp for the processor", again)
 
 
 def _driver() -> int | None:
