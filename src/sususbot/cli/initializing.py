@@ -12,7 +12,7 @@ import click
 from sususbot.cli.asking import GREETING, STOPPED, ask, explain, given, show_invite
 from sususbot.cli.layout import asked_here, folded
 from sususbot.cli.main import Place
-from sususbot.cli.output import say
+from sususbot.cli.output import say, working
 from sususbot.in_place import put
 
 if TYPE_CHECKING:
@@ -238,7 +238,8 @@ def _examine(place: Place, settings: "Settings", *, asking: bool) -> None:
 
     say("\nsususbot doctor")
     online = asking and settings.discord_token is not None and _invited()
-    findings = [finding for finding in examined(place, online=online) if finding.state in ("wrong", "warning")]
+    with working("looking at everything"):
+        findings = [finding for finding in examined(place, online=online) if finding.state in ("wrong", "warning")]
     for finding in findings:
         show(finding, err=True)
     if not findings:
