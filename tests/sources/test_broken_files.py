@@ -183,7 +183,7 @@ def test_a_garbled_byte_costs_one_message_at_most(tmp_path: Path, text: bytes) -
 
     with Archive(tmp_path) as archive:
 
-        @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+        @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
         @given(at=st.integers(0, len(text) - 1), byte=st.integers(0, 255) | st.sampled_from(b'"\\{}[],: 0\n'))
         @example(at=0, byte=0)
         @example(at=len(text) - 1, byte=0)

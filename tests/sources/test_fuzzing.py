@@ -115,7 +115,7 @@ def test_bytes_anywhere_may_be_wrong(tmp_path: Path, sample: Sample) -> None:
         whole = reader.read(sample.content)
         assert whole is not None
 
-        @fuzzed(250)
+        @fuzzed(120)
         @given(content=meddled(sample.content))
         def any_bytes(content: bytes) -> None:
             found = reader.read(content)
@@ -156,7 +156,7 @@ def test_a_spoilt_message_costs_no_other(tmp_path: Path, name: str) -> None:
         whole = reader.read(sample.content)
         assert whole is not None
 
-        @fuzzed(400)
+        @fuzzed(200)
         @given(wounded(sample))
         def any_wound(wound: tuple[bytes, frozenset[int], int]) -> None:
             content, hurt, traceless = wound
@@ -240,7 +240,7 @@ def test_values_may_be_of_any_kind(tmp_path: Path, name: str) -> None:
     with Archive(tmp_path / "data") as archive:
         reader = Reader(tmp_path, archive, f"confused {name}")
 
-        @fuzzed(500)
+        @fuzzed(250)
         @given(confused(value))
         def any_value(value: Any) -> None:
             reader.read(written(value))

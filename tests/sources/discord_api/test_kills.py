@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIG
 
 
 async def test_a_backfill_killed_by_its_progress(tmp_path: Path) -> None:
-    tally = await kill_backfills(tmp_path / "town", 12, random.Random(7), pages=10)
+    tally = await kill_backfills(tmp_path / "town", 12, random.Random(7), pages=5)
     assert (tally.kills, tally.differences) == (12, 0)
     assert tally.archives < 12, "some archives were killed more than once"
 
