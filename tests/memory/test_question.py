@@ -78,6 +78,19 @@ def test_it_is_compared_as_the_one_asked_about_would_say_it(text: str, plain: st
     assert understood(text, PEOPLE, NOW).forms == (plain, own, content)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("what day is Mia's birthday?", ["birthday"]),
+        ("which year did the shed burn?", ["shed", "burn"]),
+        ("what date?", ["date"]),
+        ("what made the day?", ["made", "day"]),
+    ],
+)
+def test_what_it_asks_for_is_not_what_it_is_about(text: str, told: list[str]) -> None:
+    assert understood(text, PEOPLE, NOW).terms == tuple(map(term, told))
+
+
 def test_its_terms_are_its_telling_words_each_once() -> None:
     asked = understood("What did Mia paint: the shed, the SHEDS?", PEOPLE, NOW)
     assert asked.terms == (term("paint"), term("shed"))

@@ -17,6 +17,8 @@ from sususbot.memory.time_words import Span, span_of
 _WHEN: Final = re.compile(r"\bwhen\b|\bhow long\b|\bwhat (?:day|date|time|year|month)\b", re.IGNORECASE)
 _MANY: Final = re.compile(r"\bhow (?:many|often|much|old)\b", re.IGNORECASE)
 _WHAT: Final = re.compile(r"^\W*(?:in |at |on |to |for )?(?:what|which|who|whom|whose|where)\b", re.IGNORECASE)
+# It asks for a day, and is not about days.
+_UNIT: Final = re.compile(r"\b(?:what|which) (?:day|date|time|year|month)\b", re.IGNORECASE)
 # Question words are full of meaning for people and empty for a search.
 _EMPTY: Final = STOP_WORDS | {"when", "where", "how", "why", "s", "t", "don", "ever", "some", "kind"}
 
@@ -88,7 +90,7 @@ def understood(text: str, people: People, now: int) -> Question:
         name = re.compile(rf"@?\b(?:{names})\b(?P<of>['’]s\b)?")
         plain = " ".join(name.sub("", text).split())
         own = name.sub(_first_person, text)
-    said = words(plain)
+    said = words(_UNIT.sub(" ", plain)) or words(plain)
     telling = [word for word in said if word not in _EMPTY] or said or words(text)
     return Question(
         text,
