@@ -48,7 +48,7 @@ def examined(place: Place, *, online: bool) -> "Iterator[Finding]":
         env=place.env or Path(".env"),
         data=place.data,
         python=sys.version_info[:3],
-        encoding=locale.getencoding(),
+        encoding=_console_encoding(),
         online=_asked if online else None,
     )
     return examine(patient)
@@ -81,3 +81,8 @@ def _end(findings: "Sequence[Finding]", *, as_json: bool) -> None:
         click.echo(f"\n{wrong} wrong, {worth}, {len(findings)} checks")
     if wrong:
         sys.exit(1)
+
+
+def _console_encoding() -> str:
+    """How what is said here is read by who shows it. A window of Windows is told signs, not bytes."""
+    return "utf-8" if sys.platform == "win32" and sys.stdout.isatty() else locale.getencoding()

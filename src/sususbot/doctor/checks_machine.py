@@ -4,6 +4,7 @@ import codecs
 import os
 import shutil
 import stat
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -117,7 +118,7 @@ def console(encoding: str) -> Finding:
     return warning(
         "console",
         f"the console is set to {encoding}: names and emoji may be shown as other signs",
-        "set PYTHONUTF8=1, or a UTF-8 locale such as C.UTF-8",
+        "chcp 65001" if sys.platform == "win32" else "set PYTHONUTF8=1, or a UTF-8 locale such as C.UTF-8",
     )
 
 
