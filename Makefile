@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # The first of these that is new enough; one that was named is the only one.
 PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14)
 CODE := src tests $(wildcard tools/*.py)
-HOUSE := architecture house documents examples extending troubleshooting packaging
+HOUSE := architecture house documents examples extending troubleshooting packaging set_up
 
 .PHONY: demo test check docs requirements format clean browser set-up-run set-up-dev
 

@@ -1,10 +1,9 @@
-"""What is handed to strangers is whole: pins and their hashes, the wheel, licences, the container, the set-up's words.
+"""What is handed to strangers is whole: pins and their hashes, the wheel, licences, the container.
 
 Nothing here asks a network or builds an environment: files are read by the same parsers that pip and engines use, and
 the wheel is built from a copy.
 """
 
-import importlib.util
 import re
 import shutil
 import subprocess
@@ -15,7 +14,6 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, requires, version
 from itertools import product
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
 
 import pytest
@@ -24,8 +22,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import sususbot
-from sususbot.model.cards import CUDA_DRIVERS
-from sususbot.training import hardware
+from tests.support.tools import tool
 
 ROOT: Final = Path(__file__).parents[1]
 PACKAGE: Final = ROOT / "src" / "sususbot"
@@ -35,18 +32,6 @@ SYSTEMS: Final = (
     {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix", "platform_machine": "x86_64"},
     {"sys_platform": "win32", "platform_system": "Windows", "os_name": "nt", "platform_machine": "AMD64"},
 )
-
-
-@cache
-def tool(name: str) -> ModuleType:
-    """A script of tools/, as a module."""
-    spec = importlib.util.spec_from_file_location(f"tools_{name}", ROOT / "tools" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @cache
@@ -313,87 +298,3 @@ def test_the_compose_file_runs_that_image() -> None:
     assert (
         int(service["stop_grace_period"].removesuffix("s")) > sususbot_settings().model_fields["reply_deadline"].default
     )
-
-
-# -- the set-up's words ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("said", "told"),
-    [
-        ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "the disk is full"),
-        ("[Errno 30] Read-only file system: '/opt/x/.venv'", "nothing may be written"),
-        (
-            "The environment was not created because ensurepip is not\navailable.  On Debian …",
-            "cannot make virtual environments",
-        ),
-        (
-            "ProxyError('Cannot connect to proxy.', NewConnectionError('Connection refused'))",
-            "the proxy did not answer",
-        ),
-        ("Tunnel connection failed: 407 Proxy Authentication Required", "the proxy wants a name"),
-        ("SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]'))", "a certificate"),
-        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.", "is not the one that is pinned"),
-        (
-            "NewConnectionError('Failed to establish a new connection: Temporary failure in name resolution')\n"
-            "ERROR: No matching distribution found for aiohttp==3.14.5",
-            "no packages could be fetched",
-        ),
-        ("ERROR: No matching distribution found for xllamacpp==2026.10 (from versions: none)", "is not to be had"),
-    ],
-)
-def test_what_pip_says_becomes_a_sentence(said: str, told: str) -> None:
-    sentence = tool("environment").reason(said)
-    assert told in sentence
-    assert ": " in sentence, "what is wrong, then what to do"
-    assert "\n" not in sentence
-    assert "{" not in sentence
-
-
-def test_what_nobody_foresaw_has_no_sentence() -> None:
-    assert tool("environment").reason("ERROR: something quite new") is None
-
-
-@pytest.mark.parametrize(
-    ("driver", "build"), [(None, "+cpu"), (470, "/whl/cpu"), (550, "/whl/cu126"), (580, "/whl/cu130")]
-)
-def test_torch_is_the_build_for_the_driver(driver: int | None, build: str) -> None:
-    tries = tool("environment").torch_builds(driver, None, "linux")
-    assert tries[0][-1].endswith(build)
-    assert tries[-1] == [tool("environment").TORCH], "where its own index cannot be reached, any build does"
-
-
-def test_an_index_that_is_named_is_the_only_one() -> None:
-    ((*_, index),) = tool("environment").torch_builds(580, "https://mirror/torch", "linux")
-    assert index == "https://mirror/torch"
-
-
-def test_set_up_and_training_know_the_same_drivers() -> None:
-    known = {build: CUDA_DRIVERS[family] for family, build in hardware._WHEELS.items()}
-    assert known == tool("environment").DRIVERS
-    assert hardware._ON_WHEELS == tool("environment").INDEX
-
-
-def test_the_set_up_needs_nothing_that_is_not_there_yet() -> None:
-    text = (ROOT / "tools" / "environment.py").read_text(encoding="utf-8")
-    imported = set(re.findall(r"^\s*(?:import|from) (\w+)", text, re.MULTILINE))
-    assert imported <= sys.stdlib_module_names
-
-
-# -- make ------------------------------------------------------------------------------------------------------------
-
-
-def test_make_has_no_syntax_newer_than_what_macos_has() -> None:
-    text = (ROOT / "Makefile").read_text(encoding="utf-8")
-    newer = r"^\.ONESHELL|^\S+\s*!=|\$\((?:file|guile|let|intcmp) |^\S+\s*:::=|^undefine|&:"
-    assert not re.search(newer, text, re.MULTILINE)
-
-
-def test_make_knows_the_commands_that_the_documents_name() -> None:
-    text = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"^([a-z-]+)(?: [a-z-]+)*:(?!=)", text, re.MULTILINE))
-    named = set()
-    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
-        named |= set(re.findall(r"(?:`|^    )make ([a-z-]+)", page.read_text(encoding="utf-8"), re.MULTILINE))
-    assert {"demo", "test", "check", "docs", "requirements"} <= targets
-    assert named <= targets
