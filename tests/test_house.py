@@ -105,6 +105,13 @@ def test_no_code_is_dead(unused: list[tuple[str, str]]) -> None:
     none(dead, "nobody uses these: take them out, or say in SEEMING who does")
 
 
+def test_nothing_private_is_dead() -> None:
+    """vulture passes over names that begin with an underscore; of a module's own nobody else knows."""
+    said = {name_of(path): source(path) for path in files("src")}
+    dead = [f"{module}.{own}" for module, its in said.items() for own in its.own - its.names - its.caught]
+    none(sorted(dead), "nobody uses these in their module")
+
+
 def test_every_excuse_is_needed(unused: list[tuple[str, str]]) -> None:
     none(
         [seeming for seeming in SEEMING if not any(seems(seeming, *item) for item in unused)],

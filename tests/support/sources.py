@@ -20,12 +20,15 @@ _SETTINGS: Final = re.compile(r"(settings|\bnew|\bits)$")
 
 @dataclass(slots=True)
 class Source:
-    """What stands in a file. `names` are without those that an `except` or a `suppress` waits for."""
+    """What stands in a file. `names` are those that are read; what `except` or `suppress` waits for is `caught`."""
 
     docstring: str
     lines: int
     imports: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
+    caught: set[str] = field(default_factory=set)
+    own: set[str] = field(default_factory=set)
+    """What the module defines for itself: names at its top level that begin with one underscore."""
     strings: set[str] = field(default_factory=set)
     rooms: set[str] = field(default_factory=set)
     """Beginnings of module names that are put together while the program runs: `sususbot.web.`"""
@@ -52,26 +55,45 @@ def source(path: Path) -> Source:
     text = path.read_text(encoding="utf-8")
     tree = ast.parse(text)
     found = Source(ast.get_docstring(tree) or "", text.count("\n"))
-    for node in _walked(tree):
+    for node in _walked(tree, found.caught):
         _note(node, found)
+    found.own = {name for statement in tree.body for name in _defined(statement) if re.match(r"_[^_]", name)}
     return found
 
 
-def _walked(node: ast.AST) -> Iterator[ast.AST]:
-    """All of a tree but the names of what is caught."""
-    for inner in ast.iter_child_nodes(node):
-        if isinstance(inner, ast.ExceptHandler):
-            for statement in inner.body:
-                yield statement
-                yield from _walked(statement)
-        elif not (isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name) and inner.func.id == "suppress"):
-            yield inner
-            yield from _walked(inner)
+def _defined(statement: ast.stmt) -> list[str]:
+    match statement:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            return [name]
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            return [name]
+        case ast.Assign(targets=targets):
+            return [target.id for target in targets if isinstance(target, ast.Name)]
+    return []
+
+
+def _walked(node: ast.AST, caught: set[str]) -> Iterator[ast.AST]:
+    """All of a tree but the names of what is caught, which go into `caught`."""
+    waiting = [node]
+    while waiting:
+        for inner in ast.iter_child_nodes(waiting.pop()):
+            if isinstance(inner, ast.ExceptHandler):
+                waiting.append(ast.Module(inner.body, []))
+                caught |= _names(inner.type)
+            elif isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name) and inner.func.id == "suppress":
+                caught |= _names(inner)
+            else:
+                yield inner
+                waiting.append(inner)
+
+
+def _names(node: ast.AST | None) -> set[str]:
+    return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)} if node is not None else set()
 
 
 def _note(node: ast.AST, found: Source) -> None:
     match node:
-        case ast.Name(id=name):
+        case ast.Name(id=name, ctx=ast.Load()):
             found.names.add(name)
         case ast.Constant(value=str(text)):
             found.strings |= {text, *text.split()}

@@ -19,7 +19,6 @@ from sususbot.corpus.segment import Line, Linker, Linking
 from sususbot.linking import irc
 from sususbot.linking import line as linking
 
-_ANNOTATED_FROM: Final = 1000
 _MINUTE: Final = 60_000
 _PUNCTUATION: Final = ",:;!?.()\"'<>@"
 

@@ -24,7 +24,6 @@ from sususbot.standin.faults import Fault, GatewayFault, Weather
 from sususbot.standin.server import StandIn
 
 POST: Final = "/channels/*/messages"
-_REACTION: Final = "/channels/*/reactions/*"
 _TYPING: Final = "/channels/*/typing"
 
 # Whatever is asked of Discord.

@@ -28,7 +28,6 @@ from sususbot.standin.world import World
 ANSWER_SECONDS = 3.0
 TOKEN_SECONDS = 900.0
 EPHEMERAL = 1 << 6
-_LOADING = 1 << 7
 _OPTION_TYPES = {str: 3, int: 4, bool: 5}
 
 
