@@ -1,4 +1,7 @@
-"""`sususbot analyze`: what the archive holds, in the terminal, as one HTML page and as JSON."""
+"""`sususbot analyze`: what the archive holds, in the terminal, as one HTML page and as JSON.
+
+What is counted is `analysis`'s business; here are its settings, the bar, and where the page and its JSON go.
+"""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""`sususbot consent`: who agreed to what, and writing it down."""
+"""`sususbot consent`: who agreed to what, and writing it down.
+
+What an answer means is decided in `archive/consents`; whatever has no purpose after it goes by `forgetting`.
+"""
 
 from collections.abc import Callable
 from pathlib import Path

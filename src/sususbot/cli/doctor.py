@@ -1,4 +1,7 @@
-"""`sususbot doctor`: what is wrong, and what to do about it."""
+"""`sususbot doctor`: what is wrong, and what to do about it.
+
+The checks are `doctor`'s; here is how findings look, and that the exit code is 1 where something is wrong.
+"""
 
 import locale
 import sys

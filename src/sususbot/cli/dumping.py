@@ -1,4 +1,7 @@
-"""`sususbot dump`: the archive as lines of JSON."""
+"""`sususbot dump`: the archive as lines of JSON.
+
+What a line holds is `sources/dump_lines`; here it becomes a file that is there when it is whole.
+"""
 
 import gzip
 import os

@@ -1,4 +1,7 @@
-"""`sususbot eval`: how good the bot is, side by side with what it could be instead."""
+"""`sususbot eval`: how good the bot is, side by side with what it could be instead.
+
+What is measured is `evaluation`; what a system's name means is `systems`. Here are options, order and exit code.
+"""
 
 import re
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,7 @@
-"""`sususbot export`: what was trained, in the formats that engines read."""
+"""`sususbot export`: what was trained, in the formats that engines read.
+
+The files are made by `training/gguf_adapter`, `gguf_base` and `merge`; here is which of them a run needs.
+"""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""`sususbot forget`: erase a person everywhere."""
+"""`sususbot forget`: erase a person everywhere.
+
+What goes, and in which order, is `sususbot.forgetting`; here a person is found, asked about, and told what went.
+"""
 
 from typing import TYPE_CHECKING, Any
 

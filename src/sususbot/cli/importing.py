@@ -1,4 +1,7 @@
-"""`sususbot import`: export files into the archive."""
+"""`sususbot import`: export files into the archive.
+
+Files are read by `sources`; here are their order, the bar, and what is told of each. What is no export stops no other.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Sequence

@@ -1,4 +1,7 @@
-"""`sususbot index`: archive into long-term memory."""
+"""`sususbot index`: archive into long-term memory.
+
+Words, links and vectors, in this order, each only where it is missing: that is `memory`, and goes on where it was.
+"""
 
 import time
 from typing import TYPE_CHECKING

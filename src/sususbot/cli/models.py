@@ -1,4 +1,7 @@
-"""`sususbot models`: base models listed, downloaded and removed."""
+"""`sususbot models`: base models listed, downloaded and removed.
+
+What a base is and where it comes from is `model/bases` and `model/hub`; a model that is needed goes only with --yes.
+"""
 
 import os
 from collections.abc import Iterator

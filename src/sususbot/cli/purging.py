@@ -1,4 +1,7 @@
-"""`sususbot purge`: everything that the program ever wrote into the data folder, gone."""
+"""`sususbot purge`: everything that the program ever wrote into the data folder, gone.
+
+What is the program's own is told by `forgetting.purgeable`, by name: base models and what it does not know stay.
+"""
 
 from pathlib import Path
 

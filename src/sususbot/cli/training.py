@@ -1,4 +1,7 @@
-"""`sususbot train`: a corpus to an adapter, or to a small base of its own."""
+"""`sususbot train`: a corpus to an adapter, or to a small base of its own.
+
+Plan, checks and loop are `training/jobs`; here are options, the bar, Ctrl-C, and `eval` at the end.
+"""
 
 import os
 import signal
