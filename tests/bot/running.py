@@ -3,13 +3,15 @@
 import asyncio
 import gc
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from sususbot.archive.archive import Archive
 from sususbot.bot.answering import Answering
+from sususbot.bot.client import Client
 from sususbot.bot.keeper import Keeper
 from sususbot.bot.metrics import Metrics
 from sususbot.bot.pace import Pace
@@ -49,6 +51,9 @@ PRESSED = Pace(
     mend=0.05,
 )
 
+# How long anything is waited for that comes at once when all is well: a busy machine may take its time.
+PATIENCE: Final = 60.0
+
 
 def echo() -> Scripted:
     """Says again what it was asked, so that no two answers are alike."""
@@ -61,13 +66,13 @@ def replies(discord: StandIn, message: Message) -> list[Message]:
     return [one for one in discord.sent(channel) if one.reference and one.reference.message_id == message.id]
 
 
-async def answered(discord: StandIn, message: Message, timeout: float = 10.0) -> Message:  # noqa: ASYNC109
+async def answered(discord: StandIn, message: Message, timeout: float = PATIENCE) -> Message:  # noqa: ASYNC109
     """The one answer to a message."""
     (reply,) = await discord.wait_for(lambda: replies(discord, message), timeout)
     return reply
 
 
-async def until(so: Callable[[], object], timeout: float = 10.0) -> None:  # noqa: ASYNC109
+async def until(so: Callable[[], object], timeout: float = PATIENCE) -> None:  # noqa: ASYNC109
     """Wait for what only the bot knows; for what the stand-in sees, wait for that."""
     async with asyncio.timeout(timeout):
         while not so():  # noqa: ASYNC110  (the bot's own state has nobody to tell)
@@ -122,6 +127,7 @@ async def bot(
     lasting: float = 120.0,
     signals: bool = False,
     output: Filter | None = None,
+    extend: Callable[[Client], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Running]:
     """Runs `run_bot` on `channel` with these backends, words-only memory and an archive in `folder`."""
     channel_id = channel if isinstance(channel, int) else int(channel.id)
@@ -157,6 +163,7 @@ async def bot(
                     short_term=short_term,
                     metrics=metrics,
                     pace=pace,
+                    extend=extend,
                     signals=signals,
                     frozen=False,
                 )

@@ -25,7 +25,7 @@ from sususbot.standin.objects import Channel, Message, MessageType
 from sususbot.standin.ratelimit import RateLimits
 from sususbot.standin.server import StandIn
 from sususbot.standin.world import World
-from tests.bot.running import bot, until
+from tests.bot.running import PATIENCE, bot, until
 from tests.standin.conftest import Place
 
 
@@ -292,7 +292,7 @@ async def test_a_message_that_arrives_is_found_by_meaning(
         await listening(server)
         server.say(place.general, place.ada, "the kettle in the kitchen leaks again")
         search = partial(running.long_term.search, "water drips from the boiler", limit=1)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while not (found := await asyncio.to_thread(search)).hits:
                 pass
         assert [hit.message.rendered for hit in found.hits] == ["the kettle in the kitchen leaks again"]

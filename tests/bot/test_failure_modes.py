@@ -16,7 +16,7 @@ from sususbot.standin.faults import GatewayFault, cloudflare, failing, html, rat
 from sususbot.standin.objects import Message
 from sususbot.standin.ratelimit import RateLimits
 from sususbot.standin.server import StandIn
-from tests.bot.running import PRESSED, answered, bot, echo, replies, until
+from tests.bot.running import PATIENCE, PRESSED, answered, bot, echo, replies, until
 from tests.sources.discord_api.town import empty_town, gather, history
 from tests.standin.conftest import Place
 
@@ -122,7 +122,7 @@ async def test_08_refused_for_ever_it_stops_within_its_budget_and_so_do_restarts
     for _ in range(2):
         async with bot(server, place.general, tmp_path, [echo()], pace=pace) as made:
             with pytest.raises(SessionsSpent, match=r"6 times within a day.* again after \d\d:\d\d"):
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(PATIENCE):
                     await made.task
     assert server.gateway.identifies == 6
 
@@ -132,7 +132,7 @@ async def test_08_what_discord_says_is_left_counts_too(place: Place, tmp_path: P
         server.faults.arm(GatewayFault.INVALID_SESSION, None)
         async with bot(server, place.general, tmp_path, [echo()], pace=PRESSED) as made:
             with pytest.raises(SessionsSpent, match="10 of 13"):
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(PATIENCE):
                     await made.task
         assert server.gateway.identifies == 3
 

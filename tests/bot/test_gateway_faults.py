@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from sususbot.bot.client import Client
 from sususbot.errors import ChannelUnknown, ConnectionLost, DiscordError, GuildUnknown, IntentMissing, TokenRefused
 from sususbot.standin.faults import GatewayFault
 from sususbot.standin.objects import Message
 from sususbot.standin.ratelimit import RateLimits
 from sususbot.standin.server import StandIn
-from tests.bot.running import PRESSED, Running, answered, bot, echo, replies, until
+from tests.bot.running import PATIENCE, PRESSED, Running, answered, bot, echo, replies, until
 from tests.standin.conftest import Place
 
 
@@ -73,6 +74,24 @@ async def test_a_connection_that_ends(server: StandIn, place: Place, tmp_path: P
             f"@sususbot {x}" for x in ("before", "meanwhile", "after")
         ]
         await until(lambda: made.archive.mentions.in_hand(place.general.id) == [])
+
+
+async def test_what_is_told_of_after_the_end_of_a_connection_is_nobodys(
+    server: StandIn, place: Place, tmp_path: Path
+) -> None:
+    """discord.py closes itself at some codes, and tells of a late server afterwards."""
+    lives: list[Client] = []
+
+    async def extend(client: Client) -> None:
+        lives.append(client)
+
+    async with bot(server, place.general, tmp_path, [echo()], pace=PRESSED, extend=extend) as made:
+        await up(server, made)
+        await lives[0].close()
+        lives[0].dispatch("ready")
+        await server.wait_for(lambda: len(lives) == 2)
+        await up(server, made)
+        await answered(server, ask(server, place, "again"))
 
 
 @pytest.mark.parametrize(
@@ -218,7 +237,7 @@ async def ends(server: StandIn, place: Place, folder: Path, act: Callable[[], ob
         await up(server, made)
         act()
         with pytest.raises(DiscordError) as raised:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 await made.task
     assert server.gateway.identifies <= 2
     return raised.value

@@ -13,7 +13,7 @@ from sususbot.model.scripted import Scripted
 from sususbot.standin.server import StandIn
 from tests.archive.making import filled
 from tests.archive.making import message as archived
-from tests.bot.running import bot
+from tests.bot.running import PATIENCE, bot
 from tests.bot.test_bot import answers, listening
 from tests.memory.chat import WordEmbedder
 from tests.standin.conftest import Place
@@ -93,7 +93,7 @@ async def test_what_is_past_its_time_goes_while_the_bot_runs(tmp_path: Path) -> 
             archive, memory, retention_days=1, forgetting=Forgetting(archive, tmp_path), pace=Pace(tidy=0.01)
         )
         task = asyncio.create_task(keeper.tidy())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await gone(archive, old.id)
             late = archived(2, "late words")
             filled(archive, late)

@@ -38,7 +38,7 @@ async def start(server: StandIn, *arguments: str, folder: Path, **settings: str)
 async def backfill(server: StandIn, *arguments: str, folder: Path, **settings: str) -> tuple[int, str, str]:
     """Exit code, stdout and stderr."""
     process = await start(server, *arguments, folder=folder, **settings)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         out, errors = await process.communicate()
     assert process.returncode is not None
     return process.returncode, out.decode(), errors.decode()

@@ -182,7 +182,7 @@ async def test_discord_out_of_reach_is_waited_for_and_a_stop_is_no_error(tmp_pat
         METRICS_PORT="0", LOG_FILE="data/logs/bot.jsonl",
     )  # fmt: skip
     assert process.stderr is not None
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while b"the next connection is tried in" not in await process.stderr.readline():
             assert not process.stderr.at_eof()
         process.terminate()

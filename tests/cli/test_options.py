@@ -34,7 +34,7 @@ def opener(folder: Path) -> tuple[Path, Path]:
 
 
 async def opened(pipe: Path) -> str:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         return (await asyncio.to_thread(pipe.read_text, "utf-8")).strip()
 
 

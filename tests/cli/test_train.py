@@ -265,7 +265,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(folder: Path) -> None:
         if line.startswith("before the first step:"):
             break
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert "stopping after this step" in err
     stopped = re.match(r"stopped after step (\d+), all is saved; go on with the same command and  --resume", out)

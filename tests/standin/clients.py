@@ -111,7 +111,7 @@ class Socket:
 
     async def frame(self) -> dict[str, Any]:
         """The next frame; fails on a close."""
-        message = await self._socket.receive(timeout=10)
+        message = await self._socket.receive(timeout=60)
         assert message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY), f"closed with {message.data}"
         raw = message.data if isinstance(message.data, str) else self._inflate.decompress(message.data)
         frame: dict[str, Any] = orjson.loads(raw)
@@ -128,7 +128,7 @@ class Socket:
     async def close_code(self) -> int:
         """Reads until the other side closes."""
         while True:
-            message = await self._socket.receive(timeout=10)
+            message = await self._socket.receive(timeout=60)
             if message.type is aiohttp.WSMsgType.CLOSE:
                 return int(message.data)
             assert message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY), f"ended with {message!r}"

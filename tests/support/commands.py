@@ -82,7 +82,7 @@ async def run_against(
 ) -> tuple[int, str]:
     """Exit code and stderr of a command whose Discord is at these addresses."""
     process = await start_against(http_url, gateway_url, *arguments, folder=folder, **settings)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         _, errors = await process.communicate()
     assert process.returncode is not None
     return process.returncode, errors.decode()

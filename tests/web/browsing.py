@@ -37,7 +37,7 @@ WIDE: Final = 1600
 _HEIGHTS: Final = {NARROW: 740, WIDE: 1000}
 _SAMPLE: Final = Path(__file__).parents[2] / "src" / "sususbot" / "sample"
 # How long a test waits for what is to appear; only a broken one does.
-PATIENCE_MS: Final = 20_000
+PATIENCE_MS: Final = 60_000
 
 
 def write_community(folder: Path, **settings: str) -> Path:
@@ -85,7 +85,7 @@ async def serving(folder: Path, *arguments: str, **settings: str) -> AsyncIterat
         )
     try:
         assert process.stdout is not None
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             link = (await process.stdout.readline()).decode().strip()
         assert link.startswith("http://"), errors.read_text()
         yield Served(link, folder, process)
@@ -97,7 +97,7 @@ async def stop(process: asyncio.subprocess.Process) -> int:
     """End it as a terminal does, and wait; gives its exit code."""
     if process.returncode is None:
         process.send_signal(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(120):
         return await process.wait()
 
 

@@ -123,7 +123,7 @@ async def test_what_changes_something_must_say_where_it_comes_from(owner: httpx.
 async def _opens(served: Served, **headers: str) -> bool:
     address = f"ws://127.0.0.1:{served.port}/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
     try:
-        async with websockets.connect(address, additional_headers=headers, open_timeout=10) as connection:
+        async with websockets.connect(address, additional_headers=headers, open_timeout=60) as connection:
             await connection.recv()
     except (websockets.InvalidStatus, websockets.ConnectionClosed):
         return False
@@ -266,7 +266,7 @@ async def test_a_signal_ends_it_and_leaves_nothing(tmp_path: Path) -> None:
         headers: dict[str, Any] = {"cookie": cookie, "origin": served.address}
         async with websockets.connect(address, additional_headers=headers):
             served.process.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 assert await served.process.wait() == 0
         assert await stop(served.process) == 0
     with socket.create_server(("127.0.0.1", served.port)):

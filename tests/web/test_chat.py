@@ -290,6 +290,6 @@ async def test_words_stream_and_a_tab_that_is_gone_waits_for_nothing_and_disturb
             await other.locator(".line .text", has_text="anybody?").wait_for()
             assert not model.left.is_set()
             await tab.close()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await model.left.wait()
             await owner.close()

@@ -27,7 +27,7 @@ async def test_who_cannot_come_is_given_up_at_once_from_any_thread() -> None:
     await asyncio.sleep(0)
     other = threading.Thread(target=visitor.give_up)
     other.start()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await waiting
     other.join()
     assert visitor.missed

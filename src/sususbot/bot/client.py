@@ -167,8 +167,9 @@ class Client(discord.Client):
         elif event in ("disconnect", "resumed"):
             # What a resume replays may come in any order: until its end nothing counts as heard.
             self._tune(on_air=event == "resumed")
-        # What is sent holds the token: nobody is to be told.
-        if not event.startswith("socket_raw"):
+        # What is sent holds the token: nobody is to be told. And discord.py tells of a server that was long in coming
+        # also when it has closed itself meanwhile, and has nothing left to run an event in.
+        if not event.startswith("socket_raw") and not self.is_closed():
             super().dispatch(event, *args, **kwargs)
 
     def retire(self) -> None:
@@ -307,7 +308,8 @@ class Client(discord.Client):
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         if guild.id == self._guild_id:
             self.fault = GuildUnknown(
-                f"the bot was removed from the server {guild.name}: invite it again, then start it again"
+                f"the bot was removed from the server {guild.name}: invite it again (sususbot init  prints the "
+                "link), then start it again"
             )
             self.over.set()
 

@@ -245,6 +245,6 @@ class StandIn:
         """What the bot has standing in a channel, oldest first."""
         return [message for message in channel.history if message.author.id == self.world.bot.id]
 
-    async def wait_for(self, predicate: Callable[[], T], timeout: float = 10.0) -> T:  # noqa: ASYNC109
+    async def wait_for(self, predicate: Callable[[], T], timeout: float = 60.0) -> T:  # noqa: ASYNC109
         """The predicate's first true value, asked at every change of the stand-in's state."""
         return await self._watch.wait_for(predicate, timeout)

