@@ -52,7 +52,7 @@ def backfill(
 
     settings = load_settings(place)
     if settings.discord_token is None:
-        raise SettingsError("DISCORD_TOKEN is not set: copy the token from the developer portal's Bot page into .env")
+        raise SettingsError("DISCORD_TOKEN is not set: run  sususbot init, which says where to find it and keeps it")
     wanted = Wanted(
         channels=_named(settings, channels, everything=everything),
         everything=everything,

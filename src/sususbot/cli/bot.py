@@ -29,9 +29,9 @@ def bot(place: Place, allow_stale: bool) -> None:
 
     settings = load_settings(place)
     if settings.discord_token is None:
-        raise SettingsError("DISCORD_TOKEN is not set: copy the token from the developer portal's Bot page into .env")
+        raise SettingsError("DISCORD_TOKEN is not set: run  sususbot init, which says where to find it and keeps it")
     if settings.channel_id is None:
-        raise SettingsError("CHANNEL_ID is not set: right-click the bot's channel, Copy Channel ID, put it into .env")
+        raise SettingsError("CHANNEL_ID is not set: run  sususbot init, which says where to find it and keeps it")
     with logged(
         settings.log_level,
         file=settings.log_file,

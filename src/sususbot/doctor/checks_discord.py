@@ -7,6 +7,7 @@ from sususbot.errors import DiscordError, IntentMissing, SususError, TokenRefuse
 from sususbot.settings import Settings
 from sususbot.sources.discord_api.api_message import MALFORMED, int64
 from sususbot.sources.discord_api.client import Client, Refused
+from sususbot.sources.discord_api.identity import invite_link
 from sususbot.sources.discord_api.limits import Limiter
 from sususbot.sources.discord_api.permissions import Standing, lacking
 from sususbot.sources.discord_api.preflight import check_intent, own_id, refusal
@@ -57,7 +58,7 @@ async def _channel(client: Client, bot: int, channel_id: int | None) -> Finding:
         channel: dict[str, Any] = (await client.get("/channels/{channel_id}", channel_id=channel_id)).json
     except Refused as refused:
         if refused.status == 404:
-            step = "right-click the bot's channel, Copy Channel ID, into .env"
+            step = f"check CHANNEL_ID (right-click it, Copy Channel ID), or invite the bot:  {invite_link(bot)}"
             return wrong(name, f"there is no channel {channel_id}, or the bot is not on its server", step)
         return told_by(name, DiscordError(refusal(str(channel_id), refused)))
     if channel.get("guild_id") is None:
@@ -70,7 +71,8 @@ async def _channel(client: Client, bot: int, channel_id: int | None) -> Finding:
     missing = lacking(Standing.read(guild, member, bot).permissions(around), thread=thread)
     if missing:
         told = f"in #{channel['name']} the bot lacks: {', '.join(missing)}"
-        return wrong(name, told, "give its role these rights in the channel's settings, Permissions")
+        step = f"give its role these rights in the channel's settings, or invite it anew:  {invite_link(bot)}"
+        return wrong(name, told, step)
     return ok(name, f"the bot may read and write in #{channel['name']} of {guild['name']}")
 
 

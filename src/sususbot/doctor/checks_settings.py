@@ -33,7 +33,7 @@ def token(settings: Settings) -> Finding:
     """By its form alone; of the token nothing is shown."""
     value = settings.discord_token
     if value is None:
-        return skipped("token", "DISCORD_TOKEN is not set", "copy it from the developer portal's Bot page into .env")
+        return skipped("token", "DISCORD_TOKEN is not set", "sususbot init says where to find it, and keeps it")
     if not looks_right(value):
         return wrong(
             "token",
@@ -70,7 +70,7 @@ def _answers(host: str, port: int) -> bool:
 
 def channel(settings: Settings) -> Finding:
     if settings.channel_id is None:
-        return skipped("channel", "CHANNEL_ID is not set", "right-click the bot's channel, Copy Channel ID, into .env")
+        return skipped("channel", "CHANNEL_ID is not set", "sususbot init says where to find it, and keeps it")
     return ok("channel", f"CHANNEL_ID is {settings.channel_id}")
 
 

@@ -224,7 +224,8 @@ class _Finder:
             channels = (await self._client.get("/guilds/{guild_id}/channels", guild_id=guild_id)).json
         except Refused as refused:
             raise GuildUnknown(
-                f"the server {guild_id} does not exist or the bot is not on it: check GUILD_ID, and invite the bot"
+                f"the server {guild_id} does not exist or the bot is not on it: check GUILD_ID, and invite the bot "
+                "(sususbot init  prints the link)"
             ) from refused
         self._guilds[guild_id] = Guild(guild_id, storable(str(guild["name"])))
         self._standings[guild_id] = await self._standing(guild_id, guild)
