@@ -7,6 +7,9 @@ ends: nothing is waited for that may never come.
 Not here: the stages (`stages`, `kettle`, `tiny`), the page (`opening`).
 """
 
+import os
+import shutil
+import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,8 +34,8 @@ if TYPE_CHECKING:
 _QUESTIONS: Final = 3
 _SPEAKER: Final = "you"
 _GREETING: Final = (
-    "The Leaky Kettle, a made-up server of friends, from its history to a bot: {} stages,\n"
-    "some minutes, once. Ctrl-C stops, the same command goes on. All stays in {}"
+    "The Leaky Kettle, a made-up server, from its history to a bot: {} stages, once,\n"
+    "in some minutes. Ctrl-C stops, the same command goes on. All stays in {}"
 )
 _WIDTH: Final = 79
 
@@ -66,8 +69,9 @@ def demo(place: Place, once: str | None, chat: bool, no_browser: bool, why: bool
             shown.answer([once], why=why)
         elif chat:
             shown.talk(why=why)
-        elif no_browser or not opening.possible() or not shown.show_page():
-            shown.answer(_showcase(), why=why, aloud=True)
+        else:
+            if no_browser or not opening.possible() or not shown.show_page():
+                shown.answer(_showcase(), why=why, aloud=True)
             _say_how_to_go_on(data)
 
 
@@ -169,11 +173,24 @@ def _showcase() -> list[str]:
 
 def _say_how_to_go_on(data: Path) -> None:
     say("")
-    program = "sususbot" if data == Path("data") else f'sususbot --data "{data}"'
+    program = _program()
+    here = program if data == Path("data") else f"{program} --data {_quoted(data)}"
     for what, command in (
-        ("go on talking", f"{program} demo --chat"),
-        ("why it said so", f'{program} demo --once "who broke the printer?" --why'),
-        ("in the browser", f'sususbot --data "{data / DEMO}" web'),
-        ("your own server", "sususbot init"),
+        ("go on talking", f"{here} demo --chat"),
+        ("why it said so", f'{here} demo --once "who broke the printer?" --why'),
+        ("in the browser", f"{program} --data {_quoted(data / DEMO)} web"),
+        ("your own server", f"{program} init"),
     ):
         say(f"{what:<17}{command}")
+
+
+def _quoted(path: Path) -> str:
+    return f'"{path}"' if " " in str(path) else str(path)
+
+
+def _program() -> str:
+    """What to type: `make demo` runs it from an environment that nobody has activated."""
+    started = Path(sys.argv[0])
+    if started.stem != "sususbot" or shutil.which("sususbot") is not None:
+        return "sususbot"
+    return os.path.relpath(started)
