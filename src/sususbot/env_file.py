@@ -92,6 +92,16 @@ def checked(values: Mapping[str, str]) -> Settings:
         raise SettingsError(f"{_faults(error)}: give it again") from error
 
 
+def values_in(path: Path) -> dict[str, str]:
+    """What a file sets, by field, unchecked and without the environment. Raises SettingsError where it is no text."""
+    try:
+        with path.open(encoding=_encoding(path)) as file:
+            lines = list(parse_stream(file))
+    except (UnicodeError, OSError) as error:
+        raise SettingsError(f"{path} {_NOT_UTF8}") from error
+    return {line.key.lower(): line.value for line in lines if line.key and line.value}
+
+
 def set_values(path: Path, values: Mapping[str, str]) -> None:
     """Change these (by field) in a settings file and leave every other line as it is; it is put in place whole.
 

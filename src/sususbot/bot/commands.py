@@ -98,8 +98,8 @@ class Tree(app_commands.CommandTree[discord.Client]):
             await self._sync(discord.Object(channel.guild.id))
         except discord.Forbidden:
             logger.warning(
-                "there are no slash commands: invite the bot again with the scope applications.commands (sususbot init  "
-                "prints the link)"
+                "there are no slash commands: invite the bot again with the scope applications.commands (sususbot init "
+                " prints the link)"
             )
         except _FAILURES as error:
             logger.warning("Discord was not told of the slash commands (%s): the next connection tries again", error)

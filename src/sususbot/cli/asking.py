@@ -6,6 +6,7 @@ Nothing is written here: whoever stops in the middle has changed nothing. The to
 import os
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -65,6 +66,21 @@ def given(values: dict[str, str | None]) -> dict[str, str]:
     return found
 
 
+def kept(path: Path) -> dict[str, str]:
+    """What an older file answers, so that writing it anew asks nobody twice; nothing where it cannot be read."""
+    from sususbot import env_file
+    from sususbot.errors import SettingsError
+
+    try:
+        there = env_file.values_in(path) if path.is_file() else {}
+        env_file.checked(answers := {name: there[name] for name in _QUESTIONS if there.get(name)})
+    except SettingsError:
+        return {}
+    if answers:
+        say(f"\nkept from {path}: {', '.join(name.upper() for name in answers)}")
+    return answers
+
+
 def _token_from_input() -> str:
     from sususbot.errors import SettingsError
 
@@ -122,7 +138,7 @@ def show_invite(token: str | None, application: int | None) -> None:
 
 
 def _answer(name: str) -> str:
-    """Asked until it can be used. A token is cleaned, and doubted only once."""
+    """Asked until it can be used, or is left empty."""
     from sususbot import env_file
     from sususbot.errors import SettingsError
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from sususbot.cli.asking import GREETING, STOPPED, ask, explain, given, show_invite
+from sususbot.cli.asking import GREETING, STOPPED, ask, explain, given, kept, show_invite
 from sususbot.cli.layout import asked_here, folded
 from sususbot.cli.main import Place
 from sususbot.cli.output import say, working
@@ -46,7 +46,7 @@ _NEEDED: Final = ("discord_token", "channel_id")
 @click.option("--contact", metavar="NAME", help="Whom members turn to.")
 @click.option("--bot-name", metavar="NAME", help="The name the bot speaks under.")
 @click.option("--yes", is_flag=True, help="Ask nothing: what is not given keeps its default.")
-@click.option("--force", is_flag=True, help="Write .env and PRIVACY.md anew where they are there already.")
+@click.option("--force", is_flag=True, help="Write .env and PRIVACY.md anew; what was answered before is kept.")
 @click.pass_obj
 def init(place: Place, /, yes: bool, force: bool, application: int | None, **flags: str | None) -> None:
     """Write .env and PRIVACY.md for your server and this machine, and print the notice for your members.
@@ -59,6 +59,8 @@ def init(place: Place, /, yes: bool, force: bool, application: int | None, **fla
     path = place.env or Path(".env")
     _check_place(path)
     asking = not yes and asked_here()
+    if not yes and not asking:
+        say("There is no terminal, so nothing is asked: flags say what is to be set (--help).\n")
     choice = _look_around(place)
     try:
         settings = _settle(path, given(flags), choice, force=force, asking=asking, application=application)
@@ -95,6 +97,7 @@ def _settle(
     """The settings as they stand in the file afterwards."""
     if path.is_file() and not force:
         return _completed(path, values, asking=asking, application=application)
+    values = kept(path) | values
     if asking:
         say(f"\n{GREETING}")
         values = ask(values, application=application)
