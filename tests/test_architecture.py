@@ -40,7 +40,6 @@ FENCES: Final = {
     "tokenizers": ("memory.embedding", "memory.static", "model.pieces", "benchmarks.summarizing"),
     "sentencepiece": ("corpus.tokens", "model.pieces", "training"),
     "accelerate": ("training.processes",),
-    "filelock": ("training.run_folder",),
     "gguf": ("training",),
     "peft": ("model.causal_lm", "training", "benchmarks"),
     "psutil": (

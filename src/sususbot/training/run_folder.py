@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-from filelock import FileLock, Timeout
 from peft import PeftModel
 
 from sususbot import __version__
 from sususbot.artifacts import MANIFEST, flush, flush_folder, write_manifest
 from sususbot.errors import RunExists, RunMissing
+from sususbot.file_lock import hold
 from sususbot.in_place import put
 from sususbot.training import checkpoints
 
@@ -65,15 +65,12 @@ def note(folder: Path, **facts: Any) -> None:
 def alone(folder: Path) -> Iterator[None]:
     """While one trains, nobody else does. Raises RunExists."""
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise RunExists(f"another program is training into {folder.name} right now: wait for its end") from error
-    try:
+    with (folder / ".lock").open("a+b") as lock:
+        try:
+            hold(lock)
+        except OSError as error:
+            raise RunExists(f"another program is training into {folder.name} right now: wait for its end") from error
         yield
-    finally:
-        lock.release()
 
 
 def publish_adapter(model: PeftModel, base_name: str, run: Path) -> None:
