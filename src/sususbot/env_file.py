@@ -7,6 +7,7 @@ do nothing.
 
 import codecs
 import difflib
+import errno
 import io
 import os
 import re
@@ -126,9 +127,8 @@ def set_values(path: Path, values: Mapping[str, str]) -> None:
     except UnicodeError as error:
         raise SettingsError(f"{path} {_NOT_UTF8}") from error
     except OSError as error:
-        raise SettingsError(
-            f"{path} cannot be written ({error.strerror or error}): let this program write it"
-        ) from error
+        step = "make room" if error.errno == errno.ENOSPC else "let this program write it"
+        raise SettingsError(f"{path} cannot be written ({error.strerror or error}): {step}") from error
 
 
 def _with(text: str, name: str, value: str) -> str:

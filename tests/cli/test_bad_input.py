@@ -35,6 +35,11 @@ def test_a_bot_without_token_or_channel(tmp_path: Path, settings: dict[str, str]
     assert next_step in refusal(done.stderr)
 
 
+def test_a_bot_started_in_another_folder_than_its_settings(tmp_path: Path) -> None:
+    told = refusal(run("bot", folder=tmp_path).stderr)
+    assert told.startswith(f"DISCORD_TOKEN is not set (there is no {tmp_path / '.env'}): run  sususbot init")
+
+
 @pytest.mark.parametrize("strange", [".env", ".git", "pyproject.toml"])
 def test_a_data_folder_that_is_somebody_elses_too(tmp_path: Path, strange: str) -> None:
     (tmp_path / "home").mkdir()

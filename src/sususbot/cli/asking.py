@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from sususbot.cli.layout import folded
+from sususbot.cli.main import Place
 from sususbot.cli.output import say
 
 if TYPE_CHECKING:
+    from sususbot.errors import SettingsError
     from sususbot.settings import Settings
 
 _FROM_INPUT: Final = "-"
@@ -64,6 +66,15 @@ def given(values: dict[str, str | None]) -> dict[str, str]:
     elif "discord_token" not in found and os.environ.get("DISCORD_TOKEN"):
         found["discord_token"] = os.environ["DISCORD_TOKEN"]
     return found
+
+
+def not_set(name: str, place: Place) -> "SettingsError":
+    """What is told where a command needs a setting: often it is called in another folder than that of the settings."""
+    from sususbot.errors import SettingsError
+
+    path = (place.env or Path(".env")).absolute()
+    where = "" if path.is_file() else f" (there is no {path})"
+    return SettingsError(f"{name} is not set{where}: run  sususbot init, which says where to find it and keeps it")
 
 
 def kept(path: Path) -> dict[str, str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sususbot.cli.asking import not_set
 from sususbot.cli.main import Place
 from sususbot.cli.output import Bar, bar, print_json, say
 
@@ -45,14 +46,13 @@ def backfill(
     import signal
 
     from sususbot.cli.build import load_settings, open_archive
-    from sususbot.errors import SettingsError
     from sususbot.sources.discord_api.client import Client
     from sususbot.sources.discord_api.collector import Wanted, collect
     from sususbot.sources.discord_api.limits import Limiter
 
     settings = load_settings(place)
     if settings.discord_token is None:
-        raise SettingsError("DISCORD_TOKEN is not set: run  sususbot init, which says where to find it and keeps it")
+        raise not_set("DISCORD_TOKEN", place)
     wanted = Wanted(
         channels=_named(settings, channels, everything=everything),
         everything=everything,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from sususbot.cli.asking import not_set
 from sususbot.cli.main import Place
 from sususbot.cli.output import say, working
 
@@ -25,13 +26,12 @@ def bot(place: Place, allow_stale: bool) -> None:
     """Answer @mentions in the channel of the settings, and remember what is said there."""
     from sususbot.bot.logs import logged
     from sususbot.cli.build import load_settings
-    from sususbot.errors import SettingsError
 
     settings = load_settings(place)
     if settings.discord_token is None:
-        raise SettingsError("DISCORD_TOKEN is not set: run  sususbot init, which says where to find it and keeps it")
+        raise not_set("DISCORD_TOKEN", place)
     if settings.channel_id is None:
-        raise SettingsError("CHANNEL_ID is not set: run  sususbot init, which says where to find it and keeps it")
+        raise not_set("CHANNEL_ID", place)
     with logged(
         settings.log_level,
         file=settings.log_file,

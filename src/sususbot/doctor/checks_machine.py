@@ -1,6 +1,7 @@
 """Checks of the machine: Python, packages, the data folder and its disk, who may read the settings, memory, cards."""
 
 import codecs
+import errno
 import os
 import shutil
 import stat
@@ -50,9 +51,8 @@ def data_folder(folder: Path) -> Finding:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        return wrong(
-            name, f"{folder} cannot be written ({error.strerror})", "change its permissions, or choose another --data"
-        )
+        step = "make room" if error.errno == errno.ENOSPC else "change its permissions"
+        return wrong(name, f"{folder} cannot be written ({error.strerror})", f"{step}, or choose another --data")
     if readers := _others(folder):
         return warning(
             name, f"{folder} holds what members wrote, and {readers} of this machine may read it", f"chmod 700 {folder}"
