@@ -137,7 +137,10 @@ class _Demo:
 
     def _beside(self, reply: "Reply") -> str | None:
         tiny = self._tiny.result()
-        return None if tiny is None else f"{tiny.title}: {tiny.answer(reply)}"
+        # It learned from somebody who said no meanwhile, on the page: it says nothing any more.
+        if tiny is None or self._workshop is None or self._workshop.facts() is None:
+            return None
+        return f"{tiny.title}: {tiny.answer(reply)}"
 
 
 class _Talk(TerminalChat):
