@@ -4,6 +4,7 @@ Everything is asked first and written last, each file whole: whoever stops, or r
 """
 
 import errno
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -116,7 +117,8 @@ def _written(path: Path, values: dict[str, str], choice: "Choice") -> "Settings"
     values |= _cleaned(settings, values)
     chosen = {name: value for name, value in choice.values.items() if name not in values}
     _put_in_place(path, env_file.filled(chosen | values, choice.reasons))
-    say(f"\nwrote {path}, readable by you alone: each setting with what it does")
+    private = "readable by you alone" if os.name == "posix" else "to be kept to yourself"
+    say(f"\nwrote {path}, {private}: each setting with what it does")
     return settings
 
 

@@ -104,6 +104,8 @@ def settings_mode(env: Path) -> Finding:
         return skipped(name, f"there is no {env}", "sususbot init writes one")
     if readers := _others(env):
         return warning(name, f"{env} holds the token, and {readers} of this machine may read it", f"chmod 600 {env}")
+    if os.name != "posix":
+        return ok(name, f"{env} is there; Windows keeps it to you while it lies in your own folder")
     return ok(name, f"{env} is readable by its owner alone")
 
 
