@@ -15,7 +15,7 @@ from sususbot.errors import ConnectionLost, DownloadFailed, SettingsError
 from sususbot.model.backend import Deadline
 from sususbot.model.hub import Hub
 from sususbot.model.wire import Refused, Wire
-from sususbot.proxy import proxy_for, shown
+from sususbot.proxy import proxy_for, shown, spare_this_machine
 from sususbot.sources.discord_api.address import api_at
 from sususbot.sources.discord_api.client import Client
 from sususbot.sources.discord_api.limits import Limiter
@@ -61,6 +61,26 @@ def test_a_proxy_that_nothing_here_speaks_to_is_told_without_its_password(
     with pytest.raises(SettingsError, match="cannot be used: set HTTPS_PROXY to one like") as caught:
         proxy_for("https://discord.com")
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("before", "spared"),
+    [
+        ({}, {}),
+        ({"NO_PROXY": "there"}, {"NO_PROXY": "there"}),
+        ({"http_proxy": "x"}, {"http_proxy": "x", "NO_PROXY": "localhost,127.0.0.1,::1"}),
+        (
+            {"HTTPS_PROXY": "x", "no_proxy": "there, localhost"},
+            {"HTTPS_PROXY": "x", "no_proxy": "there, localhost,127.0.0.1,::1"},
+        ),
+    ],
+)
+def test_libraries_that_read_the_environment_spare_this_machine_too(
+    before: dict[str, str], spared: dict[str, str]
+) -> None:
+    for _ in range(2):
+        spare_this_machine(before)
+        assert before == spared
 
 
 def test_of_a_proxy_no_password_is_shown() -> None:

@@ -5,12 +5,15 @@ Windows and macOS what the system is set to. This machine itself is never asked 
 """
 
 import ipaddress
+from collections.abc import MutableMapping
 from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from sususbot.errors import SettingsError
 
+_NAMES: Final = ("http_proxy", "https_proxy", "all_proxy")
+_HERE: Final = ("localhost", "127.0.0.1", "::1")
 # What aiohttp and httpx both speak without another package.
 _SPOKEN: Final = ("http", "https")
 
@@ -34,6 +37,16 @@ def proxy_for(url: str) -> str | None:
             f"the proxy {shown(address)} cannot be used: set HTTPS_PROXY to one like http://127.0.0.1:3128, or unset it"
         )
     return address
+
+
+def spare_this_machine(environment: MutableMapping[str, str]) -> None:
+    """For libraries that read the environment by themselves, and would ask this machine by way of another."""
+    if not any(environment.get(name) for name in (*_NAMES, *map(str.upper, _NAMES))):
+        return
+    spared = "no_proxy" if environment.get("no_proxy") else "NO_PROXY"
+    there = environment.get(spared, "")
+    missing = [name for name in _HERE if name not in there.replace(" ", "").split(",")]
+    environment[spared] = ",".join(filter(None, (there, *missing)))
 
 
 def shown(address: str) -> str:

@@ -44,6 +44,7 @@ from sususbot.messages import joined_names
 from sususbot.model.backend import Backend, Sampling
 from sususbot.model.estimate import SafeCount
 from sususbot.model.inference import Inference
+from sususbot.proxy import spare_this_machine
 from sususbot.responder import Responder
 from sususbot.safety.filter import OutputFilter
 from sususbot.settings import Settings
@@ -76,6 +77,7 @@ def load_settings(place: Place) -> Settings:
     for name, value in (("HF_ENDPOINT", settings.hf_endpoint), ("HF_TOKEN", settings.hf_token)):
         if value:
             os.environ[name] = value
+    spare_this_machine(os.environ)
     return settings
 
 
