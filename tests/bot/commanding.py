@@ -92,7 +92,7 @@ async def commanded(
     with Archive(folder) as archive:
         long_term = LongTerm(archive, embedder, ExactIndex(embedder.dimensions))
         short_term = ShortTerm(archive, window=20)
-        inference = Inference(backends, canned=["hm."], queue_size=8, deadline_seconds=10.0)
+        inference = Inference(backends, canned=["hm."], queue_size=8, deadline_seconds=60.0)
         responder = Responder(
             archive=archive,
             short_term=short_term,

@@ -119,7 +119,7 @@ async def bot(
     backends: Sequence[Backend],
     *,
     queue_size: int = 16,
-    deadline: float = 10.0,
+    deadline: float = PATIENCE,
     embedder: Embedder | None = None,
     folds: Folds | None = None,
     pace: Pace = Pace(),  # noqa: B008  (frozen)

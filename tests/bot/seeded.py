@@ -13,6 +13,7 @@ from sususbot.messages import Channel as Known
 from sususbot.messages import Message as Kept
 from sususbot.standin.objects import Channel, User
 from sususbot.standin.server import StandIn
+from tests.bot.running import PATIENCE
 
 T = TypeVar("T")
 PUT = "/applications/{application_id}/guilds/{guild_id}/commands"
@@ -33,7 +34,7 @@ def seed(folder: Path, server: StandIn, channel: Channel, author: User, *texts: 
     return ids
 
 
-async def until(predicate: Callable[[], T], seconds: float = 10.0) -> T:
+async def until(predicate: Callable[[], T], seconds: float = PATIENCE) -> T:
     """The predicate's first true value, of something that threads or the clock change."""
     async with asyncio.timeout(seconds):
         while not (value := predicate()):  # noqa: ASYNC110

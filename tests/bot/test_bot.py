@@ -34,7 +34,7 @@ async def listening(discord: StandIn) -> None:
     await discord.wait_for(lambda: discord.connected == 1)
 
 
-async def answers(discord: StandIn, channel: Channel, count: int, timeout: float = 10.0) -> list[Message]:  # noqa: ASYNC109
+async def answers(discord: StandIn, channel: Channel, count: int, timeout: float = PATIENCE) -> list[Message]:  # noqa: ASYNC109
     return await discord.wait_for(lambda: discord.sent(channel) if len(discord.sent(channel)) >= count else [], timeout)
 
 

@@ -82,7 +82,9 @@ async def test_who_wants_to_be_forgotten_is_asked_once_more(server: StandIn, pla
         server.say(place.general, place.bob, "me again")
         assert await bot.ask(place.ada, "printer?") == "ok: printer?"
         assert "bob" not in bot.archive.names().get(place.bob.id, set())
-        assert bot.controls.long_term.search("printer paper", limit=3).hits == []
+        found = bot.controls.long_term.search("printer paper", limit=3).hits
+        # The question about it may be found.
+        assert {hit.message.author.id for hit in found} <= {place.ada.id}
         assert "must not remember you" in await bot.said(place.bob, "remember", text="tea is at four")
         assert bot.archive.check() == []
     assert not any(b"Gerald" in path.read_bytes() for path in tmp_path.glob("archive.db*"))

@@ -44,7 +44,7 @@ class Recorder(discord.Client):
     def contents(self) -> list[str]:
         return [message.content for message in self.seen]
 
-    async def wait_until(self, predicate: Callable[[], T], timeout: float = 10.0) -> T:  # noqa: ASYNC109
+    async def wait_until(self, predicate: Callable[[], T], timeout: float = 60.0) -> T:  # noqa: ASYNC109
         return await self._watch.wait_for(predicate, timeout)
 
     def text_channel(self, channel_id: int) -> discord.TextChannel:

@@ -52,7 +52,8 @@ async def test_a_limit_over_everything(tmp_path: Path) -> None:
         with Archive(tmp_path) as archive:
             await gather(server, archive, Wanted(made.ids()))
             assert list(archive.history()) == history(made.world, made.ids())
-    assert 1 <= server.ledger.count(status=429) <= 12
+    # None where the machine is slower than the limit.
+    assert server.ledger.count(status=429) <= 12
 
 
 @pytest.mark.parametrize("seed", range(2))
