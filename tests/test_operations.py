@@ -18,7 +18,13 @@ ROOT = Path(__file__).parents[1]
 UNIT = ROOT / "deploy" / "sususbot.service"
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 # Capitals that are no settings: what systemd, others and the reader put there.
-_NOT_SETTINGS = {"READY", "REPOSITORY", "REST", "YOU", "YOURPASSWORD", "PRIVACY", "CHANGELOG"}
+_NOT_SETTINGS = {"READY", "REPOSITORY", "REST", "YOU", "YOURPASSWORD", "PRIVACY", "CHANGELOG"} | {
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+}
 
 
 @pytest.fixture
