@@ -14,7 +14,7 @@ from typing import Final
 
 from tests.support.commands import environment
 
-_PATIENCE: Final = 60.0
+_PATIENCE: Final = 120.0
 _CONTROL: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 

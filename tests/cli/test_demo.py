@@ -45,7 +45,7 @@ STAGES: Final = {
 }
 DONE: Final = f"all {len(STAGES)} stages are done already, in data/demo"
 _PORT: Final = 8466
-_PATIENCE: Final = 60.0
+_PATIENCE: Final = 120.0
 ON_TERMINALS: Final = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")
 
 
