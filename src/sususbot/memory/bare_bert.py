@@ -62,7 +62,8 @@ class BareBert:
         scores = query @ key.swapaxes(1, 2) / np.sqrt(np.float32(query.shape[-1]))
         shares = np.exp(scores - scores.max(axis=-1, keepdims=True))
         shares /= shares.sum(axis=-1, keepdims=True)
-        return (shares @ value).swapaxes(0, 1).reshape(len(states), -1)
+        attended: Array = (shares @ value).swapaxes(0, 1).reshape(len(states), -1)
+        return attended
 
     def _linear(self, states: Array, name: str) -> Array:
         out: Array = states @ self._tensors[f"{name}.weight"].T + self._tensors[f"{name}.bias"]
