@@ -27,9 +27,9 @@ _COMMANDS_HEAD: Final = """\
 Made from the program by `make docs`: each is what `sususbot NAME --help` prints. In the order of the pipeline:
 {listed}
 
-For all of them: 0 is done; 1 is failed, and the last line says why and what to do (`docs/troubleshooting.md`); 2 is
-wrong usage; 130 is Ctrl-C, after which the same command goes on. What `--json` asks for comes alone on the standard
-output, all else on the standard error.
+For all of them: 0 is done; 1 is failed, and the last line says why and what to do
+([troubleshooting](troubleshooting.md)); 2 is wrong usage; 130 is Ctrl-C, after which the same command goes on. What
+`--json` asks for comes alone on the standard output, all else on the standard error.
 """
 _SETTINGS_HEAD: Final = """\
 # Settings
