@@ -34,7 +34,11 @@ def test_a_card_gets_what_fits_it(gigabytes: float, base: str, context: int, kin
     choice = choose(machine(gigabytes), MODELS)
     assert choice.base.name == base
     values = choice.values
-    assert (values["context_tokens"], values["kv_type"], values.get("vram_preset")) == (str(context), kind, preset)
+    assert (values["context_tokens"], values.get("kv_type", "f16"), values.get("vram_preset")) == (
+        str(context),
+        kind,
+        preset,
+    )
     assert Path(values["model_path"]) == MODELS / str(choice.base.file)
     if gigabytes >= 6:
         assert choice.base.size + kv_bytes(context, kind) < gigabytes * GIB - 1e9  # type: ignore[arg-type]

@@ -263,7 +263,7 @@ def _next(settings: "Settings", choice: "Choice") -> str:
     """The commands that come now, one a line."""
     missing = [name.upper() for name in _NEEDED if getattr(settings, name) is None]
     rows = [("sususbot init", f"adds {' and '.join(missing)}")] if missing else []
-    if settings.backend == "recall" and "kv_type" in choice.values:
+    if settings.backend == "recall" and "context_tokens" in choice.values:
         rows.append(("sususbot models download --use", f"the model, {choice.base.size / 1e9:.1f} GB, once"))
     rows += [
         ("sususbot backfill", "the history; or  sususbot import FILES"),

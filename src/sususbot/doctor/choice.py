@@ -79,14 +79,15 @@ def choose(machine: Machine, models: Path) -> Choice:
     values: dict[str, str] = {"model_path": path.as_posix(), "base_model": _trained().repos[0]}
     why = {"base_model": "Chosen: what the GGUF in MODEL_PATH is made of, so that an adapter fits both."}
     values["backend"], why["backend"] = _backend(machine, path)
-    why["model_path"] = (
-        f"Chosen for {_named(machine)}: {base.size / _GB:.1f} GB, {base.about.removeprefix('to talk: ')}."
-    )
+    which = "the best that leaves room for a context" if _whole(card, base) else "the smallest"
+    why["model_path"] = f"Chosen for {_named(machine)}: {base.name}, {base.size / _GB:.1f} GB, {which}."
     if card is not None:
         tokens, kind = _context(card, base)
-        values |= {"context_tokens": str(tokens), "kv_type": kind}
+        values["context_tokens"] = str(tokens)
         takes = f"{kv_bytes(tokens, kind) / _GB:.1f} GB beside the weights"
         why["context_tokens"] = f"Chosen for {_named(machine)}: {takes}; a longer one takes longer to read."
+        if kind != "f16":
+            values["kv_type"], why["kv_type"] = kind, "Chosen: half the room of f16."
     if machine.trainable and card is not None:
         values["vram_preset"] = str(preset_for(card.total_bytes).gigabytes)
         why["vram_preset"] = f"Chosen for {_named(machine)}."
@@ -130,8 +131,7 @@ def _told(machine: Machine, base: Known) -> list[str]:
     card = machine.card
     if card is None:
         return [_without_card(machine)]
-    whole = base.size + _BESIDE <= card.total_bytes
-    room = "whole on the card" if whole else "in part on the card, so replies are slower"
+    room = "whole on the card" if _whole(card, base) else "in part on the card, so replies are slower"
     found = [f"to talk: {base.name} ({base.size / _GB:.1f} GB), {room}"]
     if not card.usable:
         found.append(
@@ -145,6 +145,11 @@ def _told(machine: Machine, base: Known) -> list[str]:
     else:
         found.append(f"to train: not on this card, which takes 8 GB and has {card.gigabytes:.0f}")
     return found
+
+
+def _whole(card: Card | None, base: Known) -> bool:
+    """Whether all of it finds room on the card."""
+    return card is not None and base.size + _BESIDE <= card.total_bytes
 
 
 def _without_card(machine: Machine) -> str:
