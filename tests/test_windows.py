@@ -208,4 +208,3 @@ def test_a_program_without_a_console_speaks_into_the_void(home: Path, tmp_path: 
     """pythonw, which the Task Scheduler starts, has no streams."""
     code = "import sys; sys.stdin = sys.stdout = sys.stderr = None\nfrom sususbot.cli.main import main\nmain()"
     assert run(code, "doctor", home=home, tmp_path=tmp_path).returncode == 0
-    assert run(code, "bot", home=home, tmp_path=tmp_path).returncode == 1
