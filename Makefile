@@ -41,7 +41,7 @@ format: set-up-dev
 	$(BIN)/ruff format $(CODE)
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV).old build dist .mypy_cache .pytest_cache .ruff_cache
 
 # Pages are tested in a real browser. Debian's is installed where that is allowed; without one those tests skip.
 browser:

@@ -205,15 +205,23 @@ def _unusable() -> str | None:
 def _make(why: str) -> None:
     if why:
         _say(why)
-        shutil.rmtree(VENV)
+        _away()
     if shutil.disk_usage(ROOT).free < _ROOM[_driver() is not None]:
         raise SetUpError(reason("No space left on device"))
     VENV.mkdir()
     _BEGUN.touch()
     code, output = _run([sys.executable, "-m", "venv", str(VENV)])
     if code:
-        shutil.rmtree(VENV)
+        _away()
         raise SetUpError(reason(output) or f"no virtual environment could be made: {_last(output)}")
+
+
+def _away() -> None:
+    """Gone at once, even if taking it apart is cut short."""
+    old = VENV.with_name(".venv.old")
+    shutil.rmtree(old, ignore_errors=True)
+    VENV.rename(old)
+    shutil.rmtree(old)
 
 
 def _fill(kind: str) -> None:
