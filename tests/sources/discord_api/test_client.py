@@ -132,7 +132,7 @@ async def test_a_network_that_is_gone_is_given_up_in_time() -> None:
         begun = time.monotonic()
         with pytest.raises(ConnectionLost, match="goes on where it stopped"):
             await client.get(ME)
-        assert 0.2 <= time.monotonic() - begun < 5
+        assert 0.2 <= time.monotonic() - begun < 60
 
 
 async def test_nothing_listens_there() -> None:
