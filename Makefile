@@ -8,6 +8,10 @@ BIN := $(VENV)/bin
 PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14)
 CODE := src tests $(wildcard tools/*.py)
 HOUSE := architecture house documents examples extending troubleshooting packaging set_up
+# Three processes of tests, also on two cores: a third of their time they wait. Which tests are slow:
+# make test MORE=--durations=40
+JOBS := 3
+MORE :=
 
 .PHONY: demo test check docs requirements format clean browser set-up-run set-up-dev
 
@@ -15,7 +19,7 @@ demo: set-up-run
 	@$(BIN)/sususbot demo
 
 test: set-up-dev browser
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(MORE)
 
 # Format, lint, types, then what holds the house together: layers, documents with their links and examples, packaging.
 check: set-up-dev
