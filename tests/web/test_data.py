@@ -1,6 +1,7 @@
 """The page Data in a browser: the report, consent changed and members forgotten, rules switched off."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -145,7 +146,7 @@ async def test_a_member_is_forgotten_once_their_name_is_typed(visit: Visit, arch
     tab = await visit("/data")
     await tab.get_by_role("tab", name="Consent").click()
     await tab.get_by_label("Find by name or id").fill("gaz")
-    await tab.get_by_text("1 of 9 members").wait_for()
+    await tab.get_by_text(re.compile(r"^1 of \d+ members")).wait_for()
     assert any("@gaz" in one.rendered.lower() for one in archive.history())
     await tab.get_by_role("button", name="Forget Gaz").press("Enter")
     await tab.get_by_role("alertdialog", name="Forget Gaz for good?").wait_for()
@@ -173,7 +174,7 @@ async def test_the_report_follows_the_archive(visit: Visit, archive: Archive) ->
     last = list(archive.history())[-1]
     more = replace(last, id=last.id + 1, author=archive.author(bram) or last.author, content="more", rendered="more")
     archive.add([more], source=archive.add_source("export", "more.json"), fetched_at=last.created_at)
-    count = f"{int(before) + 1:,}"
+    count = f"{int(before.replace(',', '')) + 1:,}"
     await tab.locator(".tile", has_text="messages by members").get_by_text(count, exact=True).wait_for()
     Forgetting(archive, served_data(visit)).forget(bram, at=last.created_at)
     await members.get_by_text("Bram").wait_for(state="detached")
