@@ -120,5 +120,5 @@ def test_every_fence_is_needed() -> None:
 
 def test_the_command_line_loads_nothing_heavy() -> None:
     code = f"import sys, sususbot.cli.main; print([name for name in {_HEAVY} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert done.stdout.strip() == "[]"

@@ -48,7 +48,9 @@ def corpus(folder: Path, name: str, authors: list[int] | None, text: str = "tom:
     home.mkdir(parents=True)
     (home / "train.jsonl").write_text(text, encoding="utf-8")
     if authors is not None:
-        (home / "manifest.json").write_text(json.dumps({"authors": {str(id_): 9.0 for id_ in authors}}))
+        (home / "manifest.json").write_text(
+            json.dumps({"authors": {str(id_): 9.0 for id_ in authors}}), encoding="utf-8"
+        )
     return home
 
 
@@ -81,7 +83,7 @@ def test_nothing_of_the_forgotten_is_left_in_any_room(archive: Archive, tmp_path
     with zipfile.ZipFile(tmp_path / "exports" / "package.zip", "w") as package:
         package.writestr("account/user.json", f'{{"id": "{HER_ID}"}}')
     run = tmp_path / "runs" / "one"
-    (run / "manifest.json").write_text(json.dumps({"authors": {str(HER_ID): 1, "2": 1}}))
+    (run / "manifest.json").write_text(json.dumps({"authors": {str(HER_ID): 1, "2": 1}}), encoding="utf-8")
     (run / "adapter" / "adapter.safetensors").write_bytes(b"weights")
     (run / "samples.txt").write_text(f"{HER.name}: {WORDS[7]}", encoding="utf-8")
     (tmp_path / "models" / "base.gguf").write_bytes(b"weights")
@@ -110,7 +112,7 @@ def test_nothing_of_the_forgotten_is_left_in_any_room(archive: Archive, tmp_path
 
 def test_what_a_running_bot_holds_is_left_to_it(archive: Archive, tmp_path: Path) -> None:
     for name in ("bot.lock", "sessions.json"):
-        (tmp_path / name).write_text(str(HER_ID))
+        (tmp_path / name).write_text(str(HER_ID), encoding="utf-8")
     assert Forgetting(archive, tmp_path).forget(HER_ID, at=AT).files == ()
     assert (tmp_path / "bot.lock").exists()
     assert (tmp_path / "sessions.json").exists()
@@ -295,10 +297,10 @@ def test_purge_deletes_what_is_ours_and_nothing_else(archive: Archive, tmp_path:
     archive.close()
     for room in ("corpora/a", "runs/b", "reports", "chroma", "bench", "demo", "logs", "models", "mine"):
         (tmp_path / room).mkdir(parents=True)
-        (tmp_path / room / "file").write_text("x")
+        (tmp_path / room / "file").write_text("x", encoding="utf-8")
     (tmp_path / "archive.db-wal").write_bytes(b"")
-    (tmp_path / "x.tmp").write_text("x")
-    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / "x.tmp").write_text("x", encoding="utf-8")
+    (tmp_path / "notes.txt").write_text("x", encoding="utf-8")
     assert purge(tmp_path) == [
         "archive.db", "archive.db-wal", "corpora", "runs", "reports", "chroma", "bench", "demo", "logs", "x.tmp"
     ]  # fmt: skip

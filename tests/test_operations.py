@@ -59,8 +59,8 @@ def test_systemd_reads_the_unit(tmp_path: Path) -> None:
     if tool is None:
         pytest.skip("there is no systemd here")
     text = UNIT.read_text(encoding="utf-8").replace("/opt/sususbot/.venv/bin/sususbot", sys.executable)
-    (tmp_path / UNIT.name).write_text(re.sub("^User=.*", "User=root", text, flags=re.MULTILINE))
-    done = subprocess.run([tool, "verify", tmp_path / UNIT.name], capture_output=True, text=True, check=False)
+    (tmp_path / UNIT.name).write_text(re.sub("^User=.*", "User=root", text, flags=re.MULTILINE), encoding="utf-8")
+    done = subprocess.run([tool, "verify", tmp_path / UNIT.name], capture_output=True, encoding="utf-8", check=False)
     assert (done.returncode, done.stderr.strip()) == (0, "")
 
 

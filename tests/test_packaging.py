@@ -170,7 +170,7 @@ def test_the_wheel_holds_all_that_the_program_reads(tmp_path: Path) -> None:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, copy)
     code = "from setuptools import build_meta; print(build_meta.build_wheel('..'))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=copy, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], cwd=copy, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr
     with zipfile.ZipFile(tmp_path / done.stdout.splitlines()[-1]) as wheel:
         held = {name for name in wheel.namelist() if not name.startswith("sususbot-")}

@@ -83,7 +83,7 @@ def set_up(folder: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(folder / "tools" / "environment.py"), "run"]
     environment = {**os.environ, "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull, "TORCH_INDEX": folder.as_uri()}
     environment.pop("PIP_FIND_LINKS", None)
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=False)
 
 
 def test_a_set_up_that_was_cut_short_is_begun_anew_and_one_that_fails_says_why(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_set_up_that_was_cut_short_is_begun_anew_and_one_that_fails_says_why(t
     python = os.path.realpath(Path(tmp_path, ".venv", *tool("environment")._PYTHON.parts[-2:]))
     pinned = b"\0".join((tmp_path / name).read_bytes() for name in ("pyproject.toml", "requirements.txt"))
     stamp = {"folder": str(tmp_path), "python": python, "run": hashlib.sha256(pinned).hexdigest()}
-    (tmp_path / ".venv" / "set-up.json").write_text(json.dumps(stamp))
+    (tmp_path / ".venv" / "set-up.json").write_text(json.dumps(stamp), encoding="utf-8")
     done = set_up(tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -193,13 +193,13 @@ def test_a_setting_is_changed_and_every_other_line_kept(tmp_path: Path, end: str
 def test_the_last_of_two_lines_counts_and_is_changed(tmp_path: Path) -> None:
     path = env(tmp_path, "TOP_K=1\n\nTOP_K=2")
     env_file.set_values(path, {"top_k": "3"})
-    assert path.read_text() == "TOP_K=1\n\nTOP_K=3\n"
+    assert path.read_text(encoding="utf-8") == "TOP_K=1\n\nTOP_K=3\n"
 
 
 def test_a_file_that_is_not_there_is_made_for_its_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     env_file.set_values(path, {"top_k": "3"})
-    assert path.read_text() == "TOP_K=3\n"
+    assert path.read_text(encoding="utf-8") == "TOP_K=3\n"
     if os.name == "posix":
         assert path.stat().st_mode & 0o777 == 0o600
 
@@ -211,7 +211,7 @@ def test_nothing_is_changed_to_what_is_wrong_or_does_not_count(tmp_path: Path, m
     monkeypatch.setenv("TOP_K", "5")
     with pytest.raises(SettingsError, match="TOP_K is set in the environment"):
         env_file.set_values(path, {"top_k": "3"})
-    assert path.read_text() == FILE
+    assert path.read_text(encoding="utf-8") == FILE
     assert list(tmp_path.iterdir()) == [path]
 
 

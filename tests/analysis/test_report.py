@@ -154,7 +154,7 @@ def test_no_driver_is_no_card(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 @SHELL
 def test_the_driver_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     driver = tmp_path / "nvidia-smi"
-    driver.write_text("#!/bin/sh\necho 'NVIDIA GeForce RTX 3060, 12288'\n")
+    driver.write_text("#!/bin/sh\necho 'NVIDIA GeForce RTX 3060, 12288'\n", encoding="utf-8")
     driver.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     assert cost.cards_here() == [cost.Card("GeForce RTX 3060", 12.0)]

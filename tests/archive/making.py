@@ -80,5 +80,5 @@ def python(program: str, *arguments: object) -> subprocess.Popen[str]:
         [sys.executable, "-c", program, *map(str, arguments)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )

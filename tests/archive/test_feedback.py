@@ -158,6 +158,6 @@ def test_a_broken_thumb_costs_only_itself(archive: Archive, tmp_path: Path, wron
     header = '{"kind": "header", "format": "sususbot", "version": 1}\n'
     good = '{"kind": "feedback", "at": 5, "rating": 1, "engine": "recall", "sampling": {}}\n'
     bad = f'{{"kind": "feedback", "at": 6, "rating": 1, "engine": "recall", "sampling": {{}}, {wrong}}}\n'
-    (tmp_path / "dump.jsonl").write_text(header + bad + good)
+    (tmp_path / "dump.jsonl").write_text(header + bad + good, encoding="utf-8")
     assert len(ingest(archive, tmp_path / "dump.jsonl").faults) == 1
     assert archive.feedback.all() == [Rated(5, 1, "", "", "recall")]

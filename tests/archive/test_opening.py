@@ -118,7 +118,7 @@ def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("folder", [Path("taken"), Path("taken/data"), Path("taken/deep/data")])
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path, folder: Path) -> None:
-    (tmp_path / "taken").write_text("a file")
+    (tmp_path / "taken").write_text("a file", encoding="utf-8")
     assert str(refused(tmp_path / folder)).startswith(f"{tmp_path / folder} cannot be used as data folder (")
     assert str(refused(tmp_path / folder)).endswith("): choose another --data")
 

@@ -128,6 +128,6 @@ def test_nothing_may_be_left_of_a_moment_before_all(whole: Archive, tmp_path: Pa
 
 
 def test_a_folder_that_cannot_be_made_is_told(whole: Archive, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(ArchiveError, match="cannot be used as data folder"):
         copy_until(whole, tmp_path / "file", AT)

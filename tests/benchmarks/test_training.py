@@ -88,7 +88,7 @@ def test_an_environment_that_cannot_be_made_says_why_and_one_that_is_complete_is
     with pytest.raises(WayFailed, match="pip cannot install it"):
         trl_python(tmp_path / "trl", told.append)
     assert len(told) == 1
-    (tmp_path / "trl" / "complete").write_text("\n".join(requirements()))
+    (tmp_path / "trl" / "complete").write_text("\n".join(requirements()), encoding="utf-8")
     assert trl_python(tmp_path / "trl", told.append).is_file()
     assert len(told) == 1
 
@@ -103,7 +103,7 @@ def test_general_text_is_plenty_and_fits_into_rows() -> None:
 def test_the_benchmark_in_little_whose_third_way_fails(tmp_path: Path) -> None:
     """A way that fails says why and leaves the others going: here its environment is complete, but has no TRL."""
     venv.create(tmp_path / f"trl-{TRL}")
-    (tmp_path / f"trl-{TRL}" / "complete").write_text("\n".join(requirements()))
+    (tmp_path / f"trl-{TRL}" / "complete").write_text("\n".join(requirements()), encoding="utf-8")
     few = Recipe(learning_rate=2e-3, epochs=1, rows=1)
     sizes = Sizes("tiny", few, rounds=1, documents=8, base="tiny", base_recipe=few, recipe=few, texts=60)
     result = bench_train(small_exports(), tmp_path, lambda _: None, sizes=sizes)

@@ -227,7 +227,7 @@ def test_systemd_is_told_the_level_and_no_time() -> None:
         "    except ZeroDivisionError:\n"
         "        logging.getLogger('sususbot').exception('no tea')\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     first, second, *rest = done.stderr.splitlines()
     assert (first, second) == ("<6>sususbot: tea", "<3>sususbot: no tea")
     assert all(line.startswith("<3>") for line in rest)
@@ -242,7 +242,7 @@ def test_the_file_is_turned_over_and_the_oldest_goes(tmp_path: Path, opened: Ope
         logger.info("line %03d", number)
     files = [tmp_path / name for name in ("log.2", "log.1", "log")]
     assert sorted(tmp_path.iterdir()) == sorted(files)
-    lines = "".join(path.read_text() for path in files).splitlines()
+    lines = "".join(path.read_text(encoding="utf-8") for path in files).splitlines()
     assert lines == [f"line {number:03d}" for number in range(100 - len(lines), 100)]
     assert all(0 < path.stat().st_size <= 100 for path in files)
     assert not missed
@@ -252,8 +252,8 @@ def test_a_line_longer_than_a_file_is_written_all_the_same(tmp_path: Path, opene
     logger, missed = opened(tmp_path / "log", most=10)
     logger.info("x" * 50)
     logger.info("y" * 50)
-    assert (tmp_path / "log").read_text() == "y" * 50 + "\n"
-    assert (tmp_path / "log.1").read_text() == "x" * 50 + "\n"
+    assert (tmp_path / "log").read_text(encoding="utf-8") == "y" * 50 + "\n"
+    assert (tmp_path / "log.1").read_text(encoding="utf-8") == "x" * 50 + "\n"
     assert not missed
 
 
@@ -264,12 +264,14 @@ def test_a_file_that_another_program_holds_grows_and_is_turned_over_later(tmp_pa
     logger, missed = opened(tmp_path / "log", most=100, kept=1)
     for number in range(30):
         logger.info("line %03d", number)
-    assert len((tmp_path / "log").read_text().splitlines()) == 30
+    assert len((tmp_path / "log").read_text(encoding="utf-8").splitlines()) == 30
     (obstacle / "held").rmdir()
     obstacle.rmdir()
     for number in range(30, 40):
         logger.info("line %03d", number)
-    lines = ((tmp_path / "log.1").read_text() + (tmp_path / "log").read_text()).splitlines()
+    lines = (
+        (tmp_path / "log.1").read_text(encoding="utf-8") + (tmp_path / "log").read_text(encoding="utf-8")
+    ).splitlines()
     assert lines[-10:] == [f"line {number:03d}" for number in range(30, 40)]
     assert not missed
 
@@ -280,7 +282,7 @@ def test_a_log_that_was_deleted_begins_anew(tmp_path: Path, opened: Opened) -> N
     (tmp_path / "logs" / "log").unlink()
     (tmp_path / "logs").rmdir()
     logger.info("after")
-    assert (tmp_path / "logs" / "log").read_text() == "after\n"
+    assert (tmp_path / "logs" / "log").read_text(encoding="utf-8") == "after\n"
     assert not missed
 
 
@@ -298,7 +300,7 @@ def test_a_full_disk_costs_lines_and_says_how_many(
         assert lost >= 3
         filler.unlink()
         logger.info("after")
-        lines = (disk.folder / "log").read_text().splitlines()
+        lines = (disk.folder / "log").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "before"
     assert lines[-2:] == [f"{lost} lines are missing before this one: {lines[-2].split(': ')[1]}", "after"]
     assert set(lines[1:-2]) <= {"x" * 3000}

@@ -94,7 +94,7 @@ def test_two_bots_do_not_share_a_folder_and_a_dead_one_holds_nothing(tmp_path: P
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    (tmp_path / "data").write_text("no folder")
+    (tmp_path / "data").write_text("no folder", encoding="utf-8")
     with pytest.raises(SettingsError, match=r"data.* cannot be written"), alone(tmp_path / "data"):
         pass
 

@@ -122,7 +122,7 @@ def test_a_clock_that_is_set_back_hides_nothing(tmp_path: Path) -> None:
 
 def test_where_nothing_can_be_written_memory_counts_on(tmp_path: Path) -> None:
     """A file stands where the folder should be, as on a disk that takes no more."""
-    (tmp_path / "data").write_text("no folder")
+    (tmp_path / "data").write_text("no folder", encoding="utf-8")
     sessions = Sessions(tmp_path / "data", Pace(identifies_a_day=2), clock=Clock())
     sessions.identify()
     sessions.identify()

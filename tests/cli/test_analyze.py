@@ -104,7 +104,7 @@ def test_what_goes_wrong_is_one_sentence(folder: Path, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "the archive in empty is empty" in refusal(done.stderr)
     pytest.importorskip("matplotlib", reason="the extra `analyze` is not installed")
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     done = run("analyze", "--html", os.fspath(Path("file") / "page.html"), folder=folder)
     assert done.returncode == 1
     assert "the page cannot be written" in refusal(done.stderr)

@@ -84,7 +84,7 @@ def filled(imported: Path, tmp_path: Path) -> Path:
     ],
 )
 def test_a_model_that_is_not_there(filled: Path, settings: dict[str, str], next_step: str) -> None:
-    (filled / "notes.txt").write_text("no model")
+    (filled / "notes.txt").write_text("no model", encoding="utf-8")
     done = run("chat", "--once", "hi", folder=filled, **settings)
     assert done.returncode == 1, done.stdout
     assert next_step in refusal(done.stderr)
@@ -101,7 +101,7 @@ def test_a_server_that_is_not_there_is_answered_by_recall(filled: Path) -> None:
 
 
 def test_a_misspelt_setting_or_a_missing_settings_file(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("DISCORD_TOKN=abc\n")
+    (tmp_path / ".env").write_text("DISCORD_TOKN=abc\n", encoding="utf-8")
     done = run("bot", folder=tmp_path)
     assert done.returncode == 1
     assert "did you mean DISCORD_TOKEN?" in refusal(done.stderr)
@@ -126,11 +126,13 @@ def test_paths_that_are_no_files(tmp_path: Path, path: str) -> None:
 
 
 def test_a_data_folder_that_is_a_file_or_holds_another_database(tmp_path: Path) -> None:
-    (tmp_path / "data").write_text("not a folder")
+    (tmp_path / "data").write_text("not a folder", encoding="utf-8")
     done = run("index", folder=tmp_path)
     assert done.returncode == 2
     (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "archive.db").write_text("this is no database, but it is long enough to be taken for one")
+    (tmp_path / "other" / "archive.db").write_text(
+        "this is no database, but it is long enough to be taken for one", encoding="utf-8"
+    )
     done = run("--data", "other", "index", folder=tmp_path)
     assert done.returncode == 1
     assert "archive.db" in refusal(done.stderr)
@@ -201,7 +203,7 @@ async def test_discord_out_of_reach_is_waited_for_and_a_stop_is_no_error(tmp_pat
 
 
 def test_a_bad_file_among_good_ones_costs_only_itself(tmp_path: Path) -> None:
-    (tmp_path / "bad.json").write_text("{}")
+    (tmp_path / "bad.json").write_text("{}", encoding="utf-8")
     first, *others = map(str, small_exports())
     done = run("import", first, "bad.json", *others, folder=tmp_path)
     assert done.returncode == 1

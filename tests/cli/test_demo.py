@@ -357,7 +357,7 @@ def test_the_page_opens_with_the_bot_in_general(folder: Path) -> None:
         chromium.close()
         screen.interrupt()
         assert screen.end() == 0
-    assert (folder / "address").read_text().strip() == link
+    assert (folder / "address").read_text(encoding="utf-8").strip() == link
 
 
 @contextmanager

@@ -54,7 +54,7 @@ def test_an_empty_folder_is_nothing_wrong_and_stays_empty(tmp_path: Path) -> Non
 
 def test_all_that_is_wrong_is_told_at_once(folder: Path) -> None:
     (folder / "data" / FILE_NAME).write_bytes(b"overwritten" * 1000)
-    (folder / ".env").write_text("DISCORD_TOKEN=notatoken\nBACKEND=llamacpp\nMODEL_PATH=none.gguf\n")
+    (folder / ".env").write_text("DISCORD_TOKEN=notatoken\nBACKEND=llamacpp\nMODEL_PATH=none.gguf\n", encoding="utf-8")
     (folder / ".env").chmod(0o644)
     done = run_here("doctor", "--json", folder=folder, METRICS_PORT="0", WEB_PORT="0")
     assert done.returncode == 1
@@ -68,7 +68,7 @@ def test_all_that_is_wrong_is_told_at_once(folder: Path) -> None:
 
 
 def test_settings_that_cannot_be_read_do_not_end_it(folder: Path) -> None:
-    (folder / ".env").write_text("TEMPERATURE=hot\n")
+    (folder / ".env").write_text("TEMPERATURE=hot\n", encoding="utf-8")
     done = run_here("doctor", folder=folder)
     assert done.returncode == 1
     assert "WRONG    settings: TEMPERATURE: write a number" in done.stdout

@@ -114,7 +114,7 @@ def test_a_system_that_cannot_be_measured_ends_with_1_and_the_others_are_kept(fo
     # One report that cannot be read hides no other.
     odd = store.folder_of(folder / "data", "odd")
     odd.mkdir()
-    (odd / store.REPORT).write_text("{")
+    (odd / store.REPORT).write_text("{", encoding="utf-8")
     listed = run_here("eval", "--list", folder=folder)
     assert (listed.returncode, [line.split()[0] for line in listed.stdout.splitlines()]) == (0, ["dead"])
     assert "cannot be read" in listed.stderr
@@ -167,7 +167,9 @@ def test_a_training_that_is_measured_at_its_end(folder: Path) -> None:
 
     # What was learned of what is kept apart cannot be measured on it.
     manifest = folder / "data" / RUNS / "default" / MANIFEST
-    manifest.write_text(json.dumps({**json.loads(manifest.read_bytes()), "learned_until": 4_000_000_000_000}))
+    manifest.write_text(
+        json.dumps({**json.loads(manifest.read_bytes()), "learned_until": 4_000_000_000_000}), encoding="utf-8"
+    )
     refused = run_here("eval", "run:default", folder=folder, **how)
     assert "learned what was said until" in refusal(refused.stderr)
     # Who said no since must not be measured either.

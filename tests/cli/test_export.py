@@ -51,7 +51,7 @@ def folder(made: Path, tmp_path: Path) -> Path:
 
 def changed(folder: Path, name: str, **facts: Any) -> None:
     path = folder / "data" / RUNS / name / MANIFEST
-    path.write_text(json.dumps({**json.loads(path.read_bytes()), **facts}))
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), **facts}), encoding="utf-8")
 
 
 def kind(path: Path) -> str:
@@ -151,7 +151,9 @@ def test_a_base_that_moved_is_given_anew(folder: Path) -> None:
 def test_a_base_on_the_hub_without_a_network(folder: Path) -> None:
     shutil.copytree(folder / "data" / RUNS / "winter" / "adapter", folder / "adapter")
     config = folder / "adapter" / "adapter_config.json"
-    config.write_text(json.dumps({**json.loads(config.read_bytes()), "base_model_name_or_path": "some/base"}))
+    config.write_text(
+        json.dumps({**json.loads(config.read_bytes()), "base_model_name_or_path": "some/base"}), encoding="utf-8"
+    )
     offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hub")}
     said = refusal(run("export", "adapter", folder=folder, **offline).stderr)
     assert "the base model some/base is not on this machine and the hub does not give its config.json" in said

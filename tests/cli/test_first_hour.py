@@ -157,14 +157,14 @@ def test_settings_as_windows_writes_them(tmp_path: Path, encoding: str) -> None:
 def test_settings_that_are_no_text(tmp_path: Path, command: str) -> None:
     """All but the demo, which has settings of its own."""
     (tmp_path / ".env").write_bytes("CONTACT=Zoë\r\n".encode("cp1252"))
-    (tmp_path / "export.json").write_text("{}")
+    (tmp_path / "export.json").write_text("{}", encoding="utf-8")
     done = run(*WRITING.get(command, [command]), folder=tmp_path)
     assert done.returncode == 1
     assert refusal(done.stderr) == ".env is not UTF-8 text: save it as UTF-8 (Notepad: Save as, Encoding)"
 
 
 def test_a_token_with_quotes_and_its_word_is_the_token(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text(f"DISCORD_TOKEN='\"Bot {TOKEN} \"'\n")
+    (tmp_path / ".env").write_text(f"DISCORD_TOKEN='\"Bot {TOKEN} \"'\n", encoding="utf-8")
     assert env_file.load(tmp_path / ".env").discord_token == TOKEN
     done = run("doctor", folder=tmp_path, METRICS_PORT="0", WEB_PORT="0")
     assert "ok       token: " in done.stdout
@@ -238,7 +238,7 @@ def test_a_python_without_the_packages(tmp_path: Path) -> None:
         cwd=tmp_path,
         env=environment({"PYTHONPATH": str(SRC)}),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     assert done.returncode == 1
@@ -249,7 +249,7 @@ def test_a_python_without_the_packages(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may read everything")
 def test_settings_of_somebody_else(tmp_path: Path) -> None:
     env = tmp_path / ".env"
-    env.write_text("")
+    env.write_text("", encoding="utf-8")
     env.chmod(0)
     assert ".env cannot be read (Permission denied): let this program read it" in refusal(
         run("consent", "list", folder=tmp_path).stderr

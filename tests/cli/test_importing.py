@@ -71,11 +71,11 @@ def test_a_dump_replaces_an_older_one_only_when_it_is_whole(tmp_path: Path) -> N
     run_here("import", *map(str, small_exports()), folder=tmp_path)
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / ".old.jsonl.part").mkdir()
-    (tmp_path / "folder" / "old.jsonl").write_text("old")
+    (tmp_path / "folder" / "old.jsonl").write_text("old", encoding="utf-8")
     done = run_here("dump", "folder/old.jsonl", folder=tmp_path)
     assert done.returncode == 1
     assert "cannot be written" in refusal(done.stderr)
-    assert (tmp_path / "folder" / "old.jsonl").read_text() == "old"
+    assert (tmp_path / "folder" / "old.jsonl").read_text(encoding="utf-8") == "old"
     assert "cannot be written" in refusal(run_here("dump", "missing/x.jsonl", folder=tmp_path).stderr)
 
 

@@ -62,13 +62,15 @@ def test_a_complete_env_is_written_that_loads_as_it_was_given(tmp_path: Path) ->
     assert loaded == env_file.checked({**chosen, **values})
     names = {
         line.lstrip("#").split("=")[0]
-        for line in path.read_text().splitlines()
+        for line in path.read_text(encoding="utf-8").splitlines()
         if "=" in line and " " not in line.split("=")[0]
     }
     assert names == {name.upper() for name in Settings.model_fields}
     assert TOKEN not in done.stdout + done.stderr
     assert done.stdout == notice(Facts("Su'su #1", "opt-in", "@lou (mod)", 90))
-    assert (tmp_path / "PRIVACY.md").read_text() == policy(Facts("Su'su #1", "opt-in", "@lou (mod)", 90))
+    assert (tmp_path / "PRIVACY.md").read_text(encoding="utf-8") == policy(
+        Facts("Su'su #1", "opt-in", "@lou (mod)", 90)
+    )
     # The settings are those that other commands go by.
     assert json.loads(run("consent", "list", "--json", folder=tmp_path).stdout)["mode"] == "opt-in"
 
@@ -96,11 +98,11 @@ def test_again_changes_nothing_and_prints_the_notice_again(tmp_path: Path) -> No
 
 def test_what_was_left_out_is_added_and_nothing_else_changes(tmp_path: Path) -> None:
     run("init", "--yes", "--contact", "@lou", folder=tmp_path)
-    before = (tmp_path / ".env").read_text()
+    before = (tmp_path / ".env").read_text(encoding="utf-8")
     done = run("init", "--yes", "--token", f'"Bot {TOKEN}"', "--channel", "123", "--contact", "@lou", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "added: DISCORD_TOKEN, CHANNEL_ID" in done.stderr
-    after = (tmp_path / ".env").read_text()
+    after = (tmp_path / ".env").read_text(encoding="utf-8")
     assert after == before.replace("#DISCORD_TOKEN=", f"DISCORD_TOKEN={TOKEN}").replace(
         "#CHANNEL_ID=", "CHANNEL_ID=123"
     )
@@ -173,7 +175,7 @@ def test_it_ends_in_what_the_doctor_finds_and_has_done_its_work_all_the_same(tmp
 
 def test_nothing_is_overwritten_without_force(tmp_path: Path) -> None:
     run("init", "--yes", "--channel", "1", folder=tmp_path)
-    (tmp_path / "PRIVACY.md").write_text("my own words")
+    (tmp_path / "PRIVACY.md").write_text("my own words", encoding="utf-8")
     before = (tmp_path / ".env").read_bytes()
     done = run("init", "--channel", "2", "--consent", "all", folder=tmp_path)
     assert refusal(done.stderr) == (
@@ -181,11 +183,11 @@ def test_nothing_is_overwritten_without_force(tmp_path: Path) -> None:
     )
     assert (tmp_path / ".env").read_bytes() == before
     assert "stays so" in run("init", folder=tmp_path).stderr
-    assert (tmp_path / "PRIVACY.md").read_text() == "my own words"
+    assert (tmp_path / "PRIVACY.md").read_text(encoding="utf-8") == "my own words"
     assert run("init", "--yes", "--channel", "2", "--force", folder=tmp_path).returncode == 0
     assert env_file.load(tmp_path / ".env").channel_id == 2
     assert (tmp_path / ".env.old").read_bytes() == before
-    assert (tmp_path / "PRIVACY.md").read_text() == policy(Facts("sususbot"))
+    assert (tmp_path / "PRIVACY.md").read_text(encoding="utf-8") == policy(Facts("sususbot"))
 
 
 @pytest.mark.parametrize(
@@ -211,7 +213,7 @@ def test_another_place_for_the_settings(tmp_path: Path) -> None:
         "conf/my.env",
         "conf/PRIVACY.md",
     }
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     done = run("--env", "file/my.env", "init", "--yes", folder=tmp_path)
     assert "cannot be written" in refusal(done.stderr)
 
@@ -317,14 +319,14 @@ def test_it_finds_the_graphics_card_and_chooses_for_it(
     """`nvidia-smi` is any program of that name on the path."""
     program = tmp_path / "bin" / "nvidia-smi"
     program.parent.mkdir()
-    program.write_text(f"#!/bin/sh\ncat <<'end'\n{card}end\n")
+    program.write_text(f"#!/bin/sh\ncat <<'end'\n{card}end\n", encoding="utf-8")
     program.chmod(0o755)
     path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
     shown = " ".join(run("init", "--yes", folder=tmp_path, PATH=path).stderr.split())
     assert [sentence for sentence in told if sentence not in shown] == []
     written = dotenv_values(tmp_path / ".env")
     assert {name: written.get(name) for name in chosen} == chosen
-    lines = (tmp_path / ".env").read_text().splitlines()
+    lines = (tmp_path / ".env").read_text(encoding="utf-8").splitlines()
     for name in (name for name, value in chosen.items() if value is not None and name != "KV_TYPE"):
         before = lines[[line.startswith(f"{name}=") for line in lines].index(True) - 1]
         assert before.startswith("# Chosen"), name

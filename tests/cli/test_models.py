@@ -45,7 +45,7 @@ def test_without_anything_it_says_what_fits_this_machine(tmp_path: Path) -> None
 @SHELL
 def test_the_card_decides_what_comes(hub: StandInHub, tmp_path: Path) -> None:
     tool = tmp_path / "nvidia-smi"
-    tool.write_text("#!/bin/sh\necho 'NVIDIA GeForce RTX 2080 Ti, 11264'\n")
+    tool.write_text("#!/bin/sh\necho 'NVIDIA GeForce RTX 2080 Ti, 11264'\n", encoding="utf-8")
     tool.chmod(0o755)
     told = json.loads(run_here("models", "--json", folder=tmp_path).stdout)
     usable = told["card"].pop("usable")
@@ -99,9 +99,9 @@ def test_a_base_that_settings_or_runs_need_stays_unless_somebody_insists(hub: St
     manifest = tmp_path / "data" / "runs" / "winter" / "manifest.json"
     manifest.parent.mkdir(parents=True)
     folder = tmp_path / "data" / "models" / "Mistral-7B-v0.3"
-    manifest.write_text(json.dumps({"base": {"name": "x", "folder": str(folder.resolve())}}))
+    manifest.write_text(json.dumps({"base": {"name": "x", "folder": str(folder.resolve())}}), encoding="utf-8")
     (manifest.parent.parent / "broken").mkdir()
-    (manifest.parent.parent / "broken" / "manifest.json").write_text("{")
+    (manifest.parent.parent / "broken" / "manifest.json").write_text("{", encoding="utf-8")
     used = run_here("models", "remove", FILE, folder=tmp_path, MODEL_PATH=f"data/models/{FILE}")
     assert used.returncode == 1
     assert refusal(used.stderr) == f"{FILE} is what MODEL_PATH names: change that first, or say  --yes"
@@ -175,7 +175,7 @@ def test_a_folder_that_cannot_be_written_is_told(hub: StandInHub, tmp_path: Path
 def test_hub_and_token_may_stand_in_the_settings_file(hub: StandInHub, tmp_path: Path) -> None:
     hub.put("tea/kettle", {"k.gguf": b"GGUF"}, gated=True)
     hub.token = "hf_right"
-    (tmp_path / ".env").write_text(f"HF_ENDPOINT={hub.url}\nHF_TOKEN=hf_right\n")
+    (tmp_path / ".env").write_text(f"HF_ENDPOINT={hub.url}\nHF_TOKEN=hf_right\n", encoding="utf-8")
     done = run_here("models", "download", "tea/kettle", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "data" / "models" / "k.gguf").read_bytes() == b"GGUF"

@@ -19,7 +19,7 @@ def folder(tmp_path: Path) -> Path:
     for name in ("corpora/default/train.jsonl", "runs/first/adapter.gguf", "models/base.gguf", "mine.txt"):
         path = tmp_path / "data" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("x")
+        path.write_text("x", encoding="utf-8")
     return tmp_path
 
 

@@ -225,7 +225,7 @@ def test_the_same_archive_gives_the_same_bytes_in_every_process(tmp_path: Path) 
             env={"PYTHONHASHSEED": seed, "PATH": "", "VALID_SHARE": "0.2"},
             cwd=tmp_path,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=False,
         )
         assert done.returncode == 0, done.stderr

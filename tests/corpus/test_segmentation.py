@@ -64,7 +64,7 @@ def test_the_best_matching_is_the_best(sizes: dict[tuple[int, int], int]) -> Non
 
 def test_what_is_no_log_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
-    path.write_text('{"messages": 1}\n')
+    path.write_text('{"messages": 1}\n', encoding="utf-8")
     with pytest.raises(NotAnExport, match="no annotated logs"):
         list(read_logs(path))
 

@@ -106,6 +106,6 @@ def test_cards_without_a_tool_are_found_where_linux_lists_them(tmp_path: Path) -
         device = tmp_path / place / "device"
         device.mkdir(parents=True)
         for name, content in facts.items():
-            (device / name).write_text(f"{content}\n")
+            (device / name).write_text(f"{content}\n", encoding="utf-8")
     assert list(idle_on_linux(tmp_path)) == [IdleCard("AMD", "AMD card", 8 * GIB), IdleCard("NVIDIA", "NVIDIA card")]
     assert list(idle_on_linux(tmp_path / "none")) == []

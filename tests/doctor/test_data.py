@@ -85,7 +85,7 @@ def test_who_was_erased_is_absent_everywhere(data: Path, archive: Archive) -> No
     for name in ("reports/old/manifest.json", "corpora/old/train.jsonl", "notes.txt"):
         path = data / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"authors": [HER_ID]}))
+        path.write_text(json.dumps({"authors": [HER_ID]}), encoding="utf-8")
         (finding,) = checks_data.erased(archive, forgetting)
         assert finding.state == "wrong"
         assert finding.sentence.startswith(f"{name} name members who were erased")
@@ -145,11 +145,11 @@ def test_trainings_whole_and_broken(data: Path) -> None:
     run.mkdir(parents=True)
     assert "no manifest that can be read" in checks_data.trainings(data)[0].sentence
     manifest = run / "manifest.json"
-    manifest.write_text('{"state": "training"}')
+    manifest.write_text('{"state": "training"}', encoding="utf-8")
     assert states(checks_data.trainings(data)) == ["ok"]
     (finding,) = checks_data.trainings(data, now=manifest.stat().st_mtime + 3600)
     assert (finding.state, finding.step) == ("warning", "sususbot train --name winter --resume")
-    manifest.write_text('{"state": "finished"}')
+    manifest.write_text('{"state": "finished"}', encoding="utf-8")
     assert states(checks_data.trainings(data)) == ["wrong"]
     (run / "adapter").mkdir()
     assert states(checks_data.trainings(data)) == ["ok"]

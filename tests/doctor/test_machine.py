@@ -33,7 +33,7 @@ def test_who_may_read_what_members_wrote(tmp_path: Path) -> None:
 @_POSIX
 def test_a_data_folder_that_is_none(tmp_path: Path) -> None:
     """Not by modes: the superuser writes wherever it likes."""
-    (tmp_path / "data").write_text("")
+    (tmp_path / "data").write_text("", encoding="utf-8")
     assert checks_machine.data_folder(tmp_path / "data").state == "wrong"
 
 
@@ -41,7 +41,7 @@ def test_a_data_folder_that_is_none(tmp_path: Path) -> None:
 def test_who_may_read_the_token(tmp_path: Path) -> None:
     env = tmp_path / ".env"
     assert checks_machine.settings_mode(env).step == "sususbot init writes one"
-    env.write_text("")
+    env.write_text("", encoding="utf-8")
     env.chmod(0o600)
     assert checks_machine.settings_mode(env).state == "ok"
     env.chmod(0o640)

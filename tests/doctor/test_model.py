@@ -74,9 +74,9 @@ def test_a_base_of_transformers_with_its_adapter(tmp_path: Path) -> None:
     run = tmp_path / "data" / "runs" / "winter"
     assert states(looked(tmp_path, adapter_path=run / "adapter", **given))[1] == ("adapter", "wrong")
     (run / "adapter").mkdir(parents=True)
-    (run / "adapter" / "adapter_config.json").write_text("{}")
+    (run / "adapter" / "adapter_config.json").write_text("{}", encoding="utf-8")
     for name, state in ((str(base), "ok"), ("another", "wrong")):
-        (run / "manifest.json").write_text(f'{{"authors": {{}}, "base": {{"name": "{name}"}}}}')
+        (run / "manifest.json").write_text(f'{{"authors": {{}}, "base": {{"name": "{name}"}}}}', encoding="utf-8")
         found = looked(tmp_path / "data", adapter_path=run / "adapter", **given)
         assert states(found)[1] == ("adapter", state)
     (base / "model.safetensors").unlink()

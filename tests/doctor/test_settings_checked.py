@@ -14,11 +14,11 @@ from sususbot.settings import Settings
 def test_settings_that_can_be_read_and_that_cannot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TEMPERATURE", raising=False)
     env = tmp_path / ".env"
-    env.write_text("TEMPERATURE=0.5\n")
+    env.write_text("TEMPERATURE=0.5\n", encoding="utf-8")
     settings, finding = checks_settings.read(lambda: load(env))
     assert settings is not None
     assert (settings.temperature, finding.state) == (0.5, "ok")
-    env.write_text("TEMPERATURE=hot\nTEMPERATUR=1\n")
+    env.write_text("TEMPERATURE=hot\nTEMPERATUR=1\n", encoding="utf-8")
     settings, finding = checks_settings.read(lambda: load(env))
     assert settings is None
     assert finding.state == "wrong"
@@ -77,7 +77,7 @@ def test_what_the_settings_need(tmp_path: Path) -> None:
     nothing = checked({"summarizer": "off"})
     assert checks_settings.needs(nothing, tmp_path) == []
     (tmp_path / "runs" / "x").mkdir(parents=True)
-    (tmp_path / "runs" / "x" / "manifest.json").write_text("{}")
+    (tmp_path / "runs" / "x" / "manifest.json").write_text("{}", encoding="utf-8")
     wanted = checked({"backend": "transformers", "vector_db": "chroma"})
     needs = {need.what: need for need in checks_settings.needs(wanted, tmp_path)}
     assert list(needs) == ["BACKEND=transformers", "VECTOR_DB=chroma", "SUMMARIZER=bart", "training"]
@@ -94,5 +94,5 @@ def test_the_embedder(tmp_path: Path) -> None:
     assert checks_settings.embedder(lost, "static-1-x", tmp_path).state == "ok"
     folder = tmp_path / "encoder"
     folder.mkdir()
-    (folder / "config.json").write_text("{}")
+    (folder / "config.json").write_text("{}", encoding="utf-8")
     assert checks_settings.embedder(checked({"embedding_model": str(folder)}), None, tmp_path).state == "ok"

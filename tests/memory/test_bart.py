@@ -43,7 +43,7 @@ def test_it_is_found_in_the_hubs_cache(folder: Path, tmp_path: Path, monkeypatch
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     kept = tmp_path / "models--someone--bart"
     (kept / "refs").mkdir(parents=True)
-    (kept / "refs" / "main").write_text("abc")
+    (kept / "refs" / "main").write_text("abc", encoding="utf-8")
     shutil.copytree(folder, kept / "snapshots" / "abc")
     assert find_model("someone/bart") == kept / "snapshots" / "abc"
     (kept / "snapshots" / "abc" / "model.safetensors").unlink()
@@ -130,7 +130,12 @@ def test_a_minimum_length_of_its_own_is_not_asked_for(copied: Path) -> None:
     """The news model's configuration wants 56 tokens at least, whatever there is to tell."""
     before = gist(copied)
     path = copied / "generation_config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"min_length": 60, "max_length": 142, "num_beams": 2}))
+    path.write_text(
+        json.dumps(
+            json.loads(path.read_text(encoding="utf-8")) | {"min_length": 60, "max_length": 142, "num_beams": 2}
+        ),
+        encoding="utf-8",
+    )
     assert gist(copied) == before
 
 

@@ -71,7 +71,7 @@ def test_an_address_that_is_none_is_told(url: str) -> None:
 
 
 def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     with pytest.raises(VectorStoreError, match=r"Chroma cannot use .*/file: set VECTOR_DB=exact"):
         opened(tmp_path / "file")
 

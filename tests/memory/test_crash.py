@@ -19,7 +19,7 @@ _KILLS = 4
 def killed(folder: Path, turn: int, lines: int) -> None:
     """Let it tell of so many steps, then kill it in whatever it does next."""
     command = [sys.executable, "-m", "tests.memory.changing", str(folder), str(turn)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") as process:
         assert process.stdout is not None
         for _ in range(lines):
             assert process.stdout.readline(), "it ended by itself"

@@ -57,7 +57,7 @@ def cached(weights: Path, hub: Path, monkeypatch: pytest.MonkeyPatch, *names: st
     snapshot = model / "snapshots" / "abc123"
     snapshot.mkdir(parents=True)
     (model / "refs").mkdir()
-    (model / "refs" / "main").write_text("abc123")
+    (model / "refs" / "main").write_text("abc123", encoding="utf-8")
     for name in names:
         link(snapshot / name, weights / name)
     return snapshot
@@ -257,7 +257,7 @@ def test_one_question_loads_no_torch_and_many_texts_do(weights: Path) -> None:
         "print('torch' in sys.modules); encoder.embed([f'text {number}' for number in range(99)])\n"
         "print('torch' in sys.modules)"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True, timeout=120)
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, encoding="utf-8", timeout=120)
     assert told.stdout.split() == ["False", "True"]
 
 
@@ -267,7 +267,9 @@ def test_an_encoder_that_is_no_bert_runs_through_transformers(tmp_path: Path, we
     config = transformers.DistilBertConfig(vocab_size=30522, dim=32, n_heads=4, n_layers=2, hidden_dim=64)
     folder = copied(weights, tmp_path / "distil", "tokenizer.json")
     transformers.DistilBertModel(config).save_pretrained(folder)
-    (folder / "config.json").write_text(json.dumps({**config.to_dict(), "hidden_size": 32, "model_type": "distilbert"}))
+    (folder / "config.json").write_text(
+        json.dumps({**config.to_dict(), "hidden_size": 32, "model_type": "distilbert"}), encoding="utf-8"
+    )
     matrix = MiniLM(str(folder)).embed(TEXTS)
     assert matrix.shape == (len(TEXTS), 32)
     assert np.linalg.norm(matrix, axis=1) == pytest.approx(1.0, abs=1e-3)
@@ -279,7 +281,7 @@ def test_nothing_heavy_is_loaded_before_the_first_text(weights: Path) -> None:
         f"import sys; from sususbot.memory.embedding import MiniLM; MiniLM({str(weights)!r}); "
         "print([name for name in ('torch', 'transformers') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert done.stdout.strip() == "[]"
 
 

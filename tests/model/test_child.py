@@ -58,7 +58,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def talker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "talker.py").write_text(TALKER)
+    (tmp_path / "talker.py").write_text(TALKER, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
 

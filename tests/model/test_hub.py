@@ -131,7 +131,7 @@ def test_a_program_that_is_killed_goes_on_where_it_was(server: StandInHub, tmp_p
         "    print(done, flush=True)\n"
         f"bases.fetch(hub, hub.find({NAME!r}), {FILE!r}, Path(sys.argv[1]), told)\n"
     )
-    with subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE, encoding="utf-8") as process:
         assert process.stdout is not None
         while int(process.stdout.readline()) < 100_000:
             pass
@@ -273,7 +273,7 @@ def test_what_is_given_to_who_agreed_comes_with_a_token_that_no_other_host_sees(
             fetched(hub, tmp_path)
         hub.close()
     # As `hf auth login` leaves it.
-    (tmp_path / "token").write_text("hf_right\n")
+    (tmp_path / "token").write_text("hf_right\n", encoding="utf-8")
     for environment in ({"HF_TOKEN": "hf_right", "HF_HOME": "/none"}, {"HF_HOME": str(tmp_path)}):
         hub = Hub.of({"HF_ENDPOINT": f"{server.url}/", **environment})
         assert fetched(hub, tmp_path / "models").read_bytes() == CONTENT

@@ -56,6 +56,6 @@ def test_a_limit_on_the_size_of_files_is_told_like_a_full_disk(hub: Hub, tmp_pat
 
 
 def test_a_place_that_cannot_be_written_is_told(hub: Hub, tmp_path: Path) -> None:
-    (tmp_path / "models").write_text("a file")
+    (tmp_path / "models").write_text("a file", encoding="utf-8")
     with pytest.raises(DownloadFailed, match="cannot be written to"):
         fetched(hub, tmp_path / "models")

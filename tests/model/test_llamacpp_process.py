@@ -190,7 +190,7 @@ def running(pid: int) -> bool:
 def short_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every Python started from here on may have 700 MB of addresses; llama.cpp without a context takes 490."""
     code = "import resource; resource.setrlimit(resource.RLIMIT_AS, (700_000_000, 700_000_000))"
-    (tmp_path / "sitecustomize.py").write_text(code)
+    (tmp_path / "sitecustomize.py").write_text(code, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
 
@@ -287,7 +287,7 @@ def test_where_there_is_no_room_for_two_the_old_one_ends_first(
             f"beside = os.path.exists('/proc/{first}/statm') and open('/proc/{first}/statm').read()[0] != '0'\n"
             "if beside: resource.setrlimit(resource.RLIMIT_AS, (520_000_000, 520_000_000))"
         )
-        (tmp_path / "sitecustomize.py").write_text(code)
+        (tmp_path / "sitecustomize.py").write_text(code, encoding="utf-8")
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
         plain = text(backend, asked("eats the quick"))
         with ThreadPoolExecutor(1) as pool:

@@ -26,12 +26,12 @@ def test_torchs_copy_is_taken_where_the_system_has_none(tmp_path: Path) -> None:
     # A name that no system has, in a folder that looks like torch, in a process of its own: what is loaded stays.
     there = tmp_path / "torch"
     (there / "lib").mkdir(parents=True)
-    (there / "__init__.py").write_text("raise SystemExit('imported')")
+    (there / "__init__.py").write_text("raise SystemExit('imported')", encoding="utf-8")
     (there / "lib" / "libgomp-of-a-test.so").symlink_to(copy)
     code = "import sys; from sususbot.model.openmp import ready; sys.path.insert(0, sys.argv[1])"
     code += "; print(ready(sys.argv[2]))"
     command = [sys.executable, "-c", code, str(tmp_path), "libgomp-of-a-test.so"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
     assert done.stdout.strip() == str(there / "lib" / "libgomp-of-a-test.so")
 
 

@@ -54,7 +54,7 @@ def resize(disk: Path, kilobytes: int) -> None:
 
 def run(data: Path, files: list[Path], *, program: list[str] | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *(program or ["-m", "sususbot"]), "--data", str(data), "import", *map(str, files)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
 
 
 def assert_stopped(result: subprocess.CompletedProcess[str], data: Path, told: str) -> None:

@@ -38,7 +38,7 @@ def small_disk(folder: Path, *, kilobytes: int) -> Iterator[Disk]:
     folder.mkdir()
     mounting = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(folder)]
     try:
-        refused = subprocess.run(mounting, capture_output=True, check=False, text=True)
+        refused = subprocess.run(mounting, capture_output=True, check=False, encoding="utf-8")
     except FileNotFoundError:
         pytest.skip("there is no mount command here")
     if refused.returncode:

@@ -14,7 +14,7 @@ def mounted(folder: Path, size: str) -> Iterator[Path]:
     folder.mkdir()
     mounting = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
     try:
-        refused = subprocess.run(mounting, capture_output=True, check=False, text=True)
+        refused = subprocess.run(mounting, capture_output=True, check=False, encoding="utf-8")
     except FileNotFoundError:
         pytest.skip("there is no mount command here")
     if refused.returncode:

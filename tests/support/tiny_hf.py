@@ -55,7 +55,7 @@ def write_base(folder: Path, *, seed: int = 7, **config: Any) -> Path:
         "eos_token_id": tiny_gguf.EOS,
         "torch_dtype": "float32",
     }
-    (folder / "config.json").write_text(json.dumps(settings | config))
+    (folder / "config.json").write_text(json.dumps(settings | config), encoding="utf-8")
     (folder / "tokenizer.model").write_bytes(_sentencepiece(pieces, scores, kinds))
     return folder
 
@@ -79,7 +79,7 @@ def write_adapter(folder: Path, *, seed: int = 11, alpha: float = 64.0, width: i
         "target_modules": list(TARGETS),
         "bias": "none",
     }
-    (folder / "adapter_config.json").write_text(json.dumps(config))
+    (folder / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
     return folder
 
 

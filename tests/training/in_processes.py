@@ -46,7 +46,7 @@ def main(base: Path, folder: Path) -> None:
         outcome = fit(one, some, recipe, hardware, place, processes, report=told.append, **options)
         digest = hashlib.sha256(b"".join(weight.detach().numpy().tobytes() for weight in one.weights().values()))
         fared = {"weights": digest.hexdigest(), "outcome": outcome._asdict(), "told": len(told)}
-        (folder / f"{name}-{processes.index}.json").write_text(json.dumps(fared))
+        (folder / f"{name}-{processes.index}.json").write_text(json.dumps(fared), encoding="utf-8")
         processes.wait()
 
     for name, (recipe, hardware, some) in SCENARIOS.items():

@@ -280,8 +280,8 @@ def test_a_base_is_told_from_another(found: Base, tmp_path: Path) -> None:
 
 
 def _settings(folder: Path, **changes: Any) -> None:
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**config, **changes}))
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps({**config, **changes}), encoding="utf-8")
 
 
 def _cut(folder: Path) -> None:
@@ -301,12 +301,15 @@ def _lacking(folder: Path) -> None:
 
 
 def _no_tokenizer(folder: Path) -> None:
-    (folder / "tokenizer.json").write_text("{")
+    (folder / "tokenizer.json").write_text("{", encoding="utf-8")
     (folder / "tokenizer.model").unlink()
 
 
 UNFIT: dict[str, tuple[Callable[[Path], object], str]] = {
-    "config": (lambda folder: (folder / "config.json").write_text("{"), "the config.json of .* cannot be read"),
+    "config": (
+        lambda folder: (folder / "config.json").write_text("{", encoding="utf-8"),
+        "the config.json of .* cannot be read",
+    ),
     "family": (
         lambda folder: _settings(folder, model_type="gpt2"),
         "a model of the kind gpt2, and only llama, mistral",

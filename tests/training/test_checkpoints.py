@@ -200,7 +200,7 @@ def test_other_errors_are_no_full_disk(tmp_path: Path) -> None:
         raise RuntimeError("something else")
     with pytest.raises(TooLittleDisk, match=r"this cannot be written to .* \(No such file or directory\)"):
         with writing("this", tmp_path):
-            (tmp_path / "a" / "b").write_text("")
+            (tmp_path / "a" / "b").write_text("", encoding="utf-8")
 
 
 # -- damage

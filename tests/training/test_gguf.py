@@ -165,14 +165,14 @@ def test_a_base_that_is_not_there_is_told(adapter: Path, tmp_path: Path) -> None
 
 
 def test_a_base_of_a_kind_that_is_not_known_is_refused(adapter: Path, tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "gpt2"}))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "gpt2"}), encoding="utf-8")
     with pytest.raises(BaseUnfit, match=r"kind gpt2 .*convert_lora_to_gguf\.py"):
         adapter_to_gguf(adapter, tmp_path / "a.gguf", tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"model_type": "never heard of"}'])
 def test_a_broken_config_of_a_base_is_told(adapter: Path, tmp_path: Path, text: str) -> None:
-    (tmp_path / "config.json").write_text(text)
+    (tmp_path / "config.json").write_text(text, encoding="utf-8")
     with pytest.raises(BaseUnfit, match="cannot be read"):
         adapter_to_gguf(adapter, tmp_path / "a.gguf", tmp_path)
 
@@ -238,10 +238,10 @@ def test_the_vocabulary_is_told_piece_by_piece(base: Path, tmp_path: Path) -> No
 def test_tokens_beyond_the_vocabulary(tmp_path: Path) -> None:
     pieces = tiny.pieces()
     tiny.base(tmp_path, vocab_size=pieces + 4)
-    tokenizer = json.loads((tmp_path / "tokenizer.json").read_text())
+    tokenizer = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))
     for number, special in ((0, True), (1, False)):
         tokenizer["added_tokens"].append({"id": pieces + number, "content": f"<more {number}>", "special": special})
-    (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer))
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
     base_to_gguf(tmp_path, tmp_path / "base.gguf")
     facts, _ = read(tmp_path / "base.gguf")
     assert facts["tokenizer.ggml.tokens"][pieces:] == [

@@ -20,7 +20,7 @@ from tests.training.test_gguf import Change
 def edited(name: str, **values: Any) -> Change:
     def edit(folder: Path) -> None:
         path = folder / name
-        path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+        path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **values}), encoding="utf-8")
 
     return edit
 

@@ -23,8 +23,8 @@ def adapter(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Path:
 
 def copy(adapter: Path, folder: Path, *, tensors: dict[str, Any] | None = None, **config: Any) -> Path:
     """The adapter with other settings, and other tensors (None takes one away)."""
-    said = json.loads((adapter / CONFIG).read_text())
-    (folder / CONFIG).write_text(json.dumps({**said, **config}))
+    said = json.loads((adapter / CONFIG).read_text(encoding="utf-8"))
+    (folder / CONFIG).write_text(json.dumps({**said, **config}), encoding="utf-8")
     held: dict[str, Any] = {**load_file(adapter / WEIGHTS), **(tensors or {})}
     save_file({name: tensor for name, tensor in held.items() if tensor is not None}, folder / WEIGHTS)
     return folder

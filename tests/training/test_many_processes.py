@@ -31,13 +31,13 @@ def run(base: Path, folder: Path) -> None:
     settings = {**os.environ, "OMP_NUM_THREADS": "1"}
     ran = subprocess.run(
         [sys.executable, *command, str(base), str(folder)],
-        capture_output=True, text=True, check=False, env=settings, cwd=Path(__file__).parents[2], timeout=150,
+        capture_output=True, encoding="utf-8", check=False, env=settings, cwd=Path(__file__).parents[2], timeout=150,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
 
 
 def fared(folder: Path, name: str) -> list[dict[str, Any]]:
-    return [json.loads((folder / f"{name}-{rank}.json").read_text()) for rank in range(2)]
+    return [json.loads((folder / f"{name}-{rank}.json").read_text(encoding="utf-8")) for rank in range(2)]
 
 
 def test_two_processes_train_as_one_does(base: Path, tmp_path: Path) -> None:

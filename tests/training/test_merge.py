@@ -72,8 +72,8 @@ def test_several_files_stay_several(adapter: Path, tmp_path: Path) -> None:
     save_file({"weight": torch.ones(2)}, base / "consolidated.safetensors")
     told: list[tuple[int, int]] = []
     merge(base, adapter, tmp_path / "merged", lambda done, total: told.append((done, total)))
-    index = json.loads((tmp_path / "merged" / "model.safetensors.index.json").read_text())
-    assert index == json.loads((base / "model.safetensors.index.json").read_text())
+    index = json.loads((tmp_path / "merged" / "model.safetensors.index.json").read_text(encoding="utf-8"))
+    assert index == json.loads((base / "model.safetensors.index.json").read_text(encoding="utf-8"))
     held: dict[str, str] = {}
     for name in set(index["weight_map"].values()):
         assert (tmp_path / "merged" / name).stat().st_size == (base / name).stat().st_size

@@ -43,7 +43,7 @@ def train(run: Path, base: Path, hardware: Hardware, megabytes: int | None, some
 def refused(run: Path, base: Path, some: Data) -> None:
     with pytest.raises(TooLittleMemory) as caught:
         train(run, base, TWO_ROWS, 40, some)
-    (run / "told").write_text(str(caught.value))
+    (run / "told").write_text(str(caught.value), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_where_nothing_fits_it_is_said(wide: Path, tmp_path: Path, some: Data) -
     run = tmp_path / "run"
     killable.run(refused, run, wide, some)
     longest = max(map(len, LONG))
-    told = (run / "told").read_text()
+    told = (run / "told").read_text(encoding="utf-8")
     assert told.startswith(f"memory is too small even for one conversation of {longest} tokens (")
     assert told.endswith("close other programs, or lower SAMPLE_TOKENS and PACK_TOKENS and run  sususbot build  again")
     assert " tokens (tried to allocate " in told

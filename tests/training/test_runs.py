@@ -26,7 +26,7 @@ def run(data: Path, name: str, manifest: object | None) -> Path:
     adapter.write_bytes(b"x")
     if manifest is not None:
         text = manifest if isinstance(manifest, str) else json.dumps(manifest)
-        (data / "runs" / name / "manifest.json").write_text(text)
+        (data / "runs" / name / "manifest.json").write_text(text, encoding="utf-8")
     return adapter
 
 
@@ -83,7 +83,7 @@ def test_a_run_is_found_from_its_adapter_wherever_it_lies(archive: Archive, tmp_
     stranger.write_bytes(b"x")
     assert run_of(stranger, tmp_path) is None
     # Another program's manifest says nothing about whose words were learned.
-    stranger.with_name("manifest.json").write_text('{"name": "web page"}')
+    stranger.with_name("manifest.json").write_text('{"name": "web page"}', encoding="utf-8")
     assert run_of(stranger, tmp_path) is None
 
 

@@ -87,7 +87,7 @@ async def serving(folder: Path, *arguments: str, **settings: str) -> AsyncIterat
         assert process.stdout is not None
         async with asyncio.timeout(120):
             link = (await process.stdout.readline()).decode().strip()
-        assert link.startswith("http://"), errors.read_text()
+        assert link.startswith("http://"), errors.read_text(encoding="utf-8")
         yield Served(link, folder, process)
     finally:
         await stop(process)

@@ -143,7 +143,7 @@ async def test_a_socket_needs_cookie_and_origin(served: Served, owner: httpx.Asy
 
 async def test_the_token_stands_in_no_log(served: Served, owner: httpx.AsyncClient) -> None:
     await owner.get("/no-such-page")
-    logs = [path.read_text() for path in served.folder.glob("*.log")]
+    logs = [path.read_text(encoding="utf-8") for path in served.folder.glob("*.log")]
     assert logs
     assert served.token not in "".join(logs)
 

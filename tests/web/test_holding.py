@@ -146,7 +146,7 @@ async def test_an_analysis_is_kept_until_something_changes(archive: Archive, tmp
             lambda: filled(archive, message(2, "tea!", MIA, edited_at=NOON + 5), fetched_at=NOON + 9),
             lambda: archive.delete([3], at=NOON),
             lambda: archive.consents.say(TOM.id, by="member", way="slash", at=NOON, learn=False),
-            lambda: (tmp_path / ".env").write_text("SEED=1\n"),
+            lambda: (tmp_path / ".env").write_text("SEED=1\n", encoding="utf-8"),
         )
         stamps = [before]
         for change in changes:

@@ -88,7 +88,7 @@ def _write_run(data: Path, name: str, best: float, seed: int) -> None:
         "recipe": {"rank": 16 + 16 * seed, "learning_rate": 0.0002},
         "outcome": {"step": _STEPS, "bits_per_byte": best},
     }  # fmt: skip
-    (run / "manifest.json").write_text(json.dumps(facts))
+    (run / "manifest.json").write_text(json.dumps(facts), encoding="utf-8")
     metrics = Metrics(run)
     metrics.add(Measured(0, 2.4, best=True))
     for number in range(1, _STEPS + 1):

@@ -99,7 +99,7 @@ def write_run(data: Path, name: str, *, steps: int, **manifest: object) -> Path:
         "authors": {}, "corpus": {"name": "default"}, "base": {"name": "base"},
         "outcome": {"step": steps, "bits_per_byte": 1.5},
     }  # fmt: skip
-    (run / "manifest.json").write_text(json.dumps({**facts, **manifest}))
+    (run / "manifest.json").write_text(json.dumps({**facts, **manifest}), encoding="utf-8")
     metrics = Metrics(run)
     metrics.add(Measured(0, 2.5, best=True))
     for number in range(1, steps + 1):
@@ -284,7 +284,7 @@ async def test_what_differs_between_runs(tmp_path: Path) -> None:
     assert differences([one, other]) == [("rank", ["8", "16"])]
     write_run(tmp_path, "made", steps=1)
     shutil.copytree(tmp_path / RUNS / "made", tmp_path / RUNS / "made" / "model")
-    (tmp_path / RUNS / "made" / "model" / "config.json").write_text("{}")
+    (tmp_path / RUNS / "made" / "model" / "config.json").write_text("{}", encoding="utf-8")
     assert bases(tmp_path, "named") == ["named", "made"]
 
 
@@ -328,7 +328,9 @@ async def test_an_odd_manifest_leaves_the_page_as_it_is(owner: Visit, ended: Pat
         archive.feedback.put(Rated(NOON + 1, -1, "who?", "you", "transformers", "odd"))
     odd: dict[str, object] = {"outcome": {"step": "7", "bits_per_byte": []}, "base": 3, "corpus": [], "hardware": "new"}
     runs = [write_run(ended / "data", "odd", steps=3, **odd), write_run(ended / "data", 'o"d', steps=0, outcome=[9])]
-    (runs[0] / "metrics.jsonl").write_text('[1]\n{"kind": "step", "step": "x"}\n{"kind": "step", "machine": 3}\n')
+    (runs[0] / "metrics.jsonl").write_text(
+        '[1]\n{"kind": "step", "step": "x"}\n{"kind": "step", "machine": 3}\n', encoding="utf-8"
+    )
     tab = await owner("/training")
     await tab.locator('tr[data-run="odd"]').get_by_text("1 up, 1 down").wait_for()
     box = tab.get_by_role("checkbox", name="Show odd")
