@@ -100,7 +100,9 @@ def test_an_adapter_learns_what_came_since(trained: Path) -> None:
     assert second["outcome"]["step"] < first["outcome"]["step"]
 
     # As a run that was broken off: what it went on from stands in its manifest.
-    (folder / "data" / RUNS / "b" / MANIFEST).write_text(json.dumps({**second, "state": "training", "outcome": None}))
+    (folder / "data" / RUNS / "b" / MANIFEST).write_text(
+        json.dumps({**second, "state": "training", "outcome": None}), encoding="utf-8"
+    )
     resumed = run_here("train", "--base", "base", "--cpu", "--resume", "--name", "b", folder=folder, **QUICK)
     assert resumed.returncode == 0, resumed.stderr
     assert "adapter of step" in resumed.stdout
@@ -145,7 +147,7 @@ def _no_base_folder(_folder: Path) -> dict[str, str]:
 
 def _another_architecture(folder: Path) -> dict[str, str]:
     (folder / "base" / "config.json").write_text(
-        json.dumps({"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]})
+        json.dumps({"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]}), encoding="utf-8"
     )
     return {"BASE_MODEL": "base"}
 
@@ -234,7 +236,7 @@ def test_what_may_change_when_a_run_goes_on(trained: Path) -> None:
     """A run that was killed early goes on with another learning rate, but not with another adapter."""
     folder = trained
     manifest = folder / "data" / RUNS / "default" / MANIFEST
-    manifest.write_text(json.dumps({**json.loads(manifest.read_bytes()), "state": "training"}))
+    manifest.write_text(json.dumps({**json.loads(manifest.read_bytes()), "state": "training"}), encoding="utf-8")
     done = run_here("train", "--base", "base", "--cpu", "--resume", folder=folder, **{**QUICK, "LORA_RANK": "8"})
     assert "was begun with other settings (rank 16): set them back" in refusal(done.stderr)
     done = run_here(
@@ -280,7 +282,7 @@ def test_a_base_made_here_goes_by_the_name_of_its_run(folder: Path) -> None:
     shutil.move(folder / "base", folder / "data" / RUNS / "mine" / "model")
     done = run_here("train", "--base", "mine", "--cpu", "--plan", folder=folder, **QUICK)
     assert "the run mine does not say whose words its adapter learned" in refusal(done.stderr)
-    (folder / "data" / RUNS / "mine" / MANIFEST).write_text(json.dumps({"authors": {}}))
+    (folder / "data" / RUNS / "mine" / MANIFEST).write_text(json.dumps({"authors": {}}), encoding="utf-8")
     done = run_here("train", "--base", "mine", "--cpu", "--plan", folder=folder, **QUICK)
     assert done.returncode == 0, done.stderr
     assert "mine/model (mistral, 2 layers)" in done.stderr
