@@ -19,7 +19,7 @@ from tests.support.powershell import Script
 
 # Words in capitals that are no settings: variables of the system, of make, of git and of tests, SQL, placeholders.
 _NOT_OURS: Final = re.compile(
-    r"(SUSUSBOT_TEST|DEBIAN|CUDA|SUSUS|HTTPS?|NO|PIP|OMP|DCE|SQLITE|XDG|UV|PYTHON|TORCH)_\w+|NAME|FILES?|PRIVACY\.md|"
+    r"(SUSUSBOT|DEBIAN|CUDA|HTTPS?|NO|PIP|OMP|DCE|SQLITE|XDG|UV|PYTHON|TORCH)_\w+|NAME|FILES?|PRIVACY\.md|"
     r"EVAL_…|DRY_\*|OPENAI_…|WEB_…"
 )
 
