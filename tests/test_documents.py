@@ -3,6 +3,7 @@
 import re
 import runpy
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -68,6 +69,12 @@ def test_links_lead_somewhere(document: Path) -> None:
         assert not anchor or anchor in anchors(path), f"{document.name} links to {target}#{anchor}"
     for path in re.findall(r"`((?:docs|tests|deploy|tools)/[\w/.]+)`", text):
         assert (ROOT / path).exists(), f"{document.name} names {path}"
+
+
+def test_the_changelog_has_what_is_released() -> None:
+    released = re.findall(r"^## (\d+\.\d+\.\d+) – \d{4}-\d\d-\d\d$", read("CHANGELOG.md"), re.MULTILINE)
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        assert released[0] == tomllib.load(file)["project"]["version"]
 
 
 def test_every_picture_is_shown_somewhere() -> None:
