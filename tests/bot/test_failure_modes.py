@@ -30,7 +30,7 @@ def ask(server: StandIn, place: Place, text: str) -> Message:
 
 async def test_01_a_model_that_blocks_does_not_freeze_the_connection(place: Place, tmp_path: Path) -> None:
     def block(request: Request) -> str:
-        time.sleep(1.5)
+        time.sleep(3.0)
         return f"you said {request.turns[-1].text}"
 
     async with StandIn(place.world, rate=RateLimits.none(), heartbeat_interval=0.6) as server:
@@ -38,7 +38,7 @@ async def test_01_a_model_that_blocks_does_not_freeze_the_connection(place: Plac
             await until(lambda: made.keeper.hearing)
             await answered(server, ask(server, place, "are you slow?"))
             assert server.ledger.connects == 1
-            assert server.ledger.latest_heartbeat < 0.6
+            assert server.ledger.latest_heartbeat < 2.0
 
 
 async def test_02_more_than_two_thousand_characters_arrive_in_parts(

@@ -146,4 +146,4 @@ async def test_heartbeats_are_in_time(place: Place) -> None:
         async with running(server, client):
             await server.wait_for(lambda: len(server.heartbeats) >= 4)
         assert server.ledger.connects == 1
-        assert server.ledger.latest_heartbeat < 0.25
+        assert server.ledger.latest_heartbeat < 2.0
