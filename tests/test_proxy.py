@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import httpx
@@ -92,19 +92,35 @@ async def proxy(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncio.Queue[
     """A proxy that is nobody's way, with what each request to it begins with, and its password."""
     asked: asyncio.Queue[str] = asyncio.Queue()
 
+    serving: set[asyncio.Task[Any]] = set()
+
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        serving.add(task)
+        try:
+            await answer(reader, writer)
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         password = "with password" if "roxy-authorization: basic bwu6c2vjcmv0" in head.casefold() else "without"
         asked.put_nowait(f"{head.splitlines()[0].rsplit(' ', 1)[0]} {password}")
         writer.write(b"HTTP/1.1 502 no way\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         await writer.drain()
-        writer.close()
 
     async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
         address = f"http://me:secret@127.0.0.1:{server.sockets[0].getsockname()[1]}"
         monkeypatch.setenv("HTTP_PROXY", address)
         monkeypatch.setenv("HTTPS_PROXY", address)
         yield asked
+        # Whoever was sent away comes again, and may be in the middle of it.
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
 
 
 async def test_backfill_and_doctor_ask_discord_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
