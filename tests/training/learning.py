@@ -85,7 +85,7 @@ def little() -> Data:
     return Data(documents(12, 1), documents(6, 2))
 
 
-def data(train: int = 40, valid: int = 6) -> Data:
+def data(train: int = 26, valid: int = 5) -> Data:
     return Data(documents(train, 1), documents(valid, 2))
 
 
