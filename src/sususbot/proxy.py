@@ -5,9 +5,10 @@ Windows and macOS what the system is set to. This machine itself is never asked 
 """
 
 import ipaddress
-from collections.abc import MutableMapping
+from base64 import b64encode
+from collections.abc import Iterator, MutableMapping
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from sususbot.errors import SettingsError
@@ -45,14 +46,22 @@ def spare_this_machine(environment: MutableMapping[str, str]) -> None:
         return
     spared = "no_proxy" if environment.get("no_proxy") else "NO_PROXY"
     there = environment.get(spared, "")
+    if there.strip() == "*":
+        # No address at all goes by one; among others the star would mean nothing.
+        return
     missing = [name for name in _HERE if name not in there.replace(" ", "").split(",")]
     environment[spared] = ",".join(filter(None, (there, *missing)))
 
 
 def shown(address: str) -> str:
-    """A proxy's address without what it is opened by."""
-    scheme, _, place = address.partition("://")
-    return f"{scheme}://{place.rpartition('@')[2]}"
+    """An address, of a proxy or another server, without what it is opened by; also where it is no right one."""
+    scheme, mark, place = address.rpartition("://")
+    return f"{scheme}{mark}{place.rpartition('@')[2]}"
+
+
+def secrets() -> tuple[str, ...]:
+    """What the proxies of this machine are opened by, in each form in which a library may tell of it."""
+    return tuple(dict.fromkeys(form for address in getproxies().values() for form in _opened_by(address)))
 
 
 def is_this_machine(host: str) -> bool:
@@ -61,6 +70,17 @@ def is_this_machine(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host.casefold() == "localhost"
+
+
+def _opened_by(address: str) -> Iterator[str]:
+    user, mark, _ = address.rpartition("://")[2].rpartition("@")
+    if mark:
+        yield user
+        yield unquote(user)
+        yield b64encode(unquote(user).encode()).decode()
+        if password := user.partition(":")[2]:
+            yield password
+            yield unquote(password)
 
 
 def _usable(address: str) -> bool:

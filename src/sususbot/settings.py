@@ -302,7 +302,9 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must stand in no log."""
-        return tuple(filter(None, (self.discord_token, self.openai_api_key, self.hf_token, self.web_password)))
+        named = (self.discord_token, self.openai_api_key, self.hf_token, self.web_password)
+        addresses = (self.openai_base_url, self.hf_endpoint, self.chroma_url)
+        return tuple(filter(None, (*named, *(part for url in addresses if url for part in _opened_by(url)))))
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -360,7 +362,10 @@ class Settings(BaseSettings):
     @field_validator("openai_api_key", "hf_token", mode="after")
     @classmethod
     def _unquoted(cls, value: str | None) -> str | None:
-        return _bare(value) or None if value else value
+        bare = _bare(value) if value else value
+        if bare and not (bare.isascii() and bare.isprintable()):
+            raise ValueError("copy it again: it holds a sign that no key has")
+        return bare or None
 
     @field_validator("discord_token", mode="after")
     @classmethod
@@ -370,6 +375,12 @@ class Settings(BaseSettings):
             return value
         bare = _bare(_BEFORE_TOKEN.sub("", _bare(value)))
         return "".join(sign for sign in bare if sign.isprintable() and not sign.isspace()) or None
+
+
+def _opened_by(url: str) -> tuple[str, ...]:
+    """The user and password that stand in an address, together and the password alone."""
+    user = url.rpartition("://")[2].rpartition("@")[0]
+    return user, user.partition(":")[2]
 
 
 def _bare(value: str) -> str:

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
+from sususbot import proxy
 from sususbot.bot.log_file import LogFile
 from sususbot.errors import SususError
 from sususbot.wording import privacy
@@ -62,7 +63,7 @@ def logged(
     `file` grows to `file_mb` and is then put aside as `file.1`, with at most `files` of these; `content` says whether
     what members write may stand in the log; `secrets` are replaced wherever they stand.
     """
-    hide = _Hide(secrets)
+    hide = _Hide({*secrets, *proxy.secrets()})
     handlers: list[logging.Handler] = [_Terminal(hide)]
     if file is not None:
         handlers.append(LogFile(file, _ForPrograms(hide), most=int(file_mb * MB), kept=files, missed=_missed))

@@ -226,14 +226,16 @@ def _write_policy(path: Path, text: str, *, force: bool) -> None:
 
 def _facts(settings: "Settings") -> "Facts":
     from sususbot.notice import Facts
+    from sususbot.proxy import shown
 
+    server = settings.openai_base_url if settings.backend == "openai" else None
     return Facts(
         bot=settings.bot_name,
         consent=settings.consent,
         contact=settings.contact,
         retention_days=settings.retention_days,
         training=settings.training_permission_confirmed,
-        model_server=settings.openai_base_url if settings.backend == "openai" else None,
+        model_server=shown(server) if server is not None else None,
     )
 
 

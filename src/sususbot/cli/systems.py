@@ -19,6 +19,7 @@ from sususbot.cli.output import say
 from sususbot.errors import EvaluationError, RunMissing, SettingsError
 from sususbot.evaluation.ground import Ground, Opening, System
 from sususbot.messages import day
+from sususbot.proxy import shown
 from sususbot.settings import Settings
 from sususbot.training import runs
 
@@ -164,7 +165,7 @@ def _made_of(settings: Settings) -> dict[str, str | None]:
     model = {
         "llamacpp": settings.model_path.name if settings.model_path is not None else None,
         "transformers": settings.base_model,
-        "openai": settings.openai_model or settings.openai_base_url,
+        "openai": settings.openai_model or shown(settings.openai_base_url or "") or None,
     }.get(settings.backend)
     return {"backend": settings.backend, "model": model, "adapter": _adapter(settings)}
 

@@ -20,6 +20,7 @@ from sususbot.errors import MissingExtra, SettingsError, VectorStoreError
 from sususbot.memory.places import Channels
 from sususbot.memory.vector_index import Hits, Vector, VectorIndex
 from sususbot.messages import Audience
+from sususbot.proxy import shown
 
 _COLLECTION: Final = "messages"
 # Chroma refuses larger batches (its SQLite allows so many parameters).
@@ -42,7 +43,7 @@ def chroma_index(dimensions: int | None, folder: str, url: str | None) -> Vector
     host, port, secure = _address(url)
     client = partial(chromadb.HttpClient, host, port, ssl=secure, settings=settings)
     return ChromaIndex(
-        client, dimensions, f"the Chroma server at {url} does not answer: start it, or set VECTOR_DB=exact"
+        client, dimensions, f"the Chroma server at {shown(url)} does not answer: start it, or set VECTOR_DB=exact"
     )
 
 
@@ -186,7 +187,7 @@ def _address(url: str) -> tuple[str, int, bool]:
         place = urlsplit(url)
         if place.hostname:
             return place.hostname, place.port or 8000, place.scheme == "https"
-    raise SettingsError(f"CHROMA_URL={url} is no address: write it as  http://host:8000")
+    raise SettingsError(f"CHROMA_URL={shown(url)} is no address: write it as  http://host:8000")
 
 
 def _sessions(client: Any) -> list[Any]:

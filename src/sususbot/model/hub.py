@@ -96,8 +96,11 @@ class Hub:
         self, endpoint: str = ENDPOINT, *, token: str | None = None, pauses: Sequence[float] = _PAUSES
     ) -> None:
         self.endpoint = endpoint.rstrip("/")
+        self._host = shown(self.endpoint)
         if not self.endpoint.startswith(("http://", "https://")):
-            raise SettingsError(f"HF_ENDPOINT={endpoint} is no address: write it like {ENDPOINT}")
+            raise SettingsError(f"HF_ENDPOINT={self._host} is no address: write it like {ENDPOINT}")
+        if token and not (token.isascii() and token.isprintable()):
+            raise SettingsError("HF_TOKEN holds a sign that no token has: copy it again")
         self._pauses = pauses
         headers = {"User-Agent": "sususbot", "Accept-Encoding": "identity"}
         # httpx keeps it from every other host that a download is redirected to.
@@ -128,7 +131,7 @@ class Hub:
             return Repo(name, str(told["sha"]), tuple(_described(entry) for entry in told["siblings"]))
         except (ValueError, KeyError, TypeError) as error:
             raise DownloadFailed(
-                f"{self.endpoint} does not tell sizes and hashes as a hub does, so nothing could be checked: choose "
+                f"{self._host} does not tell sizes and hashes as a hub does, so nothing could be checked: choose "
                 "another HF_ENDPOINT"
             ) from error
 
@@ -168,14 +171,14 @@ class Hub:
                 return answer.json()
             except _Busy as busy:
                 if pause is None:
-                    raise DownloadFailed(f"{self.endpoint} is out of order ({busy}): try again later") from busy
+                    raise DownloadFailed(f"{self._host} is out of order ({busy}): try again later") from busy
                 time.sleep(busy.pause(pause))
             except httpx.HTTPError as error:
                 raise DownloadFailed(
-                    f"{self.endpoint} cannot be reached ({_reason(error)}): check {self._way}, or HF_ENDPOINT"
+                    f"{self._host} cannot be reached ({_reason(error)}): check {self._way}, or HF_ENDPOINT"
                 ) from error
             except ValueError as error:
-                raise DownloadFailed(f"{self.endpoint} does not answer as a hub does: check HF_ENDPOINT") from error
+                raise DownloadFailed(f"{self._host} does not answer as a hub does: check HF_ENDPOINT") from error
         raise AssertionError("the last pause is none")
 
     def _complete(self, part: "_Part", repo: Repo, progress: Progress) -> None:
@@ -186,7 +189,7 @@ class Hub:
             self._fill(part, repo, progress)
         if not part.is_right():
             part.begin_anew()
-            raise DownloadFailed(_not_right(part.file, self.endpoint))
+            raise DownloadFailed(_not_right(part.file, self._host))
 
     def _fill(self, part: "_Part", repo: Repo, progress: Progress) -> None:
         """Fetch what is missing, however often the connection is lost, as long as something comes between."""
@@ -208,7 +211,7 @@ class Hub:
             pause = next(pauses, None)
             if pause is None:
                 raise DownloadFailed(
-                    f"the connection to {self.endpoint} was lost at {part.have / _GB:.1f} of "
+                    f"the connection to {self._host} was lost at {part.have / _GB:.1f} of "
                     f"{part.file.size / _GB:.1f} GB of {part.file.short_name} ({reason}): run the same command again, "
                     "it goes on from there"
                 )
@@ -221,7 +224,7 @@ class Hub:
             if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
                 # It said that there is more.
                 part.begin_anew()
-                raise DownloadFailed(_not_right(part.file, self.endpoint))
+                raise DownloadFailed(_not_right(part.file, self._host))
             _check(response, repo.name, part.file.name)
             if part.have and not response.headers.get("Content-Range", "").startswith(f"bytes {part.have}-"):
                 part.begin_anew()
@@ -325,12 +328,15 @@ def _reason(error: httpx.HTTPError) -> str:
     """What went wrong, as short as it is clear."""
     if isinstance(error, httpx.TimeoutException):
         return "no answer in time"
+    if isinstance(error, httpx.LocalProtocolError):
+        # What it says repeats what was to be sent, also the token.
+        return type(error).__name__
     return str(error).strip().rstrip(".") or type(error).__name__
 
 
-def _not_right(file: HubFile, endpoint: str) -> str:
+def _not_right(file: HubFile, host: str) -> str:
     return (
-        f"what {endpoint} sends of {file.short_name} is not what it says it is (the hash differs), and was thrown "
+        f"what {host} sends of {file.short_name} is not what it says it is (the hash differs), and was thrown "
         "away: run the same command again, or choose another HF_ENDPOINT"
     )
 

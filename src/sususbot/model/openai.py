@@ -33,6 +33,7 @@ from sususbot.model.scoring import Scored
 from sususbot.model.server_health import ServerHealth
 from sususbot.model.stopping import Stopping
 from sususbot.model.wire import Event, Patience, Refused, Wire
+from sususbot.proxy import shown
 
 _log = logging.getLogger(__name__)
 
@@ -336,7 +337,9 @@ class OpenAI:
             ) from error
         except (httpx.TransportError, httpx.DecodingError) as error:
             # Bytes that came instead of HTTP stand behind: after a wrong length, those of a reply.
-            reason = str(error).partition(": bytearray(")[0] or type(error).__name__
+            # What could not be sent is repeated, also the key.
+            said = "" if isinstance(error, httpx.LocalProtocolError) else str(error)
+            reason = said.partition(": bytearray(")[0] or type(error).__name__
             raise BackendFailed(f"{self._host} broke off its reply ({reason}): look at the server's log.") from error
 
 
@@ -347,7 +350,7 @@ def _host(root: str) -> str:
         url = httpx.URL()
     if url.scheme not in ("http", "https") or not url.host:
         raise SettingsError(
-            f"OPENAI_BASE_URL is {root!r}, no address of a server: write it as http://127.0.0.1:8080/v1"
+            f"OPENAI_BASE_URL is {shown(root)!r}, no address of a server: write it as http://127.0.0.1:8080/v1"
         )
     return f"{url.host}:{url.port}" if url.port else url.host
 

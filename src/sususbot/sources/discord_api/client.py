@@ -32,6 +32,8 @@ _LONGEST_BACKOFF: Final = 30.0
 _PATIENCE_FIRST: Final = 10.0
 _PATIENCE: Final = 300.0
 _SHORTEST_BAN: Final = 600.0
+# The status by which a proxy asks for a password.
+_UNPROVEN: Final = 407
 
 
 class Refused(Exception):
@@ -53,6 +55,10 @@ class Answer:
 
 class _Broken(Exception):
     """An answer that is worth another try."""
+
+
+class _Unproven(_Broken):
+    """The proxy wants to know who asks, and was told nothing or something wrong."""
 
 
 class AnswerTimes:
@@ -146,13 +152,27 @@ class Client:
 
     def _give_up_in_time(self, error: Exception, failing_since: float) -> None:
         patience = self._patience if self._answered_once else min(_PATIENCE_FIRST, self._patience)
+        if _is_unproven(error) and not self._answered_once:
+            # What was wrong from the beginning does not pass.
+            patience = 0.0
         if self._limiter.now() - failing_since >= patience:
-            reason = str(error) or type(error).__name__
-            way = "the network" if self._proxy is None else f"the network and the proxy {shown(self._proxy)}"
-            raise ConnectionLost(
-                f"Discord cannot be reached ({reason}): check {way}, then run the same command again, "
-                "it goes on where it stopped"
-            ) from error
+            # Not even by --debug is told what the library says of an answer.
+            raise ConnectionLost(self._lost_by(error)) from None if _tells_too_much(error) else error
+
+    def _lost_by(self, error: Exception) -> str:
+        if self._proxy is None:
+            way = "the network"
+        elif _is_unproven(error):
+            return (
+                f"the proxy {shown(self._proxy)} refuses the user or password (status {_UNPROVEN}): write both into "
+                "HTTPS_PROXY, as in http://USER:PASSWORD@HOST:PORT, and run the same command again"
+            )
+        else:
+            way = f"the network and the proxy {shown(self._proxy)}"
+        return (
+            f"Discord cannot be reached ({_reason(error)}): check {way}, then run the same command again, "
+            "it goes on where it stopped"
+        )
 
     async def _once(self, path: str, query: Mapping[str, str] | None, turn: Turn, timeout: float) -> Answer | None:  # noqa: ASYNC109
         """One try; None after a 429. Raises _Broken for what another try may mend."""
@@ -184,6 +204,8 @@ class Client:
             self._count_refusal(response)
             self._wait(response, body, turn)
             return None
+        if status == _UNPROVEN:
+            raise _Unproven(f"status {status}")
         if status >= 500:
             raise _Broken(f"status {status}")
         value = _parsed(body, response)
@@ -231,6 +253,23 @@ async def _count_sending(_session: aiohttp.ClientSession, context: SimpleNamespa
     sent = context.trace_request_ctx
     if sent is not None:
         sent.times += 1
+
+
+def _is_unproven(error: Exception) -> bool:
+    return isinstance(error, _Unproven) or (
+        isinstance(error, aiohttp.ClientHttpProxyError) and error.status == _UNPROVEN
+    )
+
+
+def _tells_too_much(error: Exception) -> bool:
+    """Whether the library's words hold an address as it is, with the proxy's password."""
+    return isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"status {error.status}"
+    return type(error).__name__ if _tells_too_much(error) else str(error) or type(error).__name__
 
 
 def _is_json(response: aiohttp.ClientResponse) -> bool:
