@@ -11,8 +11,8 @@ from tests.support.sources import files, name_of, source
 
 # Low to high. What stands in one line never imports its neighbours.
 LAYERS: Final = (
-    ("messages", "errors", "wording", "machine", "sample", "file_lock", "in_place"),
-    ("settings", "chat_format", "artifacts", "notice", "linking", "proxy"),
+    ("messages", "errors", "wording", "machine", "sample", "in_place"),
+    ("settings", "chat_format", "artifacts", "notice", "linking", "proxy", "file_lock"),
     ("archive", "model", "standin", "env_file"),
     ("sources", "corpus", "memory", "safety"),
     ("analysis", "forgetting", "training", "responder"),

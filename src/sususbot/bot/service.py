@@ -4,7 +4,6 @@ Nothing here needs a library, and where there is no systemd nothing is sent.
 """
 
 import asyncio
-import errno
 import os
 import signal
 import socket
@@ -13,14 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Final
 
 from sususbot.artifacts import BOT_LOCK
 from sususbot.errors import BotRunning, SettingsError
-from sususbot.file_lock import hold
-
-# What a disk that knows no locks answers, such as a network's.
-_NO_LOCKS: Final = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+from sususbot.file_lock import Held, hold
 
 
 class Service:
@@ -93,12 +88,7 @@ def alone(folder: Path) -> Iterator[None]:
     with file:
         try:
             hold(file)
-        except OSError as error:
-            if error.errno in _NO_LOCKS:
-                raise SettingsError(
-                    f"{path} cannot be locked ({error.strerror}): put the data folder on a disk of this machine, and "
-                    "name it with --data"
-                ) from error
+        except Held as error:
             raise BotRunning(
                 f"another bot runs on {folder}: stop it first, or choose another folder with --data"
             ) from error

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from sususbot.artifacts import BENCH
-from sususbot.file_lock import hold
+from sususbot.errors import SettingsError
+from sususbot.file_lock import Held, hold
 
 _BEGINS: Final = "eval-"
 # Beside the folder: on Windows no folder goes that has an open file in it.
@@ -46,7 +47,7 @@ def _sweep(room: Path) -> None:
         if left.suffix == _LOCK:
             continue
         lock = left.with_name(left.name + _LOCK)
-        with suppress(OSError):
+        with suppress(OSError, Held, SettingsError):
             if lock.is_file():
                 with lock.open("r+b") as file:
                     hold(file)

@@ -97,7 +97,7 @@ def _alone(folder: Path) -> Iterator[None]:
     with (folder / _LOCK).open("ab") as file:
         try:
             file_lock.hold(file)
-        except OSError as error:
+        except file_lock.Held as error:
             raise SettingsError(
                 f"another demo is being made in {folder} right now: wait for its end, or choose another folder "
                 "with --data"

@@ -23,7 +23,7 @@ from urllib.parse import quote
 import httpx
 
 from sususbot.errors import DownloadFailed, NotOnHub, SettingsError
-from sususbot.file_lock import hold
+from sususbot.file_lock import Held, hold
 from sususbot.in_place import put
 from sususbot.proxy import proxy_for, shown
 
@@ -371,6 +371,6 @@ def _held(path: Path) -> Iterator[IO[bytes]]:
     with path.open("a+b") as file:
         try:
             hold(file)
-        except OSError as error:
+        except Held as error:
             raise DownloadFailed(f"{path.name} is being downloaded already: wait until that is done") from error
         yield file

@@ -20,7 +20,7 @@ from peft import PeftModel
 from sususbot import __version__
 from sususbot.artifacts import MANIFEST, flush, flush_folder, write_manifest
 from sususbot.errors import RunExists, RunMissing
-from sususbot.file_lock import hold
+from sususbot.file_lock import Held, hold
 from sususbot.in_place import put
 from sususbot.training import checkpoints
 
@@ -68,7 +68,7 @@ def alone(folder: Path) -> Iterator[None]:
     with (folder / ".lock").open("a+b") as lock:
         try:
             hold(lock)
-        except OSError as error:
+        except Held as error:
             raise RunExists(f"another program is training into {folder.name} right now: wait for its end") from error
         yield
 
