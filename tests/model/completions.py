@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, closing
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, closing, contextmanager
 from typing import Any
 
 from aiohttp import web
@@ -31,11 +32,22 @@ PATHS = {
 }
 
 
-def server_of(handlers: Mapping[str, Handler], port: int | None = None) -> TestServer:
+def server_of(handlers: Mapping[str, Handler], place: socket.socket | None = None) -> TestServer:
+    """Where `place` is, if it is given: a socket that nobody listens at yet."""
     application = web.Application()
     for name, handler in handlers.items():
         application.router.add_route("*", PATHS[name], function_of(handler))
-    return TestServer(application, port=port)
+    if place is None:
+        return TestServer(application)
+    return TestServer(application, socket_factory=lambda *_: place)
+
+
+@contextmanager
+def nobody() -> Iterator[tuple[socket.socket, str]]:
+    """A place where nobody listens, and nobody else can meanwhile, and its host and port."""
+    with socket.socket() as place:
+        place.bind(("127.0.0.1", 0))
+        yield place, f"127.0.0.1:{place.getsockname()[1]}"
 
 
 def function_of(handler: Handler) -> Handler:

@@ -25,6 +25,7 @@ from tests.model.completions import (
     Hanging,
     ask,
     event,
+    nobody,
     refusing,
     reply,
     served,
@@ -227,11 +228,8 @@ async def test_a_connection_that_breaks_after_the_first_token_is_told() -> None:
 
 
 async def test_nobody_at_the_port() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    sentence = f"127.0.0.1:{port}: start it, or correct OPENAI_BASE_URL"
-    with closing(OpenAI(f"http://127.0.0.1:{port}/v1")) as backend:
+    with nobody() as (_, host), closing(OpenAI(f"http://{host}/v1")) as backend:
+        sentence = f"{host}: start it, or correct OPENAI_BASE_URL"
         begun = time.monotonic()
         with pytest.raises(BackendUnreachable, match=sentence):
             await ask(backend, deadline=Deadline(2))
@@ -240,7 +238,7 @@ async def test_nobody_at_the_port() -> None:
         with pytest.raises(BackendUnreachable, match=sentence):
             await ask(backend, deadline=Deadline(2))
         assert time.monotonic() - between < between - begun
-        assert backend.facts()["state"] == f"down: nobody answers at 127.0.0.1:{port}"
+        assert backend.facts()["state"] == f"down: nobody answers at {host}"
         assert backend.count_tokens("hello") == estimate_tokens("hello")
 
 

@@ -2,8 +2,8 @@
 
 import asyncio
 import json
+import logging
 import re
-import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -27,6 +27,7 @@ from tests.model.completions import (
     Hanging,
     ask,
     event,
+    nobody,
     refusing,
     reply,
     served,
@@ -59,10 +60,7 @@ async def test_an_address_where_nobody_listens_is_given_up_soon_whatever_the_tim
 ) -> None:
     """An evaluation gives a reply minutes: nobody is to wait for half of them for what is not there."""
     monkeypatch.setattr("sususbot.model.openai._NOBODY_SECONDS", 0.3)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with closing(OpenAI(f"http://127.0.0.1:{port}/v1")) as backend:
+    with nobody() as (_, host), closing(OpenAI(f"http://{host}/v1")) as backend:
         async with asyncio.timeout(20):
             with pytest.raises(BackendUnreachable, match="start it, or correct OPENAI_BASE_URL"):
                 await ask(backend, deadline=Deadline(300))
@@ -110,15 +108,29 @@ async def test_a_server_that_says_when_is_asked_then() -> None:
     assert text_of(await reply(Counting(refusing(429, **{"Retry-After": "soon"}), FINE))) == "fine"
 
 
-async def test_a_server_that_is_just_starting_is_waited_for() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = server_of({"completions": FINE}, port)
-    with closing(OpenAI(f"http://127.0.0.1:{port}")) as backend:
+class Heard(logging.Handler):
+    """Sets `refused` once somebody was refused and says that they ask again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "it is asked again" in record.getMessage():
+            self._loop.call_soon_threadsafe(self.refused.set)
+
+
+async def test_a_server_that_is_just_starting_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard, logger = Heard(), logging.getLogger("sususbot.model.openai")
+    monkeypatch.setattr(logger, "handlers", [heard])
+    caplog.set_level(logging.INFO, logger.name)
+    with nobody() as (place, host), closing(OpenAI(f"http://{host}")) as backend:
+        server = server_of({"completions": FINE}, place)
         answer = asyncio.create_task(ask(backend))
-        # It was refused once by now, or is so fast that it need not be.
-        await asyncio.sleep(0.1)
+        await asyncio.wait_for(heard.refused.wait(), 10)
         await server.start_server()
         try:
             assert text_of(await answer) == "fine"
