@@ -11,13 +11,13 @@ import errno
 import io
 import os
 import re
-import shutil
+import stat
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from dotenv.parser import parse_stream
+from dotenv.parser import Binding, parse_stream
 from pydantic import ValidationError
 
 from sususbot.artifacts import sync
@@ -25,6 +25,7 @@ from sususbot.errors import SettingsError
 from sususbot.in_place import put
 from sususbot.settings import Settings
 
+_SECRET: Final = frozenset({"discord_token", "openai_api_key", "hf_token", "web_password"})
 # What is read and written again must not change between.
 _changing: Final = threading.Lock()
 _NOT_UTF8: Final = "is not UTF-8 text: save it as UTF-8 (Notepad: Save as, Encoding)"
@@ -95,12 +96,38 @@ def checked(values: Mapping[str, str]) -> Settings:
 
 def values_in(path: Path) -> dict[str, str]:
     """What a file sets, by field, unchecked and without the environment. Raises SettingsError where it is no text."""
+    return {line.key.lower(): line.value for line in _lines(path) if line.key and line.value}
+
+
+def salvaged(path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Of a file in which something may be wrong, by field what can be used, and a sentence for each thing that cannot.
+
+    Those stand by the field, or by the line where that is not known. Raises SettingsError where it is no text.
+    """
+    there = values_in(path)
+    faults = _wrong_among(there)
+    for line in _lines(path):
+        if line.error:
+            faults[line.original.string.strip().lower()] = f"line {line.original.line} is no setting"
+    return {name: value for name, value in there.items() if name not in faults}, faults
+
+
+def _wrong_among(values: Mapping[str, str]) -> dict[str, str]:
+    """Whatever else is wrong, in the environment, is not theirs."""
+    try:
+        Settings(_env_file=None, **values)  # type: ignore[arg-type]
+    except ValidationError as error:
+        faults = error.errors(include_input=False)
+        return {name: _sentence(fault) for fault in faults if (name := str(fault["loc"][0])) in values}
+    return {}
+
+
+def _lines(path: Path) -> list[Binding]:
     try:
         with path.open(encoding=_encoding(path)) as file:
-            lines = list(parse_stream(file))
+            return list(parse_stream(file))
     except (UnicodeError, OSError) as error:
         raise SettingsError(f"{path} {_NOT_UTF8}") from error
-    return {line.key.lower(): line.value for line in lines if line.key and line.value}
 
 
 def set_values(path: Path, values: Mapping[str, str]) -> None:
@@ -122,7 +149,9 @@ def set_values(path: Path, values: Mapping[str, str]) -> None:
                 text = _with(text, name.upper(), value)
             aside = write_aside(path, text)
             if path.exists():
-                shutil.copymode(path, aside)
+                # A file that holds a new secret from now on may have been for everybody to read.
+                private = 0o600 if _SECRET & {name for name, value in values.items() if value} else 0o777
+                aside.chmod(stat.S_IMODE(path.stat().st_mode) & private)
             put(aside, path)
     except UnicodeError as error:
         raise SettingsError(f"{path} {_NOT_UTF8}") from error
@@ -149,7 +178,7 @@ def _with(text: str, name: str, value: str) -> str:
     return text + ("" if not text or text.endswith("\n") else end) + setting
 
 
-def write_aside(path: Path, text: str, *, mode: int = 0o600) -> Path:
+def write_aside(path: Path, text: str | bytes, *, mode: int = 0o600) -> Path:
     """A file's new text beside it, on the disk, for the caller to put in place. Raises OSError and leaves nothing then.
 
     Settings hold the token: nobody else may read them, not even for the moment in which they are written.
@@ -158,7 +187,7 @@ def write_aside(path: Path, text: str, *, mode: int = 0o600) -> Path:
     aside.unlink(missing_ok=True)
     try:
         with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-            file.write(text.encode())
+            file.write(text.encode() if isinstance(text, str) else text)
             sync(file)
     except OSError:
         aside.unlink(missing_ok=True)

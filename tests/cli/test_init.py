@@ -108,21 +108,6 @@ def test_what_was_left_out_is_added_and_nothing_else_changes(tmp_path: Path) -> 
     )
 
 
-def test_written_anew_it_keeps_what_was_answered(tmp_path: Path) -> None:
-    run("init", "--yes", "--token", TOKEN, *FLAGS, folder=tmp_path)
-    with (tmp_path / ".env").open("a", encoding="utf-8") as file:
-        file.write("TOP_K=7\n")
-    done = run("init", "--yes", "--force", "--contact", "@mia", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "kept from .env: DISCORD_TOKEN, CHANNEL_ID" in done.stderr
-    loaded = env_file.load(tmp_path / ".env")
-    assert (loaded.discord_token, loaded.channel_id, loaded.consent, loaded.contact) == (TOKEN, 123, "opt-in", "@mia")
-    assert loaded.top_k == Settings().top_k
-    (tmp_path / ".env").write_bytes(b"\xff\xfe\x00")
-    assert run("init", "--yes", "--force", folder=tmp_path).returncode == 0
-    assert env_file.load(tmp_path / ".env").discord_token is None
-
-
 @posix
 def test_the_token_comes_by_standard_input_or_the_environment_and_is_shown_nowhere(tmp_path: Path) -> None:
     by_input, by_environment, nothing = (tmp_path / name for name in ("input", "environment", "nothing"))

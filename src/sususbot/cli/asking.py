@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from sususbot.errors import SettingsError
     from sususbot.settings import Settings
 
+# What members were told holds.
+_PROMISED: Final = {"consent": "--consent", "retention_days": "--retention-days"}
 _FROM_INPUT: Final = "-"
 GREETING: Final = "A few questions. Nothing is written before the last; Ctrl-C stops."
 STOPPED: Final = "stopped, and nothing was written: run  sususbot init  again"
@@ -77,19 +79,45 @@ def not_set(name: str, place: Place) -> "SettingsError":
     return SettingsError(f"{name} is not set{where}: run  sususbot init, which says where to find it and keeps it")
 
 
-def kept(path: Path) -> dict[str, str]:
-    """What an older file answers, so that writing it anew asks nobody twice; nothing where it cannot be read."""
+def kept(path: Path, values: dict[str, str], *, asking: bool) -> dict[str, str]:
+    """`values` and all that an older file sets besides: writing it anew asks nobody twice and loses nothing.
+
+    What cannot be kept is named. Raises SettingsError where that was promised to members, and nobody can be asked.
+    """
+    there, faults = _found(path)
+    there = {name: value for name, value in there.items() if name not in values}
+    faults = {what: sentence for what, sentence in faults.items() if what not in values}
+    if not asking:
+        _check_promises(path, there | values, faults)
+    if there:
+        say("")
+        say(folded(f"kept from {path}: {', '.join(name.upper() for name in there)}"))
+    for sentence in faults.values():
+        say(folded(f"not kept: {sentence}", "   ! "))
+    return there | values
+
+
+def _found(path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """What a file sets, and what is wrong with the rest; of one that is no text nobody knows what it set."""
     from sususbot import env_file
     from sususbot.errors import SettingsError
 
+    if not path.is_file():
+        return {}, {}
     try:
-        there = env_file.values_in(path) if path.is_file() else {}
-        env_file.checked(answers := {name: there[name] for name in _QUESTIONS if there.get(name)})
-    except SettingsError:
-        return {}
-    if answers:
-        say(f"\nkept from {path}: {', '.join(name.upper() for name in answers)}")
-    return answers
+        return env_file.salvaged(path)
+    except SettingsError as error:
+        return {}, {"consent": str(error).partition(":")[0]}
+
+
+def _check_promises(path: Path, values: dict[str, str], faults: dict[str, str]) -> None:
+    """A default in place of what cannot be read may be a yes in the name of members who were told that it is a no."""
+    from sususbot.errors import SettingsError
+
+    for name, flag in _PROMISED.items():
+        for what, sentence in faults.items():
+            if name not in values and (name in what or f"did you mean {name.upper()}" in sentence):
+                raise SettingsError(f"{path} cannot be kept as it is ({sentence}): mend it there, or give {flag}, too")
 
 
 def _token_from_input() -> str:

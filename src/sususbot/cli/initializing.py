@@ -4,7 +4,9 @@ Everything is asked first and written last, each file whole: whoever stops, or r
 """
 
 import errno
+import itertools
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,12 +25,27 @@ if TYPE_CHECKING:
 
 _MODES = ("opt-out", "opt-in", "all")
 POLICY: Final = "PRIVACY.md"
+_TOO_MUCH: Final = (
+    "there is a word too many, not shown here since it may be the token: give that by  --token -  or when asked for it"
+)
 # Without these there is no bot; asked for again where an earlier run left them out.
 _NEEDED: Final = ("discord_token", "channel_id")
 
 
+def _as_id(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
+    """A number; of anything else nothing is shown, as it may be the token."""
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdecimal()):
+        raise click.BadParameter("write the number that the portal's General Information calls Application ID")
+    return int(value)
+
+
 @click.command(
-    "init", epilog="Example:  sususbot init --channel 1213800000000000000 --consent opt-in --contact @mia --yes"
+    "init",
+    # Refused by us: the library would repeat what was typed, and it may be the token.
+    context_settings={"allow_extra_args": True},
+    epilog="Example:  sususbot init --channel 1213800000000000000 --consent opt-in --contact @mia --yes",
 )
 @click.option(
     "--token",
@@ -38,7 +55,7 @@ _NEEDED: Final = ("discord_token", "channel_id")
     "DISCORD_TOKEN, or - for a line of standard input.",
 )
 @click.option(
-    "--application", metavar="ID", type=int, help="Whom the invite link is for, where the token is not given."
+    "--application", metavar="ID", callback=_as_id, help="Whom the invite link is for, where the token is not given."
 )
 @click.option("--channel", "channel_id", metavar="ID", help="The channel it lives in.")
 @click.option("--guild", "guild_id", metavar="ID", help="The server.")
@@ -47,9 +64,9 @@ _NEEDED: Final = ("discord_token", "channel_id")
 @click.option("--contact", metavar="NAME", help="Whom members turn to.")
 @click.option("--bot-name", metavar="NAME", help="The name the bot speaks under.")
 @click.option("--yes", is_flag=True, help="Ask nothing: what is not given keeps its default.")
-@click.option("--force", is_flag=True, help="Write .env and PRIVACY.md anew; what was answered before is kept.")
-@click.pass_obj
-def init(place: Place, /, yes: bool, force: bool, application: int | None, **flags: str | None) -> None:
+@click.option("--force", is_flag=True, help="Write .env and PRIVACY.md anew; what is set there is kept.")
+@click.pass_context
+def init(ctx: click.Context, /, yes: bool, force: bool, application: int | None, **flags: str | None) -> None:
     """Write .env and PRIVACY.md for your server and this machine, and print the notice for your members.
 
     Asks what it needs, with the steps on Discord, and ends with what  sususbot doctor  finds. What is there already
@@ -57,6 +74,9 @@ def init(place: Place, /, yes: bool, force: bool, application: int | None, **fla
     """
     from sususbot.notice import notice, policy
 
+    place: Place = ctx.obj
+    if ctx.args:
+        raise click.UsageError(_TOO_MUCH, ctx)
     path = place.env or Path(".env")
     _check_place(path)
     asking = not yes and asked_here()
@@ -98,7 +118,7 @@ def _settle(
     """The settings as they stand in the file afterwards."""
     if path.is_file() and not force:
         return _completed(path, values, asking=asking, application=application)
-    values = kept(path) | values
+    values = kept(path, values, asking=asking)
     if asking:
         say(f"\n{GREETING}")
         values = ask(values, application=application)
@@ -115,10 +135,14 @@ def _written(path: Path, values: dict[str, str], choice: "Choice") -> "Settings"
     values = {name: value.strip() for name, value in values.items() if value.strip()}
     settings = env_file.checked(values)
     values |= _cleaned(settings, values)
-    chosen = {name: value for name, value in choice.values.items() if name not in values}
-    _put_in_place(path, env_file.filled(chosen | values, choice.reasons))
+    values = dict(choice.values) | values
+    other = {name: value for name, value in choice.values.items() if values[name] != value}
+    reasons = {name: why for name, why in choice.reasons.items() if name not in other}
+    _put_in_place(path, env_file.filled(values, reasons))
     private = "readable by you alone" if os.name == "posix" else "to be kept to yourself"
     say(f"\nwrote {path}, {private}: each setting with what it does")
+    for name, value in other.items():
+        say(folded(f"{name.upper()}={values[name]} was kept; for this machine it would now be {value}", "   - "))
     return settings
 
 
@@ -173,22 +197,37 @@ def _check_place(path: Path) -> None:
 
 
 def _put_in_place(path: Path, text: str) -> None:
-    """All of it or nothing, and never readable by others, not even for a moment."""
+    """All of it or nothing, and never readable by others, not even for a moment; what was there stays beside it."""
     from sususbot.env_file import write_aside
     from sususbot.errors import SettingsError
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = write_aside(path, text)
-        if path.is_file():
-            path.replace(path.with_name(f"{path.name}.old"))
-            say(f"the old one is now {path}.old")
-        put(aside, path)
+        # A link stays one.
+        place = path.resolve()
+        if place.is_file():
+            say(f"what was there is now {path.with_name(_set_aside(place).name)}")
+        put(write_aside(place, text), place)
     except OSError as error:
         step = "make room there" if error.errno == errno.ENOSPC else "let this program write there"
         raise SettingsError(
             f"{path} cannot be written ({error.strerror or error}): {step}, or choose another place with --env"
         ) from error
+
+
+def _set_aside(path: Path) -> Path:
+    """A copy that takes no older one's place: that may be the only one that still has a token."""
+    from sususbot.env_file import write_aside
+
+    there = path.read_bytes()
+    for number in itertools.count(1):
+        old = path.with_name(f"{path.name}.old" + (f".{number}" if number > 1 else ""))
+        if not old.exists():
+            return put(write_aside(old, there), old)
+        if old.is_file() and old.read_bytes() == there:
+            old.chmod(stat.S_IMODE(old.stat().st_mode) & 0o600)
+            return old
+    raise AssertionError("unreachable")
 
 
 def _make_private(folder: Path) -> None:
