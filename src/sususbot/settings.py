@@ -1,6 +1,7 @@
 """Every setting, declared once: its type, default and meaning. `.env.example` is made from this file.
 
-Not here: reading and writing `.env`, and what is wrong in it in words (`env_file`).
+Not here: reading and writing `.env`, and what is wrong in it in words (`env_file`). Long because all settings are one
+list, in the order in which they stand in the file.
 """
 
 import re
