@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import aiohttp
 import httpx
 import pytest
 
 from sususbot.bot.client import Client as Bot
 from sususbot.bot.logs import logged
 from sususbot.bot.pace import Pace
+from sususbot.bot.supervisor import _told
 from sususbot.env_file import checked
 from sususbot.errors import ConnectionLost, DownloadFailed, SettingsError
 from sususbot.model.backend import Deadline
@@ -238,6 +240,19 @@ async def test_the_bot_logs_in_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
             login.cancel()
             await asyncio.gather(login, return_exceptions=True)
     assert first == "CONNECT discord.com:443 with password"
+
+
+async def test_a_proxy_that_refuses_the_bot_is_told_in_its_log_without_its_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nobody: Any = None
+    async with proxy(monkeypatch, "407 Proxy Authentication Required", "sek%40ret99"):
+        bot = Bot(1, keeper=nobody, answering=nobody, short_term=nobody, sessions=nobody, metrics=nobody, pace=Pace())
+        async with bot:
+            with pytest.raises(aiohttp.ClientHttpProxyError) as caught:
+                await asyncio.wait_for(bot.login("token"), 20)
+    assert _told(caught.value) == "the proxy refuses the user or password: correct HTTPS_PROXY"
+    assert _told(OSError()) == "OSError"
 
 
 async def test_models_come_by_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,9 @@ from sususbot.model.backend import Facts
 State = Literal["connecting", "running", "pausing", "stopping", "stopped"]
 Cause = Literal["unreachable", "refused", "banned", "broken", "deaf", "no session", "no server", "closed"]
 
+# The status by which a proxy asks for a password.
+_UNPROVEN: Final = 407
+
 logger = logging.getLogger(__name__)
 
 
@@ -231,7 +234,7 @@ class Supervisor:
         logger.warning(
             "the connection to Discord ended: %s%s",
             cause,
-            "" if error is None else f" ({type(error).__name__})",
+            "" if error is None else f" ({_told(error)})",
             exc_info=error if cause == "broken" else None,
         )
 
@@ -314,6 +317,13 @@ def _cause(error: BaseException | None, client: Client) -> Cause:
         # discord.py fails so when its very first connection is refused.
         return "unreachable"
     return "broken"
+
+
+def _told(error: BaseException) -> str:
+    """In a few words, and none of the library's: those tell a proxy's password."""
+    if isinstance(error, aiohttp.ClientHttpProxyError) and error.status == _UNPROVEN:
+        return "the proxy refuses the user or password: correct HTTPS_PROXY"
+    return type(error).__name__
 
 
 def final(error: BaseException) -> SususError | None:
