@@ -4,8 +4,8 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-# The first of these that is new enough; one that was named is the only one.
-PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14)
+# The first of these that is new enough; one that was named (PYTHON=FILE) is the only one.
+PYTHONS := python3 python3.13 python3.12 python3.11 python3.14
 CODE := src tests $(wildcard tools/*.py)
 HOUSE := architecture house documents examples extending troubleshooting packaging set_up
 # Three processes of tests, also on two cores: a third of their time they wait. Which tests are slow:
@@ -55,8 +55,12 @@ browser:
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } || \
 		echo "no chromium: the tests of pages will be skipped (Debian: apt install chromium)" >&2
 
+# What is named on make's command line is in the environment, so a path may have any letters in it.
 set-up-run set-up-dev:
-	@for python in $(PYTHONS); do \
+	@if [ -n "$$PYTHON" ]; then set -- "$$PYTHON"; named=--named; else set -- $(PYTHONS); named=; fi; \
+	for python; do \
 		if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
-			exec "$$python" tools/environment.py $(@:set-up-%=%); fi; done; \
+			exec "$$python" tools/environment.py $(@:set-up-%=%) $$named; fi; done; \
+	if [ -n "$$named" ] && ! "$$PYTHON" -c '' 2>/dev/null; then \
+		echo "PYTHON=$$PYTHON is no Python that runs: name another, or leave it out" >&2; exit 1; fi; \
 	echo "sususbot needs Python 3.11 or newer: install it, or say which one with  make PYTHON=python3.12 demo" >&2; exit 1

@@ -42,14 +42,24 @@ $ErrorActionPreference = 'Stop'
 
 # How often the scheduler looks whether the bot still runs.
 $MinutesBetweenLooks = 5
-if (-not $Folder) {
-    $Folder = Split-Path -Parent $PSScriptRoot
-}
+# How long the bot is watched before it is said to run.
+$SecondsToLook = 5
 
 function Stop-Script {
     param([string] $Sentence)
     [Console]::Error.WriteLine("windows-task: $Sentence")
     exit 1
+}
+
+function Find-Folder {
+    # Whole, for the scheduler starts elsewhere.
+    if (-not $Folder) {
+        return Split-Path -Parent $PSScriptRoot
+    }
+    if (-not (Test-Path -LiteralPath $Folder -PathType Container)) {
+        Stop-Script "there is no folder ${Folder}: name the bot's with -Folder"
+    }
+    return (Resolve-Path -LiteralPath $Folder).ProviderPath
 }
 
 function Get-Task {
@@ -121,6 +131,17 @@ function Register-Bot {
     } catch {
         Stop-Script "Windows did not take the task ($($_.Exception.Message.Trim())): run this as administrator"
     }
+    Write-State
+}
+
+function Write-State {
+    # A bot that cannot start ends within seconds.
+    Start-Sleep -Seconds $SecondsToLook
+    $task = Get-Task
+    if (($null -eq $task) -or ($task.State -ne 'Running')) {
+        Stop-Script ("$Name is registered and does not run: read the end of LOG_FILE, or see what  " +
+            ".venv\Scripts\sususbot.exe bot  says in $Folder")
+    }
     Write-Host "windows-task: $Name runs; what it says is in LOG_FILE. Stop-ScheduledTask $Name stops it at once"
 }
 
@@ -141,6 +162,7 @@ function Unregister-Bot {
 if ($env:OS -ne 'Windows_NT') {
     Stop-Script 'the Task Scheduler is Windows'' own: on Linux take deploy/sususbot.service'
 }
+$Folder = Find-Folder
 if ($Unregister) {
     Unregister-Bot
 } else {

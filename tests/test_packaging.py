@@ -244,7 +244,7 @@ def test_the_images_are_for_processors_and_for_cards() -> None:
     assert list(stages())[-2:] == ["cuda", "cpu"], "the last is what is built when none is named"
     assert [words(each, "FROM") for each in ("cuda", "cpu")] == [["runtime AS cuda"], ["runtime AS cpu"]]
     assert words("torch", "ARG")[1].endswith("/whl/cpu")
-    assert words("packages-cuda", "ARG")[1].rsplit("/", 1)[1] in tool("environment").DRIVERS
+    assert words("packages-cuda", "ARG")[1].rsplit("/", 1)[1] in tool("environment")._NAMES
 
 
 def test_the_container_runs_as_nobody_and_keeps_its_data() -> None:
@@ -272,6 +272,10 @@ def test_only_what_is_pinned_gets_into_the_image() -> None:
     assert len(installs) == 5
     for line in installs:
         assert any(mark in line for mark in ("--require-hashes", "torch==${TORCH}", "${llama}", " /build")), line
+
+
+def test_docker_which_reads_another_file_lets_in_the_same() -> None:
+    assert (ROOT / ".dockerignore").read_bytes() == (ROOT / ".containerignore").read_bytes()
 
 
 def test_what_is_copied_is_let_in_and_nothing_of_the_owners() -> None:

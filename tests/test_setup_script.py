@@ -1,7 +1,7 @@
 """setup.ps1 and deploy/windows-task.ps1, read by PowerShell's grammar: no machine here can run them.
 
 What a run would find at once is found here: what does not parse, what is not defined, what Windows PowerShell 5.1 does
-not know, exit codes that nobody looks at; and that its tables are the program's.
+not know, exit codes that nobody looks at. What is chosen for a card: tests/test_set_up.py, where it can be run.
 """
 
 import re
@@ -10,26 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from sususbot.model.cards import CUDA_DRIVERS
-from sususbot.training import hardware
 from tests.support.powershell import Script
+from tests.support.tools import tool
 
 ROOT = Path(__file__).parents[1]
 SETUP = ROOT / "setup.ps1"
 TASK = ROOT / "deploy" / "windows-task.ps1"
 # What Windows PowerShell 5.1 brings of what the scripts call.
 _CMDLETS = {
-    *("ForEach-Object", "Get-Command", "Get-Date", "Get-FileHash", "Get-ItemProperty", "Join-Path", "New-Object"),
+    *("ForEach-Object", "Get-Command", "Get-Date", "Get-ItemProperty", "Join-Path", "New-Object"),
     *("New-ScheduledTask", "New-ScheduledTaskAction", "New-ScheduledTaskPrincipal", "New-ScheduledTaskSettingsSet"),
     *("Get-ScheduledTask", "New-ScheduledTaskTrigger", "New-TimeSpan", "Out-Null", "Out-String", "Remove-Item"),
     *(
-        "Register-ScheduledTask",
-        "Resolve-Path",
-        "Select-String",
-        "Set-Location",
-        "Set-StrictMode",
-        "Split-Path",
-        "Start-ScheduledTask",
+        *("Register-ScheduledTask", "Resolve-Path", "Select-String", "Set-Item", "Set-StrictMode", "Split-Path"),
+        *("Pop-Location", "Push-Location", "Start-ScheduledTask", "Start-Sleep"),
     ),
     *("Stop-ScheduledTask", "Test-Path", "Unregister-ScheduledTask", "Where-Object", "Write-Host"),
 }
@@ -86,11 +80,8 @@ def test_programs_are_run_in_two_places_which_look_at_their_exit_code(setup: Scr
 
 
 def test_whoever_runs_a_program_in_sight_asks_how_it_went(setup: Script) -> None:
-    # Install-Llama leaves it to those who call it.
-    (through,) = (function.node.text for function in setup.functions if function.name == "Install-Llama")
-    assert through is not None
-    after = re.split(r"Invoke-Tool \$|Install-Llama \$", setup.text.replace(through.decode(), ""))[1:]
-    assert len(after) == 5
+    after = setup.text.split("Invoke-Tool $")[1:]
+    assert len(after) == 3
     assert [part for part in after if "$script:Succeeded" not in "\n".join(part.splitlines()[:3])] == []
 
 
@@ -106,54 +97,24 @@ def test_bytes_are_those_that_windows_powershell_reads_right(script: Script) -> 
     assert script.text.count("\n") == script.text.count("\r\n") > 50
 
 
-def test_builds_and_drivers_are_those_that_the_program_names(setup: Script) -> None:
-    shared = (ROOT / "tools" / "environment.py").read_text(encoding="utf-8")
-    rows = _rows(setup.literal("TorchBuilds"))
-    assert [row["Build"] for row in rows] == [hardware._WHEELS[13], hardware._WHEELS[12]]
-    for row, family in zip(rows, (13, 12), strict=True):
-        assert int(row["Driver"]) >= CUDA_DRIVERS[family]
-        assert f'"{row["Build"]}": {CUDA_DRIVERS[family]}' in shared
-    index = setup.literal("TorchIndex").strip("'")
-    assert index == hardware._ON_WHEELS
-    assert f'INDEX: Final = "{index}"' in shared
-
-
 def test_what_is_installed_is_left_to_the_script_for_all_systems(setup: Script) -> None:
-    assert "@('tools\\environment.py', $kind)" in setup.text
-    assert "$env:TORCH_INDEX" in setup.text
-    assert 'os.environ.get("TORCH_INDEX")' in (ROOT / "tools" / "environment.py").read_text(encoding="utf-8")
-    assert not re.search(r"torch==|\d+\.\d+\.\d+", setup.text), "a version is pinned in two places"
+    given = re.findall(r"'(--[a-z]+)'", setup.text[setup.text.index("function Install-Program") :])
+    assert "@('tools\\environment.py', $kind, '--look')" in setup.text
+    for flag in ("--look", "--cpu", "--anew", "--named"):
+        assert flag in given
+        assert getattr(tool("environment").Wish.of(["run", flag]), flag.removeprefix("--")) is True
+    assert not re.search(r"torch==|\d+\.\d+\.\d+|cu1\d\d", setup.text), "what is installed is said in two places"
 
 
-@pytest.mark.parametrize(
-    ("driver", "capability", "torch", "llama"),
-    [
-        (580, "7.5", "cu130", "cu132"),
-        (577, "7.5", "cu126", "cu128"),
-        (552, "7.5", "cu126", ""),
-        (552, "8.6", "cu126", "cu128"),
-        (591, "12.0", "cu130", "cu132"),
-        (591, "9.0", "cu130", "cu128"),
-        (580, "6.1", "cu126", "cu128"),
-        (572, "12.0", "cpu", "cu128"),
-        (512, "", "cpu", ""),
-    ],
-)
-def test_which_builds_a_card_gets(setup: Script, driver: int, capability: str, torch: str, llama: str) -> None:
-    """The first row that fits, as Select-TorchBuild and Select-LlamaBuild take it."""
-    builds = (
-        row["Build"]
-        for row in _rows(setup.literal("TorchBuilds"))
-        if driver >= int(row["Driver"])
-        and (not capability or float(row["Oldest"]) <= float(capability) <= float(row["Newest"]))
-    )
-    assert next(builds, "cpu") == torch
-    engines = (
-        row["Build"]
-        for row in _rows(setup.literal("LlamaBuilds"))
-        if driver >= int(row["Driver"]) and (not row["Cards"] or capability in _strings(row["Cards"]))
-    )
-    assert next(engines, "") == llama
+def test_nothing_that_it_sets_stays(setup: Script) -> None:
+    assert not re.search(r"\$env:\w+\s*=[^=]", setup.text, re.IGNORECASE)
+    assert not re.search(r"(?:Set|Remove)-Item[^\n]*Env:(?!\$Name)|Set-Location", setup.text)
+    assert re.search(r"finally \{\s+Pop-Location\s+Reset-Environment\s+\}", setup.text)
+
+
+def test_what_is_said_to_be_next_needs_no_script_that_windows_refuses(setup: Script) -> None:
+    assert "activate" not in setup.text.casefold()
+    assert setup.text.count(".venv\\Scripts\\sususbot.exe init") == 2
 
 
 def test_its_pythons_are_those_of_the_package(setup: Script) -> None:
@@ -174,13 +135,14 @@ def test_the_task_runs_the_bot_that_is_there() -> None:
     assert "LOG_FILE" in task.text
 
 
+def test_the_task_gets_a_whole_path_and_is_looked_at_before_it_is_said_to_run() -> None:
+    task = Script.of(TASK)
+    text = {function.name: (function.node.text or b"").decode() for function in task.functions}
+    assert "Resolve-Path -LiteralPath $Folder" in text["Find-Folder"]
+    assert task.text.rindex("$Folder = Find-Folder") < task.text.rindex("Register-Bot")
+    assert text["Write-State"].index("$task.State -ne 'Running'") < text["Write-State"].index("runs;")
+    assert "Write-Host" not in text["Register-Bot"]
+
+
 def _strings(literal: str) -> list[str]:
     return re.findall(r"'([^']*)'", literal)
-
-
-def _rows(literal: str) -> list[dict[str, str]]:
-    """Rows of a table, such as @{ Build = 'cu130'; Driver = 580 }, values as written but for their quotes."""
-    rows = [
-        dict(re.findall(r"(\w+) = (@\([^)]*\)|[^;]+?)(?:;| *$)", row)) for row in re.findall(r"@\{ (.*?) \}", literal)
-    ]
-    return [{name: "" if value == "@()" else value.strip("'") for name, value in row.items()} for row in rows]

@@ -10,8 +10,9 @@ ROOT = Path(__file__).parents[2]
 
 
 @cache
-def tool(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"tools_{name}", ROOT / "tools" / f"{name}.py")
+def tool(name: str, root: Path = ROOT) -> ModuleType:
+    """The script of this checkout, or of a copy elsewhere."""
+    spec = importlib.util.spec_from_file_location(f"tools_{name}", root / "tools" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
