@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from sususbot.sources.formats import FORMATS
 from tests.sources.formats import CHAT, KITCHEN_CSV, as_csv, as_package, made, mixed
 from tests.support.commands import environment, refusal, run, run_here
@@ -80,8 +82,17 @@ def test_a_dump_replaces_an_older_one_only_when_it_is_whole(tmp_path: Path) -> N
 
 
 def test_an_empty_archive_is_not_dumped(tmp_path: Path) -> None:
-    assert "is empty: run  sususbot import FILE" in refusal(run_here("dump", "x.jsonl", folder=tmp_path).stderr)
+    told = refusal(run_here("dump", "x.jsonl", folder=tmp_path).stderr)
+    assert (
+        f"the archive in {tmp_path / 'data'} is empty: run  sususbot backfill  or  sususbot import FILES  first" in told
+    )
     assert not (tmp_path / "x.jsonl").exists()
+
+
+@pytest.mark.parametrize("command", ["index", "chat", "eval", "analyze", "build"])
+def test_in_the_wrong_folder_no_archive_is_made(tmp_path: Path, command: str) -> None:
+    assert f"the archive in {tmp_path / 'data'} is empty" in refusal(run_here(command, folder=tmp_path).stderr)
+    assert not (tmp_path / "data").exists()
 
 
 def test_who_reads_a_dump_may_stop(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_persona_by_id_needs_a_yes(folder: Path) -> None:
         (["build", "--persona", "1,99999999999999999999"], {}, "PERSONA: write server, or ids of members"),
         (["build"], {"BOT_DESCRIPTION": "word " * 900}, "of the 1,024 tokens of a sample"),
         (["build"], {"CONSENT": "opt-in"}, "nobody has agreed to be learned from"),
-        (["--data", "empty", "build"], {}, "is empty: run  sususbot import"),
+        (["--data", "empty", "build"], {}, "is empty: run  sususbot backfill"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_sentence(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from sususbot import artifacts, env_file
-from sususbot.archive.archive import Archive, now_ms
+from sususbot.archive.archive import FILE_NAME, Archive, now_ms
 from sususbot.cli import engines
 from sususbot.cli.main import Place
 from sususbot.cli.output import say
@@ -84,20 +84,38 @@ def load_settings(place: Place) -> Settings:
 def open_archive(place: Place, *, filled: bool = False) -> Archive:
     """The archive of the data folder, with the settings' consent and retention applied, and what was begun finished.
 
-    With `filled`, raises ArchiveEmpty when nothing was imported yet.
+    With `filled`, raises ArchiveEmpty when nothing was imported yet, and makes no archive where there is none.
     """
     settings = load_settings(place)
     _check_own(place.data)
+    if filled and _has_none(place.data):
+        raise _empty(place.data)
     archive = Archive(place.data)
     try:
         archive.consents.set_mode(settings.consent)
         _catch_up(forgetting(place, settings, archive), settings.retention_days)
         if filled and archive.newest() is None:
-            raise ArchiveEmpty(f"the archive in {place.data} is empty: run  sususbot import FILE  first")
+            raise _empty(place.data)
     except BaseException:
         archive.close()
         raise
     return archive
+
+
+def _has_none(folder: Path) -> bool:
+    """Whether no archive was made there yet; where that cannot be seen, opening it says why."""
+    try:
+        return not (folder / FILE_NAME).exists() and (folder.is_dir() or not folder.exists())
+    except OSError:
+        return False
+
+
+def _empty(folder: Path) -> ArchiveEmpty:
+    """The whole path: often it is only another folder than the one that was meant."""
+    return ArchiveEmpty(
+        f"the archive in {folder.absolute()} is empty: run  sususbot backfill  or  sususbot import FILES  first, or "
+        "name another folder with --data"
+    )
 
 
 def _check_own(folder: Path) -> None:
