@@ -36,6 +36,8 @@ def test_the_example_is_made_from_the_settings() -> None:
 def test_the_example_uncommented_changes_nothing(tmp_path: Path) -> None:
     lines = [line.removeprefix("#") for line in env_file.example().splitlines() if line.startswith("#") and "=" in line]
     values = "\n".join(line for line in lines if line[0].isupper())
+    assert "=True" not in values
+    assert "=False" not in values
     assert env_file.load(env(tmp_path, values)) == Settings()
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import click
 
 from sususbot.cli.main import COMMANDS, sususbot
-from sususbot.env_file import example
+from sususbot.env_file import as_written, example
 from sususbot.settings import Settings
 
 ROOT: Final = Path(__file__).parents[1]
@@ -89,18 +89,9 @@ def _sections() -> dict[str, list[str]]:
 
 def _row(name: str) -> str:
     field = Settings.model_fields[name]
-    default = _default(field.default)
+    default = as_written(field.default)
     shown = f"`{_cell(default)}`" if default else ""
     return f"| `{name.upper()}` | {shown} | {_cell(field.description or '')} |"
-
-
-def _default(value: Any) -> str:
-    """As one would write it in `.env`."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _cell(text: str) -> str:

@@ -205,7 +205,7 @@ def example() -> str:
     """The text of `.env.example`."""
     head = [
         "# Settings of sususbot. Copy this file to .env and change what you need; what stays commented out keeps",
-        "# the value shown. Made from src/sususbot/settings.py by  python -m sususbot.env_file > .env.example",
+        "# the value shown. Made from src/sususbot/settings.py by  make docs",
     ]
     return _listed(head, {}, {})
 
@@ -215,12 +215,18 @@ def _listed(head: list[str], values: Mapping[str, str], reasons: Mapping[str, st
     for name, field in Settings.model_fields.items():
         if name in _HEADINGS:
             lines += ["", f"# ---- {_HEADINGS[name]}"]
-        default = "" if field.default is None else field.default
-        default = ", ".join(default) if isinstance(default, tuple) else default
+        default = as_written(field.default)
         setting = f"{name.upper()}={_quoted(values[name])}" if name in values else f"#{name.upper()}={default}"
         why = [f"# {reasons[name]}"] if name in reasons else []
         lines += ["", f"# {field.description}", *why, setting]
     return "\n".join(lines) + "\n"
+
+
+def as_written(value: Any) -> str:
+    """A setting's value as one would write it in `.env`."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else "" if value is None else str(value)
 
 
 def _quoted(value: str) -> str:
@@ -260,7 +266,3 @@ def _sentence(fault: Any) -> str:
     message = _IN_WORDS.get(kind, "").format(**fault.get("ctx", {})).replace("'", "")
     message = message or fault["msg"].removeprefix("Value error, ")
     return f"{name.upper()}: {message[0].lower()}{message[1:]}"
-
-
-if __name__ == "__main__":
-    print(example(), end="")

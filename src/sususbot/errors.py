@@ -68,6 +68,14 @@
 Foreign errors (sqlite3, discord.py, httpx, llama.cpp) are translated at the border of the room that uses them.
 """
 
+import sys
+
+
+def installing(extra: str) -> str:
+    """The command that adds an extra, in the project's folder: by its name alone, somebody else's might come."""
+    pip, quote = (r".venv\Scripts\pip", '"') if sys.platform == "win32" else (".venv/bin/pip", "'")
+    return f"{pip} install -e {quote}.[{extra}]{quote}"
+
 
 class SususError(Exception):
     """Told to the user as it stands: one sentence, with the next step."""
@@ -81,7 +89,7 @@ class MissingExtra(SususError):
     """An optional part is not installed; the sentence holds the install command."""
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs packages that are not installed: run  pip install 'sususbot[{extra}]'")
+        super().__init__(f"{what} needs packages that are not installed: run  {installing(extra)}")
         self.extra = extra
 
 

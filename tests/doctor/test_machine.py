@@ -9,6 +9,7 @@ import pytest
 from sususbot.doctor import checks_machine
 from sususbot.doctor.checks_machine import Need
 from sususbot.doctor.findings import Finding
+from sususbot.errors import installing
 from sususbot.model.cards import Card, fault_of_llamacpp
 
 _POSIX = pytest.mark.skipif(os.name != "posix", reason="there are no modes of files here")
@@ -124,8 +125,8 @@ def test_packages_that_are_there_and_not() -> None:
         [Need("BACKEND=x", "train", ("json", "no_such_module")), Need("y", "embed", ("no_such_module",), "words alone")]
     )
     assert [(finding.state, finding.step) for finding in found] == [
-        ("wrong", "pip install 'sususbot[train]'"),
-        ("warning", "pip install 'sususbot[embed]'"),
+        ("wrong", installing("train")),
+        ("warning", installing("embed")),
     ]
     assert found[1].sentence.endswith("not installed: words alone")
 

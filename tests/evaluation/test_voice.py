@@ -170,7 +170,7 @@ def test_too_few_lines_are_said_to_be(ground: Ground) -> None:
 
 def test_without_scikit_learn_it_says_what_to_install(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
-    with pytest.raises(MissingExtra, match=r"sususbot\[eval\]"):
+    with pytest.raises(MissingExtra, match=r"pip install -e .\.\[eval\]"):
         classifier(ground, other_chat(ground))
 
 

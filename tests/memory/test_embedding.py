@@ -102,7 +102,7 @@ def test_what_is_nowhere_is_told_with_the_ways_to_get_it(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ModelNotFound, match=r"is not on this machine: run  pip install 'sususbot\[offline\]'"):
+    with pytest.raises(ModelNotFound, match=r"is not on this machine: run  \S+pip install -e .\.\[offline\]"):
         find_model(name)
 
 

@@ -205,7 +205,7 @@ def test_what_is_plain_to_see_is_told_before_anything_is_loaded(
 def test_without_the_packages_it_says_what_to_install(tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     installed = util.find_spec
     monkeypatch.setattr(util, "find_spec", lambda name, *more: None if name == "peft" else installed(name, *more))
-    with pytest.raises(MissingExtra, match=r"pip install 'sususbot\[train\]'"):
+    with pytest.raises(MissingExtra, match=r"pip install -e .\.\[train\]"):
         Transformers(str(tiny_base))
 
 

@@ -11,7 +11,7 @@ import orjson
 
 from sususbot.analysis import report
 from sususbot.analysis.analysis import Analysis
-from sususbot.errors import MissingExtra
+from sususbot.errors import MissingExtra, installing
 
 # Rows shown; `--json` has them all.
 LIMITS: Final[Mapping[str, int]] = {"authors": 30, "channels": 30, "pairs": 12, "words": 12, "languages": 10}
@@ -64,6 +64,7 @@ def page(analysis: Analysis) -> str:
         a=values,
         f=figure,
         told=told,
+        installing=installing,
         pictures=drawn,
         findings=report.findings(analysis),
         sections=SECTIONS,

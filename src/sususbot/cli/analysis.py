@@ -13,6 +13,7 @@ from sususbot.analysis import report
 from sususbot.analysis.analysis import Analysis, AuthorRow, Bin, Counted, Quoted
 from sususbot.analysis.page import as_json
 from sususbot.analysis.report import hour, number, percent, size_of, span
+from sususbot.errors import installing
 from sususbot.messages import joined_names
 
 _BLOCKS: Final = " ▁▂▃▄▅▆▇█"
@@ -136,7 +137,7 @@ def _agrees(row: AuthorRow) -> str:
 
 def _tokenizer(analysis: Analysis) -> str:
     lengths = analysis.lengths
-    return lengths.tokenizer if lengths.exact else "estimated: pip install 'sususbot[tokens]' counts them"
+    return lengths.tokenizer if lengths.exact else f"estimated: {installing('tokens')}  counts them"
 
 
 def _lengths(analysis: Analysis) -> Iterator[RenderableType]:

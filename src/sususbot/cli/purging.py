@@ -16,7 +16,7 @@ from sususbot.cli.output import print_json, say
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as one JSON object.")
 @click.pass_obj
 def purge(place: Place, yes: bool, as_json: bool) -> None:
-    """Delete the archive, corpora, training runs, reports, indexes and benchmarks of the data folder.
+    """Delete the archive, corpora, training runs, reports, indexes, benchmarks and the demo of the data folder.
 
     For the day on which the bot ends, or Discord or the server asks for it. Base models stay, and files that sususbot
     did not write; both are named, with all that it cannot reach.

@@ -17,7 +17,7 @@ from typing import Final
 import psutil  # type: ignore[import-untyped]
 
 from sususbot.doctor.findings import Finding, ok, skipped, told_by, warning, wrong
-from sususbot.errors import NoGpu
+from sususbot.errors import NoGpu, installing
 from sususbot.model.cards import CUDA_DRIVERS, Card
 
 _PYTHON: Final = (3, 11)
@@ -182,13 +182,13 @@ def driver(found: Sequence[Card]) -> Finding:
 def torch(found: Sequence[Card]) -> Finding:
     """Whether torch and the driver fit. Loads torch, which takes seconds, and prepares the card: where there is one."""
     if find_spec("torch") is None:
-        return skipped("torch", "torch is not installed: nothing is trained here", "pip install 'sususbot[train]'")
+        return skipped("torch", "torch is not installed: nothing is trained here", installing("train"))
     if not found and not _DRIVER.exists():
         return skipped("torch", f"torch {_version('torch')}, and no NVIDIA card for it")
     try:
         from sususbot.training.hardware import check_card, find_cards
     except ImportError:
-        return skipped("torch", "torch is there, what trains is not", "pip install 'sususbot[train]'")
+        return skipped("torch", "torch is there, what trains is not", installing("train"))
     there = find_cards()
     if not there.usable and not there.names:
         return skipped("torch", f"torch {there.torch}, and no NVIDIA card for it")
@@ -217,7 +217,7 @@ def packages(needs: Sequence[Need]) -> list[Finding]:
         if any(find_spec(module) is None for module in need.modules):
             told = f"{need.what} needs packages that are not installed"
             kind = warning if need.else_ else wrong
-            step = f"pip install 'sususbot[{need.extra}]'"
+            step = installing(need.extra)
             missing.append(kind("packages", f"{told}: {need.else_}" if need.else_ else told, step))
     return missing or [ok("packages", f"what the settings need is installed (sususbot {_version('sususbot')})")]
 

