@@ -282,7 +282,9 @@ async def test_a_channel_that_is_deleted(server: StandIn, place: Place, tmp_path
     assert "CHANNEL_ID" in str(ended)
 
 
-async def test_nothing_listens_where_discord_should_be(place: Place, tmp_path: Path) -> None:
+async def test_nothing_listens_where_discord_should_be(
+    place: Place, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """As without a network: the bot tries again, ever more slowly, and asks for no session meanwhile."""
     pace = replace(PRESSED, longest_pause=0.04)
     nowhere = StandIn(place.world)
@@ -291,3 +293,14 @@ async def test_nothing_listens_where_discord_should_be(place: Place, tmp_path: P
         await until(lambda: made.metrics.connection.get("last_end") == "unreachable")
         assert not made.task.done()
         assert made.metrics.connection["sessions_today"] == 0
+    assert "Discord cannot be reached (the connection was refused): check the network" in caplog.text
+
+
+async def test_without_a_network_no_host_is_found(
+    place: Place, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    nowhere = StandIn(place.world)
+    nowhere.http_url = "http://discord.invalid/api/v10"
+    async with bot(nowhere, place.general, tmp_path, [echo()], pace=replace(PRESSED, longest_pause=0.04)) as made:
+        await until(lambda: made.metrics.connection.get("last_end") == "unreachable")
+    assert "Discord cannot be reached (no such host): check the network, and the proxy" in caplog.text

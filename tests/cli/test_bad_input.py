@@ -197,7 +197,7 @@ async def test_discord_out_of_reach_is_waited_for_and_a_stop_is_no_error(tmp_pat
         assert await process.wait() == 0, rest
     log = (tmp_path / "data" / "logs" / "bot.jsonl").read_text(encoding="utf-8")
     messages = [json.loads(line)["message"] for line in log.splitlines()]
-    assert any("the connection to Discord ended: unreachable" in message for message in messages)
+    assert any("Discord cannot be reached (the connection was refused)" in message for message in messages)
     assert messages[-1] == "stopped"
     assert "stand-in.token" not in log
 

@@ -13,6 +13,8 @@ A connection that was given up lingers until the replies in hand are sent: they 
 import asyncio
 import gc
 import logging
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -41,6 +43,15 @@ Cause = Literal["unreachable", "refused", "banned", "broken", "deaf", "no sessio
 
 # The status by which a proxy asks for a password.
 _UNPROVEN: Final = 407
+# Errors of a connection, the narrower before the wider, in words.
+_REASONS: Final = (
+    (aiohttp.ClientProxyConnectionError, "the proxy does not answer"),
+    (socket.gaierror, "no such host"),
+    (ssl.SSLError, "the certificate is not known here"),
+    (ConnectionRefusedError, "the connection was refused"),
+    (ConnectionError, "the connection was cut"),
+    (TimeoutError, "no answer in time"),
+)
 
 logger = logging.getLogger(__name__)
 
@@ -231,12 +242,7 @@ class Supervisor:
         self._last = cause
         self._metrics.connection_lost(cause)
         await asyncio.to_thread(self._sessions.failed)
-        logger.warning(
-            "the connection to Discord ended: %s%s",
-            cause,
-            "" if error is None else f" ({_told(error)})",
-            exc_info=error if cause == "broken" else None,
-        )
+        logger.warning("%s", _complaint(cause, error), exc_info=error if cause == "broken" else None)
 
     async def _finish(self, grace: float) -> None:
         """What is in hand, while the connection still stands."""
@@ -319,11 +325,22 @@ def _cause(error: BaseException | None, client: Client) -> Cause:
     return "broken"
 
 
-def _told(error: BaseException) -> str:
-    """In a few words, and none of the library's: those tell a proxy's password."""
+def _complaint(cause: Cause, error: BaseException | None) -> str:
+    """What ended a life, and what to do about it. Nothing in the library's words: those tell a proxy's password."""
     if isinstance(error, aiohttp.ClientHttpProxyError) and error.status == _UNPROVEN:
         return "the proxy refuses the user or password: correct HTTPS_PROXY"
-    return type(error).__name__
+    if cause == "unreachable" and error is not None:
+        return f"Discord cannot be reached ({_reason(error)}): check the network, and the proxy if there is one"
+    return f"the connection to Discord ended: {cause}" + ("" if error is None else f" ({type(error).__name__})")
+
+
+def _reason(error: BaseException) -> str:
+    """Why nothing is reached, in words where it is one of the usual reasons."""
+    if isinstance(error, AttributeError):
+        return "no connection came about"
+    name = type(error).__name__
+    below = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    return next((words for kind, words in _REASONS if isinstance(error, kind) or isinstance(below, kind)), name)
 
 
 def final(error: BaseException) -> SususError | None:
