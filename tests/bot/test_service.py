@@ -5,14 +5,17 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from sususbot.artifacts import BOT_LOCK
 from sususbot.bot.service import Service, alone, signals_to
 from sususbot.errors import BotRunning, SettingsError
+from sususbot.file_lock import hold
 from sususbot.model.scripted import Scripted
 from sususbot.standin.server import StandIn
 from tests.archive.making import python
@@ -91,6 +94,16 @@ def test_two_bots_do_not_share_a_folder_and_a_dead_one_holds_nothing(tmp_path: P
         other.communicate()
     with alone(tmp_path):
         pass
+
+
+def test_who_only_looks_whether_a_bot_runs_keeps_none_from_starting(tmp_path: Path) -> None:
+    looking = (tmp_path / BOT_LOCK).open("a+b")
+    hold(looking, shared=True)
+    done = threading.Timer(0.1, looking.close)
+    done.start()
+    with alone(tmp_path):
+        assert looking.closed
+    done.join()
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -8,14 +8,20 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import IO, Final
 
 from sususbot.artifacts import BOT_LOCK
 from sususbot.errors import BotRunning, SettingsError
 from sususbot.file_lock import Held, hold
+
+# How often the data folder's lock is asked for, and how many seconds apart.
+_TRIES: Final = 3
+_APART: Final = 0.3
 
 
 class Service:
@@ -87,9 +93,19 @@ def alone(folder: Path) -> Iterator[None]:
         raise SettingsError(f"{path} cannot be written ({error.strerror}): check the folder's permissions") from error
     with file:
         try:
-            hold(file)
+            _hold(file)
         except Held as error:
             raise BotRunning(
                 f"another bot runs on {folder}: stop it first, or choose another folder with --data"
             ) from error
         yield
+
+
+def _hold(file: IO[bytes]) -> None:
+    """Whoever only looks whether a bot runs has the lock for an instant; another bot keeps it."""
+    for _ in range(_TRIES - 1):
+        with suppress(Held):
+            hold(file)
+            return
+        time.sleep(_APART)
+    hold(file)
