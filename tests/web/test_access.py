@@ -116,6 +116,35 @@ async def test_a_request_of_another_site_gets_nothing(
     assert is_nothing(await owner.get(path, headers=headers))
 
 
+LED_HERE = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+
+
+async def test_who_is_led_here_by_a_file_goes_on_with_the_cookie(served: Served) -> None:
+    """A browser sends no strict cookie along a way that began elsewhere: the page that sets it begins another."""
+    async with httpx.AsyncClient(base_url=served.address) as client:
+        led = await client.get(f"/data?token={served.token}&a=%22%3E%3Cb", headers=LED_HERE)
+        assert led.status_code == 200
+        assert "url=/data?a=%22%3E%3Cb" in led.text
+        assert served.token not in led.text
+        assert (await client.get("/data")).status_code == 200
+        assert is_nothing(await client.get("/data", headers=LED_HERE))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {**LED_HERE, "sec-fetch-dest": "iframe"},
+        {**LED_HERE, "sec-fetch-mode": "no-cors"},
+        {**LED_HERE, "origin": "null"},
+        {**LED_HERE, "host": "evil.example"},
+    ],
+)
+async def test_nothing_but_a_window_of_its_own_is_led_here(served: Served, headers: dict[str, str]) -> None:
+    async with httpx.AsyncClient() as client:
+        assert is_nothing(await client.get(served.link, headers=headers))
+        assert is_nothing(await client.get(f"{served.address}/?token=x", headers={**LED_HERE}))
+
+
 async def test_what_changes_something_must_say_where_it_comes_from(owner: httpx.AsyncClient) -> None:
     assert is_nothing(await owner.post("/_nicegui_ws/socket.io/?EIO=4&transport=polling"))
 

@@ -39,3 +39,16 @@ async def test_giving_up_after_the_end_changes_nothing() -> None:
     visitor.come()
     await visitor.awaited()
     assert not visitor.missed
+
+
+async def test_who_comes_is_greeted_once_and_a_page_without_patience_stays() -> None:
+    greeted: list[str] = []
+    visitor = Visitor(None, lambda: greeted.append("hello"))
+    waiting = asyncio.create_task(visitor.awaited())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    visitor.come()
+    visitor.come()
+    await waiting
+    assert greeted == ["hello"]
+    assert not visitor.missed

@@ -8,6 +8,8 @@ Not here: the stages (`stages`, `kettle`, `tiny`), the page (`opening`).
 """
 
 import os
+import re
+import shlex
 import shutil
 import sys
 import textwrap
@@ -35,7 +37,7 @@ _QUESTIONS: Final = 3
 _SPEAKER: Final = "you"
 _GREETING: Final = (
     "The Leaky Kettle, a made-up server, from its history to a bot: {} stages, once,\n"
-    "in some minutes. Ctrl-C stops, the same command goes on. All stays in {}"
+    "in 1 to 2 minutes on two idle cores. Ctrl-C stops, the same command goes on.\nAll stays in {}"
 )
 _WIDTH: Final = 79
 
@@ -52,7 +54,7 @@ _WIDTH: Final = 79
 )
 @click.pass_obj
 def demo(place: Place, once: str | None, chat: bool, no_browser: bool, why: bool, epochs: int | None) -> None:
-    """The whole path on a small made-up server, in a folder of its own (DATA/demo): some minutes once, then seconds.
+    """The whole path on a small made-up server, in a folder of its own (DATA/demo): 1 to 2 minutes once, then seconds.
 
     It opens the page with the bot in #general. With no terminal or no browser it asks three questions and ends.
     """
@@ -62,8 +64,8 @@ def demo(place: Place, once: str | None, chat: bool, no_browser: bool, why: bool
     if once is not None and not once.strip():
         raise click.UsageError("--once needs a text")
     data, folder = place.data, place.data / DEMO
-    if kettle.prepare(folder):
-        say("the sample or the program is another than last time: all is made anew")
+    if (why_anew := kettle.prepare(folder)) is not None:
+        say(why_anew)
     with Archive(folder) as archive, _Demo(Place(folder, None, place.debug), archive, epochs) as shown:
         if once is not None:
             shown.answer([once], why=why)
@@ -72,7 +74,7 @@ def demo(place: Place, once: str | None, chat: bool, no_browser: bool, why: bool
         else:
             if no_browser or not opening.possible() or not shown.show_page():
                 shown.answer(_showcase(), why=why, aloud=True)
-            _say_how_to_go_on(data)
+            say_how_to_go_on(data)
 
 
 class _Demo:
@@ -95,7 +97,7 @@ class _Demo:
     def __enter__(self) -> "_Demo":
         from sususbot.cli import kettle, stages
 
-        kettle.check_own(self._archive, self._place.data)
+        kettle.claim(self._archive, self._place.data)
         going = (*self._kettle.stages(), *(self._workshop.stages() if self._workshop is not None else ()))
         stages.go_through(going, self._place.data, _GREETING.format(len(going), self._place.data))
         self._tiny = self._waking.submit(_woken, self._workshop, self._settings)
@@ -174,26 +176,50 @@ def _showcase() -> list[str]:
     return [one.text for one in sample.questions()[:_QUESTIONS]]
 
 
-def _say_how_to_go_on(data: Path) -> None:
+def say_how_to_go_on(data: Path) -> None:
+    """Commands to be typed as they stand."""
+    from sususbot.cli import kettle
+
     say("")
-    program = _program()
+    program, folder = _program(), data / DEMO
     here = program if data == Path("data") else f"{program} --data {_quoted(data)}"
+    there = f"{program} --env {_quoted(folder / kettle.ENV)} --data {_quoted(folder)}"
     for what, command in (
         ("go on talking", f"{here} demo --chat"),
         ("why it said so", f'{here} demo --once "who broke the printer?" --why'),
-        ("in the browser", f"{program} --data {_quoted(data / DEMO)} web"),
+        ("in the browser", f"{there} web"),
         ("your own server", f"{program} init"),
     ):
         say(f"{what:<17}{command}")
 
 
-def _quoted(path: Path) -> str:
-    return f'"{path}"' if " " in str(path) else str(path)
-
-
 def _program() -> str:
     """What to type: `make demo` runs it from an environment that nobody has activated."""
-    started = Path(sys.argv[0])
-    if started.stem != "sususbot" or shutil.which("sususbot") is not None:
+    if shutil.which("sususbot") is not None:
         return "sususbot"
-    return os.path.relpath(started)
+    started = Path(sys.argv[0])
+    if started.stem != "sususbot":
+        return f"{_runnable(Path(sys.executable))} -m sususbot"
+    return _runnable(started)
+
+
+def _runnable(path: Path) -> str:
+    """As it is typed. PowerShell takes a quoted text for a text, unless it is told to call it."""
+    typed = _quoted(_from_here(path))
+    return f"& {typed}" if sys.platform == "win32" and typed.startswith('"') else typed
+
+
+def _from_here(path: Path) -> Path:
+    """By the shorter way. There is none from one drive of Windows to another."""
+    try:
+        near = Path(os.path.relpath(path))
+    except ValueError:
+        return path.absolute()
+    return min(near, path.absolute(), key=lambda one: len(str(one)))
+
+
+def _quoted(path: Path) -> str:
+    if sys.platform != "win32":
+        return shlex.quote(str(path))
+    # No name can have the marks in it there.
+    return str(path) if re.fullmatch(r"[\w.:\\/-]+", str(path)) else f'"{path}"'

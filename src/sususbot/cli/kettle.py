@@ -1,21 +1,23 @@
 """The sample community in the demo's folder: taken in, looked at, indexed, built into a corpus. The first stages.
 
 What of it is done is asked of the folder itself. Beside it stands, in `demo.json`, which sample and which program made
-it: where that is another, all is made anew.
+it: where that is another, or the rules of somebody's own server went over these messages, all is made anew.
 **Invariant.** Nothing is trained, and nothing deleted, in a folder that holds anybody else's messages: nobody is asked
-for permission to train here, since the people of the sample are made up.
+for permission to train here, since the people of the sample are made up. What the demo did not make stays in any case.
 Not here: how stages look (`stages`), the tiny model (`tiny`).
 """
 
 import hashlib
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import orjson
 
 from sususbot import __version__, sample
-from sususbot.artifacts import CORPORA, MODELS, REPORTS, RUNS
+from sususbot.artifacts import CORPORA, MANIFEST, REPORTS
+from sususbot.cli import tiny
 from sususbot.cli.output import bar, working
 from sususbot.cli.stages import Stage
 from sususbot.errors import CorpusError, SettingsError
@@ -30,34 +32,53 @@ if TYPE_CHECKING:
     from sususbot.settings import Settings
 
 STAMP: Final = "demo.json"
-# What the demo makes in its folder, and nothing else that may lie there.
-_ARCHIVE: Final = ("archive.db", "archive.db-wal", "archive.db-shm")
-_MADE: Final = (*_ARCHIVE, CORPORA, MODELS, REPORTS, RUNS)
-_PAGE: Final = "analysis.html"
+ENV: Final = "demo.env"
+_ENV_TEXT: Final = (
+    "# Settings of commands that are run on the demo's folder: the made-up server is not to follow your own server's.\n"
+)
+_ARCHIVE: Final = (Path("archive.db"), Path("archive.db-wal"), Path("archive.db-shm"))
+_PAGE: Final = Path(REPORTS, "analysis.html")
+_CORPUS: Final = Path(CORPORA, "default")
+# What the demo makes in its folder, by name: whatever else lies there stays.
+_MADE: Final = (*_ARCHIVE, _CORPUS, _PAGE, _PAGE.with_name(MANIFEST), *tiny.MADE)
+# So many of the oldest messages are gone together where they expired, and hardly otherwise.
+_OLDEST: Final = 20
+_CONSENT: Final = "opt-out"
+_ANOTHER: Final = "the sample or the program is another than last time: all is made anew"
+_EXPIRED: Final = "another command's RETENTION_DAYS erased the sample's messages: they are taken in anew"
 
 
-def prepare(folder: Path) -> bool:
-    """A folder with nothing in it of another sample or program; whether something had to go.
+def prepare(folder: Path) -> str | None:
+    """A folder with nothing in it of another sample or program, nor of one that expired; why something had to go.
 
     Raises SettingsError, and changes nothing, where it is not the demo's alone.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        settings_file(folder)
         ours = {"sample": _digest(), "program": __version__}
         if _stamp(folder) == ours:
-            return False
-        gone = _emptied(folder)
+            return _EXPIRED if _has_expired(folder) and _emptied(folder, _ARCHIVE) else None
+        gone = _emptied(folder, _MADE)
         (folder / STAMP).write_bytes(orjson.dumps(ours))
     except OSError as error:
         raise SettingsError(
             f"the demo's folder {folder} cannot be written ({error.strerror or error}): run it where you may write, or "
             "choose another folder with --data"
         ) from error
-    return gone
+    return _ANOTHER if gone else None
 
 
-def check_own(archive: "Archive", folder: Path) -> None:
-    """Raises SettingsError where there are others' messages."""
+def settings_file(folder: Path) -> Path:
+    """For other commands on this folder: by the owner's own, RETENTION_DAYS would take a made-up past away."""
+    path = folder / ENV
+    if not path.exists():
+        path.write_text(_ENV_TEXT, encoding="utf-8")
+    return path
+
+
+def claim(archive: "Archive", folder: Path) -> None:
+    """Raises SettingsError where there are others' messages. Else silence means again what it does in the sample."""
     ours = {room.id for room in sample.channels()}
     others = [channel.name for channel in archive.channels() if channel.id not in ours]
     if others:
@@ -65,6 +86,8 @@ def check_own(archive: "Archive", folder: Path) -> None:
             f"{folder} holds channels that are not the sample's ({joined_names(others)}), and the demo trains on what "
             "it finds: move that archive elsewhere, or choose another folder with --data"
         )
+    # Another command may have brought its owner's own.
+    archive.consents.set_mode(_CONSENT)
 
 
 def _stamp(folder: Path) -> object:
@@ -82,13 +105,30 @@ def _digest() -> str:
     return whole.hexdigest()
 
 
-def _emptied(folder: Path) -> bool:
+def _has_expired(folder: Path) -> bool:
+    """Whether RETENTION_DAYS went over it: the oldest are gone, and not with whoever said them."""
     from sususbot.archive.archive import Archive
 
-    there = [path for name in _MADE if (path := folder / name).exists()]
+    if not (folder / _ARCHIVE[0]).exists():
+        return False
+    with Archive(folder) as archive:
+        known = archive.known(_oldest())
+        left = known - archive.erasure.of_erased(known)
+        return bool(left) and not archive.messages(left)
+
+
+def _oldest() -> list[int]:
+    ids = (int(one["id"]) for path in sample.exports() for one in orjson.loads(path.read_bytes())["messages"])
+    return sorted(ids)[:_OLDEST]
+
+
+def _emptied(folder: Path, of: Sequence[Path]) -> bool:
+    from sususbot.archive.archive import Archive
+
+    there = [path for name in of if (path := folder / name).exists()]
     if (folder / _ARCHIVE[0]).exists():
         with Archive(folder) as archive:
-            check_own(archive, folder)
+            claim(archive, folder)
     for path in there:
         if path.is_dir():
             shutil.rmtree(path)
@@ -124,11 +164,11 @@ class Kettle:
 
     @property
     def _page(self) -> Path:
-        return self._place.data / REPORTS / _PAGE
+        return self._place.data / _PAGE
 
     @property
     def _folder(self) -> Path:
-        return self._place.data / CORPORA / "default"
+        return self._place.data / _CORPUS
 
     def _has_all(self) -> bool:
         """Whoever left was the last to be taken care of."""

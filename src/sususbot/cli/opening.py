@@ -5,18 +5,17 @@ page. Where the usual port is taken, another one is.
 Not here: what is said there (`demo`), the page itself (`web`).
 """
 
-import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from sususbot import sample
+from sususbot.cli import browser, kettle
 from sususbot.cli.main import Place
 from sususbot.cli.output import say
 from sususbot.errors import MissingExtra, PortTaken, SususError
@@ -31,10 +30,6 @@ if TYPE_CHECKING:
 _CHANNEL: Final = "general"
 # How long the page waits for its first visitor.
 _PATIENCE_SECONDS: Final = 120.0
-# Browsers that would take the terminal.
-_IN_TERMINALS: Final = frozenset({"www-browser", "links", "elinks", "lynx", "w3m"})
-_ENV: Final = "demo.env"
-_ENV_TEXT: Final = "# Settings of the demo's page. What the demo does in a terminal is the same on every machine.\n"
 _NOTE: Final = (
     "This is #general of The Leaky Kettle, a small made-up server. The bot answers from what was said in the channels "
     "that everybody may read. Under a reply stands what a tiny model says that was made here of the same messages: a "
@@ -44,7 +39,7 @@ _NOTE: Final = (
 
 def possible() -> bool:
     """Whether somebody sits at a terminal, and has a browser with a window."""
-    return _at_terminal() and _has_browser()
+    return _at_terminal() and browser.windowed() is not None
 
 
 def show(
@@ -64,13 +59,16 @@ def show(
     except ImportError:
         say(f"without the page: {MissingExtra('the web page', 'web')}")
         return False
-    place = replace(place, env=_settings_file(place.data))
+    # Its own, so that those of the folder in which the demo was started say nothing here.
+    place = replace(place, env=kettle.settings_file(place.data))
     scene = Scene(_CHANNEL, sample.public_channels(), _NOTE, tuple(questions), beside)
-    bot, visitor = PageBot(settings, place, archive, scene=scene), Visitor(_PATIENCE_SECONDS)
+    bot = PageBot(settings, place, archive, scene=scene)
+    door = browser.Door(place.data, lambda: visitor.give_up())
+    visitor = Visitor(_PATIENCE_SECONDS, door.come)
     waking = threading.Thread(target=_wake, args=(bot,), name="waking up")
     try:
-        with logged("WARNING"):
-            _serve(bot, settings, visitor, waking)
+        with logged("WARNING"), door:
+            _serve(bot, settings, door, visitor, waking)
     except SususError as error:
         say(f"without the page: {error}")
         return False
@@ -83,7 +81,9 @@ def show(
     return not visitor.missed
 
 
-def _serve(bot: "PageBot", settings: "Settings", visitor: "Visitor", waking: threading.Thread) -> None:
+def _serve(
+    bot: "PageBot", settings: "Settings", door: browser.Door, visitor: "Visitor", waking: threading.Thread
+) -> None:
     from sususbot.web.server import serve
 
     def started(link: str) -> None:
@@ -91,7 +91,7 @@ def _serve(bot: "PageBot", settings: "Settings", visitor: "Visitor", waking: thr
         click.echo(link)
         say("Ctrl-C ends it")
         waking.start()
-        threading.Thread(target=_open, args=(link, visitor), daemon=True).start()
+        door.open(link)
 
     desk = bot.desk()
     try:
@@ -100,39 +100,11 @@ def _serve(bot: "PageBot", settings: "Settings", visitor: "Visitor", waking: thr
         serve(desk, settings.web_host, 0, None, started, visitor)
 
 
-def _open(link: str, visitor: "Visitor") -> None:
-    import webbrowser
-
-    if not webbrowser.open(link):
-        visitor.give_up()
-
-
 def _wake(bot: "PageBot") -> None:
     """So that the first reply need not wait; what goes wrong is told to whoever asks."""
     with suppress(SususError):
         bot.wake()
 
 
-def _settings_file(folder: Path) -> Path:
-    """The page's own, so that those of the folder in which the demo was started say nothing here."""
-    path = folder / _ENV
-    if not path.exists():
-        path.write_text(_ENV_TEXT, encoding="utf-8")
-    return path
-
-
 def _at_terminal() -> bool:
     return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
-
-
-def _has_browser() -> bool:
-    """One that is named in BROWSER may be anywhere: editors and WSL have theirs on another system."""
-    import webbrowser
-
-    named = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
-    if sys.platform not in ("win32", "darwin") and not any(os.environ.get(name) for name in named):
-        return False
-    try:
-        return getattr(webbrowser.get(), "name", "") not in _IN_TERMINALS
-    except webbrowser.Error:
-        return False

@@ -41,6 +41,11 @@ if TYPE_CHECKING:
 _SIZE: Final = "tiny"
 _BASE: Final = "base"
 _VOICE: Final = "voice"
+# All that is made here, below the data folder.
+MADE: Final = (
+    *(Path(RUNS, name) for name in (_BASE, _VOICE)),
+    *(Path(MODELS, name) for name in (f"{_BASE}.gguf", f"{_VOICE}.gguf", MANIFEST)),
+)
 # Tokens that are read in all while the base is made, and while its adapter is: half a minute or more, and some seconds.
 # What it makes of talk that was kept apart is best at about this (1.62 bits a byte); read on, it learns by heart.
 _READ: Final = 450_000

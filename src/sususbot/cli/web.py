@@ -34,11 +34,12 @@ def web(place: Place, open_: bool, allow_stale: bool) -> None:
     It listens on this machine alone (WEB_HOST, WEB_PORT); whoever has the link is the owner.
     """
     from sususbot.bot.logs import logged
+    from sususbot.cli.browser import Door
     from sususbot.cli.build import load_settings, open_archive
     from sususbot.errors import MissingExtra
 
     try:
-        from sususbot.web.server import serve
+        from sususbot.web.server import Visitor, serve
     except ImportError as error:
         raise MissingExtra("the web page", "web") from error
 
@@ -46,10 +47,16 @@ def web(place: Place, open_: bool, allow_stale: bool) -> None:
     # Without LOG_FILE: it is the bot's, which may run beside this.
     with logged(settings.log_level, secrets=settings.secrets), open_archive(place) as archive:
         bot = PageBot(settings, place, archive, allow_stale=allow_stale)
+
+        def started(link: str) -> None:
+            _tell(link)
+            if open_:
+                door.open(link)
+
         try:
-            serve(
-                bot.desk(), settings.web_host, settings.web_port, settings.web_password, lambda link: _tell(link, open_)
-            )
+            with Door(place.data, _tell_unopened) as door:
+                visitor = Visitor(None, door.come)
+                serve(bot.desk(), settings.web_host, settings.web_port, settings.web_password, started, visitor)
         finally:
             bot.close()
 
@@ -208,11 +215,11 @@ class PageBot:
         )
 
 
-def _tell(link: str, open_: bool) -> None:
+def _tell(link: str) -> None:
     say("the page is at")
     click.echo(link)
     say("Ctrl-C stops")
-    if open_:
-        import webbrowser
 
-        threading.Thread(target=webbrowser.open, args=[link], daemon=True).start()
+
+def _tell_unopened() -> None:
+    say("no browser with a window came up: open that link yourself")

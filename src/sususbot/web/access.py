@@ -16,6 +16,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from html import escape
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -47,12 +48,15 @@ HEADERS: Final = {
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
 
-_STRANGER: Final = (
-    "This page is its owner's: open the link that  sususbot web  printed (paste it into the address bar)."
-)
-_ELSEWHERE: Final = "This page answers only to itself: paste the link that  sususbot web  printed into the address bar."
+_STRANGER: Final = "This page is its owner's: open the link that the terminal shows (paste it into the address bar)."
+_ELSEWHERE: Final = "This page answers only to itself: paste the link that the terminal shows into the address bar."
 _TOO_OFTEN: Final = "Too many wrong passwords: wait a minute and try again."
 _WRONG: Final = "That is not the password."
+# The cookie is sent only to who comes from here: somebody who came from a file has to go once more.
+_ONWARDS: Final = (
+    '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>sususbot</title>'
+    '<meta http-equiv="refresh" content="0;url={path}"></head><body><a href="{path}">To the page</a></body></html>'
+)
 _FORM: Final = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>sususbot</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>
 :root{{color-scheme:light dark}}
@@ -108,15 +112,16 @@ class Access:
             return
         headers = _headers(scope)
         inside = self._is_ours(scope, headers)
+        token = _token_of(scope)
         if scope["type"] == "websocket":
             if inside and self._known(headers):
                 await self.app(scope, receive, send)
             else:
                 await _refuse_socket(receive, send)
+        elif token is not None and (inside or self._is_led_here(headers)):
+            await self._open(scope, headers, send, token)
         elif not inside:
             await _answer(send, 403, _ELSEWHERE)
-        elif (token := _token_of(scope)) is not None:
-            await self._open(scope, headers, send, token)
         elif self._known(headers):
             await self.app(scope, receive, _guarded(scope, send))
         elif self._password is None:
@@ -137,6 +142,11 @@ class Access:
         # A browser names the origin of whatever changes something; what does not is no browser with our page.
         return scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
 
+    def _is_led_here(self, headers: dict[str, str]) -> bool:
+        """By a file or another site, as a page in a window of its own. Only with the pass, which no other site has."""
+        how = headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")
+        return self._is_named(headers.get("host", "")) and "origin" not in headers and how == ("navigate", "document")
+
     def _is_named(self, host: str) -> bool:
         """A name of another's that leads here is how a foreign site would read us; an address cannot be rebound."""
         name = _place(f"//{host}")[1]
@@ -151,10 +161,13 @@ class Access:
     async def _open(self, scope: Scope, headers: dict[str, str], send: Send, token: str) -> None:
         """The printed link: this machine's own, so that a link seen over a shoulder is worth nothing elsewhere."""
         here = self._from_here(scope, headers)
-        if scope["method"] == "GET" and here and hmac.compare_digest(_digest(token), self._token):
+        if scope["method"] != "GET" or not here or not hmac.compare_digest(_digest(token), self._token):
+            await _answer(send, 401, _STRANGER)
+        elif self._is_ours(scope, headers):
             await _redirect(send, _without_token(scope), self._set_cookie(scope, headers))
         else:
-            await _answer(send, 401, _STRANGER)
+            page = _ONWARDS.format(path=escape(_location(_without_token(scope))))
+            await _answer(send, 200, page, "text/html", {"set-cookie": self._set_cookie(scope, headers)})
 
     def _from_here(self, scope: Scope, headers: dict[str, str]) -> bool:
         """Whether a browser on this machine asks. What a proxy here passes on comes from this machine, too, under a
@@ -278,7 +291,11 @@ async def _refuse_socket(receive: Receive, send: Send) -> None:
 
 
 async def _redirect(send: Send, path: str, cookie: str) -> None:
-    await _answer(send, 303, "", more={"location": quote(path, safe="/?=&%"), "set-cookie": cookie})
+    await _answer(send, 303, "", more={"location": _location(path), "set-cookie": cookie})
+
+
+def _location(path: str) -> str:
+    return quote(path, safe="/?=&%")
 
 
 async def _answer(

@@ -43,10 +43,14 @@ _FAVICON: Final = (
 
 
 class Visitor:
-    """Somebody who is waited for: a page that nobody comes to within these seconds ends by itself."""
+    """Somebody who is waited for: a page that nobody comes to within these seconds ends by itself (None: it stays).
 
-    def __init__(self, seconds: float) -> None:
+    `greet` is called once they came, on the event loop.
+    """
+
+    def __init__(self, seconds: float | None, greet: Callable[[], None] | None = None) -> None:
         self._seconds = seconds
+        self._greet = greet
         self._came = False
         self._settled = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -55,6 +59,8 @@ class Visitor:
 
     def come(self) -> None:
         """On the event loop."""
+        if not self._came and self._greet is not None:
+            self._greet()
         self._came = True
         self._settled.set()
 
