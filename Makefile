@@ -1,4 +1,4 @@
-# Two commands do everything, set-up included:  make demo  and  make test
+# Two commands do everything, set-up included:  make demo  and  make test;  make install  is the set-up alone.
 # A second run starts at once: set-up is done again only when what is pinned changed, or was cut short.
 # Written for every GNU make since 3.81, which is what macOS has.
 
@@ -13,7 +13,10 @@ HOUSE := architecture house documents examples extending troubleshooting packagi
 JOBS := 3
 MORE :=
 
-.PHONY: demo test check docs requirements format clean browser set-up-run set-up-dev
+.PHONY: install demo test check docs requirements format clean browser set-up-run set-up-dev
+
+install: set-up-run
+	@echo "sususbot is set up. Next:  source $(BIN)/activate  once a terminal, then  sususbot init"
 
 demo: set-up-run
 	@$(BIN)/sususbot demo

@@ -93,6 +93,13 @@ def test_what_is_made_from_the_program_is_fresh() -> None:
     assert [path.name for path, text in made.items() if path.read_text(encoding="utf-8") != text] == []
 
 
+def test_extras_are_added_in_the_folder_of_the_project() -> None:
+    """By its name alone an index of packages could give somebody else's."""
+    texts = [*documents(), *PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.html"), ROOT / "setup.ps1"]
+    named = re.compile(r"pip\S* install (?:\S+ )*['\"]?sususbot\b")
+    assert [_name(path) for path in texts if named.search(path.read_text(encoding="utf-8"))] == []
+
+
 # -- commands
 
 
@@ -173,9 +180,6 @@ def test_what_windows_is_told_can_be_read_by_its_powershell() -> None:
 def test_settings_that_are_named_exist(document: Path) -> None:
     known = {name.upper() for name in Settings.model_fields}
     named = set(re.findall(r"`#?([A-Z][A-Z0-9]*_[A-Z0-9_]+)(?:=[^`]*)?`", prose(document)))
-    if document.name == "CHANGELOG.md":
-        # It also says which are gone.
-        named -= {"OPTED_OUT"}
     assert {name for name in named if not _NOT_OURS.fullmatch(name)} - known == set()
 
 

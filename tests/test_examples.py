@@ -25,6 +25,8 @@ from tests.support.shown import demo_in
 
 # Blocks that are no commands: drawings, by their headings.
 _DRAWINGS: Final = {"The tree"}
+# Where a block leaves out lines of a reply's why.
+LEFT_OUT: Final = "  | …"
 
 
 def as_it_stands(at: Scene, command: str) -> str:
@@ -70,8 +72,8 @@ def live(at: Scene, _command: str) -> str:
     return said
 
 
-def made(*comes_to: str) -> Callable[[Scene, str], str]:
-    """What `make` would run, without running it, ends in this."""
+def made(comes_to: str) -> Callable[[Scene, str], str]:
+    """What `make` would run, without running it, sets up and ends in this."""
 
     def run(_at: Scene, command: str) -> str:
         if shutil.which("make") is None:
@@ -80,7 +82,8 @@ def made(*comes_to: str) -> Callable[[Scene, str], str]:
             [*shlex.split(command, comments=True), "-n", "--no-print-directory"],
             cwd=ROOT, capture_output=True, encoding="utf-8", check=True, timeout=60,
         ).stdout  # fmt: skip
-        assert re.search(rf"/{' '.join(comes_to)}\b", told.splitlines()[-1]), told
+        assert "tools/environment.py" in told
+        assert re.search(rf"{comes_to}\b", told.splitlines()[-1]), told
         return ""
 
     return run
@@ -98,8 +101,9 @@ def entered(_at: Scene, command: str) -> str:
 
 # A command as it stands in the documents -> how it is run here.
 COMMANDS: Final[dict[str, Callable[[Scene, str], str]]] = {
-    "make demo": made("sususbot", "demo"),
-    "make test": made("python", "-m", "pytest"),
+    "make install": made("set up. Next:  source .venv/bin/activate"),
+    "make demo": made("/sususbot demo"),
+    "make test": made("/python -m pytest"),
     "source .venv/bin/activate": entered,
     "sususbot init": asked,
     "sususbot doctor --online": as_it_stands,
@@ -141,13 +145,19 @@ def run_commands(at: Scene, block: Block) -> None:
 
 
 def compare(at: Scene, block: Block) -> None:
-    """What a command shows is what it says: each line in its order, figures as exact as processors agree on them."""
+    """A command says what is shown, figures as exact as processors agree on them; what it leaves out is marked."""
     command, *shown = block.text.rstrip().splitlines()
     said = COMMANDS[command.removeprefix("$ ")](at, command.removeprefix("$ ")).splitlines()
+    left_out = True
     for line in shown:
+        if line == LEFT_OUT:
+            left_out = True
+            continue
         found = next((number for number, one in enumerate(said) if alike(one, line)), None)
         assert found is not None, f"{block}: it does not say  {line}"
-        said = said[found + 1 :]
+        assert left_out or not found, f"{block}: before  {line}  it says more: mark that by  {LEFT_OUT}"
+        # What comes before a reply's why (stages, progress) goes another way, and is no part of it.
+        said, left_out = said[found + 1 :], not line.startswith("  |")
 
 
 def alike(said: str, shown: str) -> bool:

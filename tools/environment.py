@@ -1,6 +1,6 @@
 """The virtual environment of this checkout: made, filled with what is pinned, mended when a set-up was cut short.
 
-    python tools/environment.py run    what a user needs:  make demo  and  setup.ps1  do it
+    python tools/environment.py run    what a user needs:  make install, make demo  and  setup.ps1  do it
     python tools/environment.py dev    what tests need, too:  make test  and  make check  do
 
 It runs before anything is installed, so it is the standard library alone. What pip says goes to .venv/set-up.log; one
@@ -397,7 +397,7 @@ def _away() -> None:
 
 
 def _fill(kind: str, builds: dict[str, str]) -> None:
-    _say("installing into .venv (once, some minutes)")
+    _say("installing into .venv (once, 2 to 5 minutes)")
     LOG.write_text("", encoding="utf-8")
     _torch(builds["torch"])
     files = ["requirements.txt", *(["requirements-dev.txt"] if kind == "dev" else [])]
