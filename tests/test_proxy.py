@@ -15,7 +15,7 @@ import pytest
 from sususbot.bot.client import Client as Bot
 from sususbot.bot.logs import logged
 from sususbot.bot.pace import Pace
-from sususbot.bot.supervisor import _told
+from sususbot.bot.supervisor import _complaint
 from sususbot.env_file import checked
 from sususbot.errors import ConnectionLost, DownloadFailed, SettingsError
 from sususbot.model.backend import Deadline
@@ -251,8 +251,8 @@ async def test_a_proxy_that_refuses_the_bot_is_told_in_its_log_without_its_passw
         async with bot:
             with pytest.raises(aiohttp.ClientHttpProxyError) as caught:
                 await asyncio.wait_for(bot.login("token"), 20)
-    assert _told(caught.value) == "the proxy refuses the user or password: correct HTTPS_PROXY"
-    assert _told(OSError()) == "OSError"
+    assert _complaint("unreachable", caught.value) == "the proxy refuses the user or password: correct HTTPS_PROXY"
+    assert "check the network" in _complaint("unreachable", OSError())
 
 
 async def test_models_come_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
