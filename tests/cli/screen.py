@@ -31,9 +31,9 @@ class Screen:
         """Without colours and how a cursor moved."""
         return _CONTROL.sub("", self._shown.decode(errors="replace"))
 
-    def wait_for(self, words: str) -> None:
+    def wait_for(self, words: str, times: int = 1) -> None:
         until = time.monotonic() + _PATIENCE
-        while words not in self.text:
+        while self.text.count(words) < times:
             assert time.monotonic() < until, self.text
             assert self._read(until), self.text
 

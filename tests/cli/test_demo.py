@@ -406,6 +406,8 @@ def test_on_a_terminal_it_talks_until_the_input_ends_where_that_is_asked_for(fol
         screen.wait_for("you: ")
         screen.type(f"{PRINTER}\n")
         screen.wait_for("smoke test")
+        # Before a prompt is there, the end of the input is heard by nobody.
+        screen.wait_for("\nyou: ", times=2)
         screen.type("\x04")
         assert screen.end() == 0
     assert "Percival" in screen.text
