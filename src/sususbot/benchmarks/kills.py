@@ -71,7 +71,7 @@ class Tally(NamedTuple):
 
 
 def bench_kills(seed: int = 0) -> Result:
-    """All of it, some minutes."""
+    """All of it: some 6 minutes."""
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
