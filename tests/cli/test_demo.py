@@ -1,4 +1,7 @@
-"""`sususbot demo`: a newcomer's first minutes: each stage once and told, then the page or three questions."""
+"""`sususbot demo`: a newcomer's first minutes: each stage once and told, then the page or three questions.
+
+Long because all of it looks at one demo, which takes half a minute to make.
+"""
 
 import errno
 import json
@@ -371,7 +374,7 @@ def test_what_is_told_to_be_typed_can_be_typed(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(sys, "argv", [str(tmp_path / "my bots" / "sususbot")])
-    demo_command.say_how_to_go_on(tmp_path / 'it\'s "here"')
+    demo_command.say_how_to_go_on(tmp_path / 'it\'s "here"', None)
     told = [line[17:] for line in capsys.readouterr().err.splitlines() if line.strip()]
     assert {shlex.split(command)[0] for command in told} == {str(Path("my bots", "sususbot"))}
     folder = tmp_path / 'it\'s "here"' / DEMO
@@ -388,8 +391,28 @@ def test_between_two_drives_there_is_only_the_whole_way(
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(os.path, "relpath", refuse)
     monkeypatch.setattr(sys, "argv", [str(program)])
-    demo_command.say_how_to_go_on(Path("data"))
+    demo_command.say_how_to_go_on(Path("data"), None)
     assert f"{program} demo --chat" in capsys.readouterr().err
+
+
+def test_who_wants_no_tiny_model_is_told_nothing_that_makes_one(capsys: pytest.CaptureFixture[str]) -> None:
+    demo_command.say_how_to_go_on(Path("data"), 0)
+    told = [line for line in capsys.readouterr().err.splitlines() if " demo " in line]
+    assert len(told) == 2
+    assert all(line.endswith(" --epochs 0") for line in told)
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(0.04, "0.0 s"), (99.94, "99.9 s"), (1030, "17.2 min")])
+def test_seconds_stand_apart_from_what_happened(
+    seconds: float, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    clock = iter((0.0, seconds))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    stage = Stage("base", "sususbot train", lambda: False, lambda: "x" * 57 + " y")
+    stages.go_through([stage], tmp_path)
+    lines = capsys.readouterr().err.splitlines()
+    assert any(line.endswith(f" {told}") for line in lines)
+    assert max(map(len, lines)) <= 80
 
 
 @ON_TERMINALS

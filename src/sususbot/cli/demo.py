@@ -74,7 +74,7 @@ def demo(place: Place, once: str | None, chat: bool, no_browser: bool, why: bool
         else:
             if no_browser or not opening.possible() or not shown.show_page():
                 shown.answer(_showcase(), why=why, aloud=True)
-            say_how_to_go_on(data)
+            say_how_to_go_on(data, epochs)
 
 
 class _Demo:
@@ -176,17 +176,18 @@ def _showcase() -> list[str]:
     return [one.text for one in sample.questions()[:_QUESTIONS]]
 
 
-def say_how_to_go_on(data: Path) -> None:
-    """Commands to be typed as they stand."""
+def say_how_to_go_on(data: Path, epochs: int | None) -> None:
+    """Commands to be typed as they stand. Who wanted no tiny model gets none by typing them."""
     from sususbot.cli import kettle
 
     say("")
     program, folder = _program(), data / DEMO
     here = program if data == Path("data") else f"{program} --data {_quoted(data)}"
+    without = " --epochs 0" if epochs == 0 else ""
     there = f"{program} --env {_quoted(folder / kettle.ENV)} --data {_quoted(folder)}"
     for what, command in (
-        ("go on talking", f"{here} demo --chat"),
-        ("why it said so", f'{here} demo --once "who broke the printer?" --why'),
+        ("go on talking", f"{here} demo --chat{without}"),
+        ("why it said so", f'{here} demo --once "who broke the printer?" --why{without}'),
         ("in the browser", f"{there} web"),
         ("your own server", f"{program} init"),
     ):

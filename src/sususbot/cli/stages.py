@@ -73,15 +73,19 @@ def _done(stage: Stage, head: str, *, must: bool) -> bool:
             raise SettingsError(_unwritten(error)) from error
         _tell(head, f"not done: {_unwritten(error)}")
         return False
-    _tell(head, what, f"{time.monotonic() - begun:.1f} s")
+    _tell(head, what, _took(time.monotonic() - begun))
     say(f"{'':<{_INDENT}}{click.style('yours:  ' + stage.yours, dim=True)}")
     return True
 
 
+def _took(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
+
+
 def _tell(head: str, what: str, seconds: str = "") -> None:
-    room = _WIDTH - _INDENT - _SECONDS
+    room = _WIDTH - _INDENT - _SECONDS - 1
     first, *more = (part for line in what.splitlines() for part in textwrap.wrap(line, room, break_long_words=False))
-    say(f"{head}{first:<{room}}{seconds:>{_SECONDS}}".rstrip())
+    say(f"{head}{first:<{room}} {seconds:>{_SECONDS}}".rstrip())
     for line in more:
         say(f"{'':<{_INDENT}}{line}")
 
