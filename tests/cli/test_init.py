@@ -29,11 +29,12 @@ from tests.support.commands import run as run_apart
 from tests.support.commands import run_here as run
 
 TOKEN = "MTIz.abc.def-ghi"
+CHANNEL, GUILD = "1213800000000000000", "1213700000000000000"
 FLAGS = (
     "--channel",
-    "123",
+    CHANNEL,
     "--guild",
-    "45",
+    GUILD,
     "--consent",
     "opt-in",
     "--retention-days",
@@ -51,8 +52,8 @@ def test_a_complete_env_is_written_that_loads_as_it_was_given(tmp_path: Path) ->
     loaded = env_file.load(path)
     values = {
         "discord_token": TOKEN,
-        "channel_id": "123",
-        "guild_id": "45",
+        "channel_id": CHANNEL,
+        "guild_id": GUILD,
         "consent": "opt-in",
         "retention_days": "90",
         "contact": "@lou (mod)",
@@ -99,12 +100,12 @@ def test_again_changes_nothing_and_prints_the_notice_again(tmp_path: Path) -> No
 def test_what_was_left_out_is_added_and_nothing_else_changes(tmp_path: Path) -> None:
     run("init", "--yes", "--contact", "@lou", folder=tmp_path)
     before = (tmp_path / ".env").read_text(encoding="utf-8")
-    done = run("init", "--yes", "--token", f'"Bot {TOKEN}"', "--channel", "123", "--contact", "@lou", folder=tmp_path)
+    done = run("init", "--yes", "--token", f'"Bot {TOKEN}"', "--channel", CHANNEL, "--contact", "@lou", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "added: DISCORD_TOKEN, CHANNEL_ID" in done.stderr
     after = (tmp_path / ".env").read_text(encoding="utf-8")
     assert after == before.replace("#DISCORD_TOKEN=", f"DISCORD_TOKEN={TOKEN}").replace(
-        "#CHANNEL_ID=", "CHANNEL_ID=123"
+        "#CHANNEL_ID=", f"CHANNEL_ID={CHANNEL}"
     )
 
 
@@ -125,13 +126,13 @@ def test_the_token_comes_by_standard_input_or_the_environment_and_is_shown_nowhe
 
 
 def test_the_invite_link_asks_for_what_the_bot_needs_ready_to_click(tmp_path: Path) -> None:
-    for number, flags in enumerate((["--token", TOKEN], ["--application", "123"])):
+    for number, flags in enumerate((["--token", TOKEN], ["--application", CHANNEL])):
         folder = tmp_path / str(number)
         folder.mkdir()
         told = run("init", "--yes", *flags, folder=folder).stderr
         (link,) = [line for line in told.splitlines() if line.startswith("https://")]
         asked = {name: values[0] for name, values in parse_qs(urlsplit(link).query).items()}
-        assert asked["client_id"] == "123"
+        assert asked["client_id"] == ("123", CHANNEL)[number]
         assert asked["scope"] == "bot applications.commands"
         rights = int(asked["permissions"])
         assert rights == sum(NEEDED)
@@ -144,7 +145,8 @@ def test_without_a_token_the_steps_on_discord_are_told(tmp_path: Path) -> None:
     for step in ("discord.com/developers/applications", "Message Content Intent on", "Public Bot off", "Reset Token"):
         assert step in told
     assert max(map(len, told.splitlines())) < 80
-    assert "Next\n   sususbot init" in told
+    assert "not yet set: DISCORD_TOKEN, CHANNEL_ID; all else is well" in " ".join(told.split())
+    assert told.endswith(f"Next\n   {'sususbot init':31} adds DISCORD_TOKEN and CHANNEL_ID\n")
 
 
 def test_it_ends_in_what_the_doctor_finds_and_has_done_its_work_all_the_same(tmp_path: Path) -> None:
@@ -159,18 +161,18 @@ def test_it_ends_in_what_the_doctor_finds_and_has_done_its_work_all_the_same(tmp
 
 
 def test_nothing_is_overwritten_without_force(tmp_path: Path) -> None:
-    run("init", "--yes", "--channel", "1", folder=tmp_path)
+    run("init", "--yes", "--channel", GUILD, folder=tmp_path)
     (tmp_path / "PRIVACY.md").write_text("my own words", encoding="utf-8")
     before = (tmp_path / ".env").read_bytes()
-    done = run("init", "--channel", "2", "--consent", "all", folder=tmp_path)
+    done = run("init", "--channel", CHANNEL, "--consent", "all", folder=tmp_path)
     assert refusal(done.stderr) == (
         ".env is there already with another CHANNEL_ID, CONSENT: change it there, or write it anew with --force"
     )
     assert (tmp_path / ".env").read_bytes() == before
     assert "stays so" in run("init", folder=tmp_path).stderr
     assert (tmp_path / "PRIVACY.md").read_text(encoding="utf-8") == "my own words"
-    assert run("init", "--yes", "--channel", "2", "--force", folder=tmp_path).returncode == 0
-    assert env_file.load(tmp_path / ".env").channel_id == 2
+    assert run("init", "--yes", "--channel", CHANNEL, "--force", folder=tmp_path).returncode == 0
+    assert env_file.load(tmp_path / ".env").channel_id == int(CHANNEL)
     assert (tmp_path / ".env.old").read_bytes() == before
     assert (tmp_path / "PRIVACY.md").read_text(encoding="utf-8") == policy(Facts("sususbot"))
 
@@ -178,7 +180,6 @@ def test_nothing_is_overwritten_without_force(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--channel", "abc", "--retention-days", "0"], "CHANNEL_ID: write the number that Copy ID in Discord gives"),
         (["--retention-days", "0"], "RETENTION_DAYS: write 1 or more: give it again"),
     ],
 )
@@ -188,6 +189,16 @@ def test_wrong_values_are_refused_before_anything_is_written(
     done = run("init", "--yes", *arguments, folder=tmp_path)
     assert done.returncode == 1
     assert sentence in refusal(done.stderr)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("flag", ["--channel", "--guild", "--application"])
+@pytest.mark.parametrize("typed", ["abc", "12", "1" * 21])
+def test_what_is_no_id_is_refused_and_not_repeated(tmp_path: Path, flag: str, typed: str) -> None:
+    done = run("init", "--yes", "--force", flag, typed, folder=tmp_path)
+    assert done.returncode == 2
+    assert f"{flag} is no id, ids have 17 to 20 digits: " in done.stderr
+    assert typed not in done.stderr.replace("17 to 20", "")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -212,9 +223,11 @@ def test_a_folder_of_that_name_is_told_of(tmp_path: Path) -> None:
 
 ANSWERS = [
     ("Token (not shown): ", "nonsense"),
+    ("Token (not shown): ", "abc.def.ghi"),
     ("Token (not shown): ", f"'Bot {TOKEN}' "),
     ("Channel ID: ", "general"),
-    ("Channel ID: ", "123"),
+    ("Channel ID: ", "12"),
+    ("Channel ID: ", CHANNEL),
     ("channel above): ", ""),
     ("[opt-out]: ", "perhaps"),
     ("[opt-out]: ", "all"),
@@ -231,7 +244,7 @@ def test_on_a_terminal_it_asks_and_asks_again_for_what_is_wrong(tmp_path: Path) 
     assert code == 0, shown
     assert TOKEN not in shown
     loaded = env_file.load(tmp_path / ".env")
-    assert (loaded.discord_token, loaded.channel_id, loaded.guild_id) == (TOKEN, 123, None)
+    assert (loaded.discord_token, loaded.channel_id, loaded.guild_id) == (TOKEN, int(CHANNEL), None)
     assert (loaded.consent, loaded.retention_days, loaded.contact, loaded.bot_name) == ("all", 30, "@lou", "sususbot")
     lines = shown.replace("\r", "").partition("The notice for your server")[0].splitlines()
     assert [line for line in lines if len(line) > 79 and not line.startswith("https://")] == []
@@ -247,12 +260,13 @@ async def test_once_the_bot_is_invited_discord_is_asked_whether_all_is_right(tmp
             *("init", "--token", made.world.token, "--channel", str(made.square.id)),
             folder=tmp_path,
             answers=[
+                ("later): ", ""),
                 ("above): ", ""),
                 ("out]: ", ""),
                 ("kept): ", ""),
                 ("mia: ", ""),
                 ("sususbot]: ", ""),
-                ("n]: ", ""),
+                ("n]: ", "y"),
             ],
             program=("-c", CODE, server.http_url),
         )
@@ -262,7 +276,7 @@ async def test_once_the_bot_is_invited_discord_is_asked_whether_all_is_right(tmp
 
 
 @posix
-@pytest.mark.parametrize("questions", [1, 3])
+@pytest.mark.parametrize("questions", [1, 4])
 def test_interrupted_at_a_question_nothing_is_written(tmp_path: Path, questions: int) -> None:
     code, shown = typed_at("init", folder=tmp_path, answers=[*ANSWERS[:questions], (ANSWERS[questions][0], "\x04")])
     assert code == 130
@@ -271,13 +285,24 @@ def test_interrupted_at_a_question_nothing_is_written(tmp_path: Path, questions:
 
 
 @posix
+def test_without_a_token_the_link_is_made_of_the_application_and_discord_is_not_asked(tmp_path: Path) -> None:
+    answers = [("not shown): ", ""), ("later): ", "12"), ("later): ", GUILD), ("Channel ID: ", CHANNEL)]
+    more = [("above): ", ""), ("out]: ", ""), ("kept): ", ""), ("mia: ", ""), ("sususbot]: ", "")]
+    code, shown = typed_at("init", folder=tmp_path, answers=answers + more)
+    assert code == 0, shown
+    assert f"client_id={GUILD}" in shown
+    assert "Is the bot on your server now?" not in shown
+    assert "not yet set: DISCORD_TOKEN" in shown
+
+
+@posix
 def test_again_on_a_terminal_it_asks_only_for_what_is_missing(tmp_path: Path) -> None:
     run("init", "--yes", "--token", TOKEN, "--contact", "@lou", folder=tmp_path)
-    code, shown = typed_at("init", folder=tmp_path, answers=[("Channel ID: ", "123"), ("[Y/n]: ", "n")])
+    code, shown = typed_at("init", folder=tmp_path, answers=[("Channel ID: ", CHANNEL), ("[Y/n]: ", "n")])
     assert code == 0, shown
     assert "Token (not shown)" not in shown
     loaded = env_file.load(tmp_path / ".env")
-    assert (loaded.discord_token, loaded.channel_id, loaded.contact) == (TOKEN, 123, "@lou")
+    assert (loaded.discord_token, loaded.channel_id, loaded.contact) == (TOKEN, int(CHANNEL), "@lou")
 
 
 @pytest.mark.parametrize(
@@ -293,7 +318,11 @@ def test_again_on_a_terminal_it_asks_only_for_what_is_missing(tmp_path: Path) ->
             ["mistral-7b-q4_k_m", "to train: not on this card, which takes 8 GB and has 6"],
             {"VRAM_PRESET": None, "BASE_MODEL": "mistralai/Mistral-7B-v0.3"},
         ),
-        ("no devices were found\n", ["no graphics card"], {"BACKEND": "recall", "CONTEXT_TOKENS": None}),
+        (
+            "no devices were found\n",
+            ["no graphics card"],
+            {"BACKEND": "recall", "CONTEXT_TOKENS": None, "MODEL_PATH": None, "BASE_MODEL": None},
+        ),
         ("", ["no graphics card"], {"BACKEND": "recall"}),
     ],
 )

@@ -11,19 +11,25 @@ from tests.support.commands import refusal
 from tests.support.commands import run_here as run
 
 TOKEN = "MTIz.abc.def-ghi"
+CHANNEL = "1213800000000000000"
 posix = pytest.mark.skipif(sys.platform == "win32", reason="file modes and links are POSIX")
 
 
 def test_written_anew_it_keeps_what_was_answered(tmp_path: Path) -> None:
-    run("init", "--yes", "--token", TOKEN, "--channel", "123", "--consent", "opt-in", folder=tmp_path)
+    run("init", "--yes", "--token", TOKEN, "--channel", CHANNEL, "--consent", "opt-in", folder=tmp_path)
     more = {"blocked_members": "7, 8", "web_password": "a long one", "training_permission_confirmed": "true"}
-    env_file.set_values(tmp_path / ".env", {"top_k": "7", "base_model": "own/base", **more})
+    env_file.set_values(tmp_path / ".env", {"top_k": "7", "base_model": "own/base", "backend": "openai", **more})
     done = run("init", "--yes", "--force", "--contact", "@mia", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "kept from .env: DISCORD_TOKEN, CHANNEL_ID" in done.stderr
-    assert "BASE_MODEL=own/base was kept; for this machine it would now be" in " ".join(done.stderr.split())
+    assert "BACKEND=openai was kept; for this machine it would now be" in " ".join(done.stderr.split())
     loaded = env_file.load(tmp_path / ".env")
-    assert (loaded.discord_token, loaded.channel_id, loaded.consent, loaded.contact) == (TOKEN, 123, "opt-in", "@mia")
+    assert (loaded.discord_token, loaded.channel_id, loaded.consent, loaded.contact) == (
+        TOKEN,
+        int(CHANNEL),
+        "opt-in",
+        "@mia",
+    )
     assert (loaded.top_k, loaded.base_model, loaded.blocked_members) == (7, "own/base", (7, 8))
     assert (loaded.web_password, loaded.training_permission_confirmed) == ("a long one", True)
 

@@ -35,7 +35,7 @@ def test_without_anything_it_says_what_fits_this_machine(tmp_path: Path) -> None
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("in data/models:  none yet\n")
     assert "mistral-7b-q4_k_m      4.4 GB" in done.stdout
-    assert done.stdout.count("<- for this machine") == 1
+    assert done.stdout.count("<- smallest") + done.stdout.count("<- for this machine") == 1
     assert "no graphics card was found" in done.stderr
     told = json.loads(run_here("models", "--json", folder=tmp_path).stdout)
     assert (told["card"], told["default"], told["on_disk"]) == (None, "mistral-7b-q4_k_m", [])
@@ -79,7 +79,9 @@ def test_what_came_is_used_from_then_on_where_that_is_wished(hub: StandInHub, tm
     assert done.returncode == 0, done.stderr
     assert "now in .env:  BACKEND=llamacpp" in done.stderr
     after = (tmp_path / ".env").read_text(encoding="utf-8")
-    assert after == before.replace("\nBACKEND=recall\n", "\nBACKEND=llamacpp\n")
+    changed = before.replace("\nBACKEND=recall\n", "\nBACKEND=llamacpp\n")
+    # Without a card nothing was named before.
+    assert after == changed.replace("\n#MODEL_PATH=", "\nMODEL_PATH=data/models/Mistral-7B-v0.3.Q4_K_M.gguf")
     again = run_here("init", "--yes", folder=tmp_path)
     assert again.returncode == 0
     assert (tmp_path / ".env").read_text(encoding="utf-8") == after

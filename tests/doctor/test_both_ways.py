@@ -211,7 +211,7 @@ CASES: Final[dict[str, tuple[Look, Look]]] = {
     "proxy": (lambda _: proxied(""), lambda _: proxied("http://127.0.0.1:9")),
     "token": (lambda _: token("MTIz.b.c"), lambda _: token("abc")),
     "channel": (
-        lambda _: checks_settings.channel(checked({"channel_id": "42"})),
+        lambda _: checks_settings.channel(checked({"channel_id": "1213800000000000000"})),
         lambda _: checks_settings.channel(checked({})),
     ),
     "retention": (

@@ -83,9 +83,9 @@ def test_what_the_machine_is_good_for_is_told(asked: Machine, told: str) -> None
     assert any(told in line for line in choose(asked, MODELS).told)
 
 
-def test_without_a_card_the_context_stays_that_of_recall() -> None:
+def test_without_a_card_nothing_is_named_that_recall_does_not_need() -> None:
     values = choose(Machine("Linux", 4, 16 * GIB), MODELS).values
-    assert values.keys() == {"backend", "model_path", "base_model"}
+    assert values.keys() == {"backend"}
 
 
 def test_this_machine_is_known() -> None:

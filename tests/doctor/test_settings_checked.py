@@ -28,7 +28,14 @@ def test_settings_that_can_be_read_and_that_cannot(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize(
     ("token", "state"),
-    [("", "skipped"), ("abc.def.ghi", "ok"), ("abcdefghi", "wrong"), ("abc.def", "wrong"), ("abc..d", "wrong")],
+    [
+        ("", "skipped"),
+        ("MTIz.def.ghi", "ok"),
+        ("abc.def.ghi", "wrong"),
+        ("abcdefghi", "wrong"),
+        ("abc.def", "wrong"),
+        ("abc..d", "wrong"),
+    ],
 )
 def test_the_form_of_a_token(token: str, state: str) -> None:
     finding = checks_settings.token(checked({"discord_token": token} if token else {}))
@@ -56,7 +63,8 @@ def test_the_way_to_discord(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_channel_and_retention() -> None:
     assert checks_settings.channel(Settings()).state == "skipped"
-    assert checks_settings.channel(checked({"channel_id": "42"})).state == "ok"
+    assert checks_settings.channel(checked({"channel_id": "1213800000000000000"})).state == "ok"
+    assert checks_settings.channel(checked({"channel_id": "42"})).state == "warning"
     assert "kept until they are forgotten" in checks_settings.retention(Settings()).sentence
     assert "older than 30 days" in checks_settings.retention(checked({"retention_days": "30"})).sentence
 

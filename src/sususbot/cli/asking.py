@@ -11,17 +11,22 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from sususbot.cli.ids import FORM, is_id
 from sususbot.cli.layout import folded
 from sususbot.cli.main import Place
 from sususbot.cli.output import say
 
 if TYPE_CHECKING:
     from sususbot.errors import SettingsError
-    from sususbot.settings import Settings
 
 # What members were told holds.
 _PROMISED: Final = {"consent": "--consent", "retention_days": "--retention-days"}
 _FROM_INPUT: Final = "-"
+_NO_TOKEN: Final = (
+    "That is no token: it has three parts with dots between, and the first tells whose it is. Copy it again "
+    "(Enter: later)."
+)
+_IDS: Final = ("channel_id", "guild_id")
 GREETING: Final = "A few questions. Nothing is written before the last; Ctrl-C stops."
 STOPPED: Final = "stopped, and nothing was written: run  sususbot init  again"
 
@@ -60,9 +65,9 @@ _CONSENT_STEPS: Final = (
 _STEPS: Final = {"discord_token": _PORTAL_STEPS, "channel_id": _PLACE_STEPS, "consent": _CONSENT_STEPS}
 
 
-def given(values: dict[str, str | None]) -> dict[str, str]:
+def given(values: dict[str, str | int | None]) -> dict[str, str]:
     """What came by flags; the token also by standard input (`-`) or the environment, seen in no list of processes."""
-    found = {name: value for name, value in values.items() if value is not None}
+    found = {name: str(value) for name, value in values.items() if value is not None}
     if found.get("discord_token") == _FROM_INPUT:
         found["discord_token"] = _token_from_input()
     elif "discord_token" not in found and os.environ.get("DISCORD_TOKEN"):
@@ -144,7 +149,7 @@ def ask(
             explain(name)
             answers[name] = _answer(name)
         if name == "discord_token":
-            show_invite(answers.get(name), application)
+            show_invite(answers.get(name), application, asking=True)
     return answers
 
 
@@ -158,7 +163,7 @@ def explain(name: str) -> None:
         say(folded(step.format(portal=PORTAL), "   - "))
 
 
-def show_invite(token: str | None, application: int | None) -> None:
+def show_invite(token: str | None, application: int | None, *, asking: bool = False) -> None:
     """The link by which the bot comes onto a server."""
     from sususbot.env_file import checked
     from sususbot.sources.discord_api.identity import application_of, invite_link
@@ -167,36 +172,50 @@ def show_invite(token: str | None, application: int | None) -> None:
     token = checked({"discord_token": token}).discord_token if token else None
     application = application or (application_of(token) if token is not None else None)
     say("\nIts invitation")
+    if application is None and asking:
+        say(folded("The Application ID (General Information) makes the link now; the token does, too.", "   - "))
+        application = _application()
     if application is None:
-        say(folded("Give its Application ID (General Information) to have the link made:", "   - "))
-        say("     sususbot init --application ID")
+        say(folded("The link is made once the token is there, or by  sususbot init --application ID", "   - "))
         return
     say(folded("Open this, choose your server, Authorize:", "   - "))
     say(f"\n{invite_link(application)}\n")
     say(folded(f"It asks for {', '.join(NEEDED.values())}: what the bot needs, and no more.", "   - "))
 
 
+def _application() -> int | None:
+    while answer := click.prompt("Application ID (Enter: later)", default="", show_default=False, err=True).strip():
+        if is_id(answer):
+            return int(answer)
+        say(folded(f"That is no id: {FORM}.", "   ! "))
+    return None
+
+
 def _answer(name: str) -> str:
     """Asked until it can be used, or is left empty."""
-    from sususbot import env_file
-    from sususbot.errors import SettingsError
-
     while True:
         answer = _typed(name)
-        try:
-            settings = env_file.checked({name: answer} if answer else {})
-        except SettingsError as error:
-            say(folded(str(error).removesuffix(": give it again"), "   ! "))
-            continue
-        if name != "discord_token" or not answer or _looks_right(settings):
+        fault = _fault(name, answer) if answer else None
+        if fault is None:
             return answer
-        say(folded("That is no token: it has three parts with dots between. Copy it again (Enter: later).", "   ! "))
+        say(folded(fault, "   ! "))
 
 
-def _looks_right(settings: "Settings") -> bool:
+def _fault(name: str, answer: str) -> str | None:
+    """Why an answer cannot be used."""
+    from sususbot import env_file
+    from sususbot.errors import SettingsError
     from sususbot.sources.discord_api.identity import looks_right
 
-    return settings.discord_token is not None and looks_right(settings.discord_token)
+    try:
+        token = env_file.checked({name: answer}).discord_token
+    except SettingsError as error:
+        return str(error).removesuffix(": give it again")
+    if name == "discord_token" and not (token is not None and looks_right(token)):
+        return _NO_TOKEN
+    if name in _IDS and not is_id(answer):
+        return f"That is no id: {FORM}."
+    return None
 
 
 def _typed(name: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sususbot.cli.asking import not_set
+from sususbot.cli.ids import DiscordId
 from sususbot.cli.main import Place
 from sususbot.cli.output import Bar, bar, print_json, say
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("backfill", epilog="Example:  sususbot backfill 123456789012345678 --since 2024-01-01")
-@click.argument("channels", nargs=-1, type=int, metavar="[CHANNEL_ID]...")
+@click.argument("channels", nargs=-1, type=DiscordId(), metavar="[CHANNEL_ID]...")
 @click.option("--all", "everything", is_flag=True, help="Every channel of the server that the bot may read.")
 @click.option(
     "--since",

@@ -7,12 +7,14 @@ import errno
 import itertools
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from sususbot.cli.asking import GREETING, STOPPED, ask, explain, given, kept, show_invite
+from sususbot.cli.ids import DiscordId
 from sususbot.cli.layout import asked_here, folded
 from sususbot.cli.main import Place
 from sususbot.cli.output import say, working
@@ -32,15 +34,6 @@ _TOO_MUCH: Final = (
 _NEEDED: Final = ("discord_token", "channel_id")
 
 
-def _as_id(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
-    """A number; of anything else nothing is shown, as it may be the token."""
-    if value is None:
-        return None
-    if not (value.isascii() and value.isdecimal()):
-        raise click.BadParameter("write the number that the portal's General Information calls Application ID")
-    return int(value)
-
-
 @click.command(
     "init",
     # Refused by us: the library would repeat what was typed, and it may be the token.
@@ -55,10 +48,13 @@ def _as_id(_ctx: click.Context, _parameter: click.Parameter, value: str | None) 
     "DISCORD_TOKEN, or - for a line of standard input.",
 )
 @click.option(
-    "--application", metavar="ID", callback=_as_id, help="Whom the invite link is for, where the token is not given."
+    "--application",
+    metavar="ID",
+    type=DiscordId("it is what the portal's General Information calls Application ID"),
+    help="Whom the invite link is for, where the token is not given.",
 )
-@click.option("--channel", "channel_id", metavar="ID", help="The channel it lives in.")
-@click.option("--guild", "guild_id", metavar="ID", help="The server.")
+@click.option("--channel", "channel_id", metavar="ID", type=DiscordId(), help="The channel it lives in.")
+@click.option("--guild", "guild_id", metavar="ID", type=DiscordId(), help="The server.")
 @click.option("--consent", type=click.Choice(_MODES), help="What a member's silence means.")
 @click.option("--retention-days", metavar="DAYS", help="Words older than that are erased.")
 @click.option("--contact", metavar="NAME", help="Whom members turn to.")
@@ -66,7 +62,7 @@ def _as_id(_ctx: click.Context, _parameter: click.Parameter, value: str | None) 
 @click.option("--yes", is_flag=True, help="Ask nothing: what is not given keeps its default.")
 @click.option("--force", is_flag=True, help="Write .env and PRIVACY.md anew; what is set there is kept.")
 @click.pass_context
-def init(ctx: click.Context, /, yes: bool, force: bool, application: int | None, **flags: str | None) -> None:
+def init(ctx: click.Context, /, yes: bool, force: bool, application: int | None, **flags: str | int | None) -> None:
     """Write .env and PRIVACY.md for your server and this machine, and print the notice for your members.
 
     Asks what it needs, with the steps on Discord, and ends with what  sususbot doctor  finds. What is there already
@@ -91,8 +87,9 @@ def init(ctx: click.Context, /, yes: bool, force: bool, application: int | None,
     _write_policy(path.with_name(POLICY), policy(_facts(settings)), force=force)
     say("\nThe notice for your server, to be posted and pinned where all members read it:\n")
     click.echo(notice(_facts(settings)), nl=False)
-    _examine(place, settings, asking=asking)
-    say(_next(settings, choice))
+    missing = [name.upper() for name in _NEEDED if getattr(settings, name) is None]
+    _examine(place, settings, missing, asking=asking)
+    say(_next(settings, choice, missing))
 
 
 def _look_around(place: Place) -> "Choice":
@@ -278,32 +275,39 @@ def _facts(settings: "Settings") -> "Facts":
     )
 
 
-def _examine(place: Place, settings: "Settings", *, asking: bool) -> None:
+def _examine(place: Place, settings: "Settings", missing: Sequence[str], *, asking: bool) -> None:
     """What the doctor finds, without a word on what is well: settings were written whatever it says."""
     from sususbot.cli.doctor import examined, show
 
     say("\nsususbot doctor")
-    online = asking and settings.discord_token is not None and _invited()
+    online = asking and not missing and _invited(settings)
     with working("looking at everything"):
         findings = [finding for finding in examined(place, online=online) if finding.state in ("wrong", "warning")]
     for finding in findings:
         show(finding, err=True)
-    if not findings:
-        say("   all is well so far" + ("" if online else "; with --online it asks Discord, too"))
+    if missing:
+        say(f"   not yet set: {', '.join(missing)}" + ("" if findings else "; all else is well"))
+    elif not findings:
+        say("   all is well" + ("" if online else "; with --online it asks Discord, too"))
 
 
-def _invited() -> bool:
+def _invited(settings: "Settings") -> bool:
+    """Whether Discord can be asked: yes is only likely where the link was shown."""
+    from sususbot.sources.discord_api.identity import looks_right
+
+    linked = settings.discord_token is not None and looks_right(settings.discord_token)
     try:
-        return click.confirm("Is the bot on your server now? Then Discord is asked, too", default=True, err=True)
+        return click.confirm("Is the bot on your server now? Then Discord is asked, too", default=linked, err=True)
     except click.Abort:
         say("")
         return False
 
 
-def _next(settings: "Settings", choice: "Choice") -> str:
-    """The commands that come now, one a line."""
-    missing = [name.upper() for name in _NEEDED if getattr(settings, name) is None]
-    rows = [("sususbot init", f"adds {' and '.join(missing)}")] if missing else []
+def _next(settings: "Settings", choice: "Choice", missing: Sequence[str]) -> str:
+    """The commands that come now, one a line; as long as something is missing only that."""
+    if missing:
+        return f"\nNext\n   {'sususbot init':31} adds {' and '.join(missing)}"
+    rows = []
     if settings.backend == "recall" and "context_tokens" in choice.values:
         rows.append(("sususbot models download --use", f"the model, {choice.base.size / 1e9:.1f} GB, once"))
     rows += [

@@ -162,7 +162,7 @@ def _list(place: Place, *, as_json: bool) -> None:
         click.echo(line)
     click.echo("known to be good (what is on a hub may change; any other goes by owner/name):")
     for known in bases.KNOWN:
-        mark = "  <- for this machine" if known is default else ""
+        mark = f"  <- {'for this machine' if card else 'smallest'}" if known is default else ""
         click.echo(f"  {known.name:20} {known.size / _GB:5.1f} GB  {known.about}{mark}")
     say(f"{_told(card)};  sususbot models download  fetches {default.name}")
 

@@ -17,6 +17,8 @@ from sususbot.settings import Settings
 from sususbot.sources.discord_api.identity import looks_right
 
 _PROXY_SECONDS: Final = 3.0
+# Of an id of Discord's.
+_DIGITS: Final = range(17, 21)
 _TORCH: Final = ("torch", "transformers")
 
 
@@ -37,7 +39,7 @@ def token(settings: Settings) -> Finding:
     if not looks_right(value):
         return wrong(
             "token",
-            "DISCORD_TOKEN does not look like Discord's: three parts with dots between",
+            "DISCORD_TOKEN does not look like Discord's: three parts with dots between, the first is its bot's number",
             "copy it anew from the developer portal's Bot page (Reset Token)",
         )
     return ok("token", "DISCORD_TOKEN is set and looks like one")
@@ -71,6 +73,9 @@ def _answers(host: str, port: int) -> bool:
 def channel(settings: Settings) -> Finding:
     if settings.channel_id is None:
         return skipped("channel", "CHANNEL_ID is not set", "sususbot init says where to find it, and keeps it")
+    if len(str(settings.channel_id)) not in _DIGITS:
+        told = f"CHANNEL_ID={settings.channel_id} is none of Discord's: ids have 17 to 20 digits"
+        return warning("channel", told, "right-click the bot's channel, Copy Channel ID, into .env")
     return ok("channel", f"CHANNEL_ID is {settings.channel_id}")
 
 

@@ -76,21 +76,22 @@ def choose(machine: Machine, models: Path) -> Choice:
     card = machine.card
     base = default_for(card.total_bytes if card is not None else None)
     path = models / (base.file or base.name)
-    values: dict[str, str] = {"model_path": path.as_posix(), "base_model": _trained().repos[0]}
-    why = {"base_model": "Chosen: what the GGUF in MODEL_PATH is made of, so that an adapter fits both."}
-    values["backend"], why["backend"] = _backend(machine, path)
-    which = "the best that leaves room for a context" if _whole(card, base) else "the smallest"
-    why["model_path"] = f"Chosen for {_named(machine)}: {base.name}, {base.size / _GB:.1f} GB, {which}."
+    backend, reason = _backend(machine, path)
+    values, why = {"backend": backend}, {"backend": reason}
     if card is not None:
+        values |= {"model_path": path.as_posix(), "base_model": _trained().repos[0]}
+        why["base_model"] = "Chosen: what the GGUF in MODEL_PATH is made of, so that an adapter fits both."
+        which = "the best that leaves room for a context" if _whole(card, base) else "the smallest"
+        why["model_path"] = f"Chosen for {_named(card)}: {base.name}, {base.size / _GB:.1f} GB, {which}."
         tokens, kind = _context(card, base)
         values["context_tokens"] = str(tokens)
         takes = f"{kv_bytes(tokens, kind) / _GB:.1f} GB beside the weights"
-        why["context_tokens"] = f"Chosen for {_named(machine)}: {takes}; a longer one takes longer to read."
+        why["context_tokens"] = f"Chosen for {_named(card)}: {takes}; a longer one takes longer to read."
         if kind != "f16":
             values["kv_type"], why["kv_type"] = kind, "Chosen: half the room of f16."
     if machine.trainable and card is not None:
         values["vram_preset"] = str(preset_for(card.total_bytes).gigabytes)
-        why["vram_preset"] = f"Chosen for {_named(machine)}."
+        why["vram_preset"] = f"Chosen for {_named(card)}."
     return Choice(values, why, tuple(_told(machine, base)), base)
 
 
@@ -102,7 +103,7 @@ def _backend(machine: Machine, path: Path) -> tuple[str, str]:
     if machine.card is None:
         return "recall", "Chosen: it answers at once; without a card a model (llamacpp) takes many seconds for a reply."
     if path.is_file():
-        return "llamacpp", f"Chosen: the model is there, and {_named(machine)} runs it."
+        return "llamacpp", f"Chosen: the model is there, and {_named(machine.card)} runs it."
     return "recall", "Chosen until the model is there:  sususbot models download --use  fetches it and sets llamacpp."
 
 
@@ -121,9 +122,8 @@ def kv_bytes(tokens: int, kind: KVType) -> float:
     return tokens * _NUMBERS_A_TOKEN * KV_BYTES[kind]
 
 
-def _named(machine: Machine) -> str:
-    card = machine.card
-    return "a machine without a card" if card is None else f"the {card.name}, {card.gigabytes:.0f} GB"
+def _named(card: Card) -> str:
+    return f"the {card.name}, {card.gigabytes:.0f} GB"
 
 
 def _told(machine: Machine, base: Known) -> list[str]:

@@ -22,9 +22,10 @@ _LONGEST: Final = 20
 
 
 def looks_right(token: str) -> bool:
-    """Whether it may be a token: by its form alone."""
+    """Whether it may be a token: by its form alone, and that it tells whose it is."""
     parts = token.split(".")
-    return len(parts) == _PARTS and all(parts) and token.isascii() and not any(map(str.isspace, token))
+    whole = len(parts) == _PARTS and all(parts) and token.isascii() and not any(map(str.isspace, token))
+    return whole and application_of(token) is not None
 
 
 def application_of(token: str) -> int | None:
