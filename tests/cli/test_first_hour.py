@@ -250,6 +250,15 @@ def test_a_python_without_the_packages(tmp_path: Path) -> None:
     assert refusal(done.stderr).startswith("this Python lacks the package click: use the one of the set-up")
 
 
+@pytest.mark.parametrize(
+    ("typed", "told"), [("analyse", "did you mean  sususbot analyze ?"), ("zzz", "--help  lists all")]
+)
+def test_a_misspelt_command(tmp_path: Path, typed: str, told: str) -> None:
+    done = run(typed, folder=tmp_path)
+    assert done.returncode == 2
+    assert f"there is no command {typed}: {told}" in done.stderr
+
+
 @posix
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may read everything")
 def test_settings_of_somebody_else(tmp_path: Path) -> None:

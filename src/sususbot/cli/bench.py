@@ -25,6 +25,7 @@ _ON_LOGS: Final = ("segmentation", "links")
 @click.command("bench", epilog="Example:  sususbot bench retrieval --export exports/*.json.gz")
 @click.argument(
     "name",
+    metavar="WHAT",
     type=click.Choice(
         [
             *("import", "index", "memory", "retrieval", "links", "segmentation", "summarizing", "reply", "filter"),

@@ -4,6 +4,7 @@ A `SususError` ends a command with one plain sentence on stderr and exit code 1;
 Anything else is a bug and shows its traceback.
 """
 
+import difflib
 import errno
 import os
 import signal
@@ -76,6 +77,16 @@ class _LazyGroup(click.Group):
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(module), name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Of a misspelt one is told which may have been meant."""
+        if args[0] not in COMMANDS:
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            step = f"did you mean  sususbot {near[0]} ?" if near else "--help  lists all"
+            ctx.fail(f"there is no command {args[0]}: {step}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands, in the order of the pipeline"):

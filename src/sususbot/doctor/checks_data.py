@@ -119,7 +119,7 @@ def corpora(data: Path, archive: Archive | None) -> list[Finding]:
     """Each corpus whole, as it was built, and of members who may be learned from."""
     folders = sorted(path for path in (data / CORPORA).glob("*") if path.is_dir() and not path.name.startswith("."))
     if not folders:
-        return [skipped("corpora", "no corpus was built", "sususbot build")]
+        return [skipped("corpora", "no corpus was built")]
     found = []
     for folder in folders:
         try:
@@ -141,7 +141,7 @@ def trainings(data: Path, *, now: float | None = None) -> list[Finding]:
     """Each run's manifest, and that what it says it made is there."""
     folders = sorted(path for path in (data / RUNS).glob("*") if path.is_dir())
     if not folders:
-        return [skipped("trainings", "nothing was trained", "sususbot train")]
+        return [skipped("trainings", "nothing was trained")]
     return [_training(folder, time.time() if now is None else now) for folder in folders]
 
 

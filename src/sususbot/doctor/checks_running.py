@@ -24,7 +24,7 @@ def bot(settings: Settings, data: Path) -> Iterator[Finding]:
     runs = held(data / BOT_LOCK)
     health = _health(settings.metrics_port) if settings.metrics_port else None
     if not runs:
-        yield skipped("bot", f"no bot runs on {data}", "sususbot bot")
+        yield skipped("bot", f"no bot runs on {data}")
     elif health is None:
         yield ok("bot", f"a bot runs on {data}, and says nothing on port {settings.metrics_port or 'none'}")
     elif problems := health.get("problems"):
