@@ -38,7 +38,10 @@ def test_what_is_no_export_is_told_in_one_sentence(tmp_path: Path, content: byte
     path = stored(tmp_path, content)
     with pytest.raises(NotAnExport) as caught:
         imported(tmp_path / "data", path)
-    assert str(caught.value) == f"{path} is in none of the formats that can be imported: {', '.join(FORMATS)}"
+    assert str(caught.value) == (
+        f"{path} is in none of the formats that can be imported ({', '.join(FORMATS)}): export again as JSON "
+        "(DiscordChatExporter: --format Json)"
+    )
     assert snapshot(tmp_path / "data")["channels"] == []
 
 

@@ -39,7 +39,10 @@ def open_source(path: Path) -> Source:
                 return format_.open(path)
     except OSError as error:
         raise NotAnExport(f"{path} cannot be read ({error.strerror or error}): check the path") from error
-    raise NotAnExport(f"{path} is in none of the formats that can be imported: {', '.join(FORMATS)}")
+    raise NotAnExport(
+        f"{path} is in none of the formats that can be imported ({', '.join(FORMATS)}): export again as JSON "
+        "(DiscordChatExporter: --format Json)"
+    )
 
 
 def _head(path: Path) -> bytes:
