@@ -297,7 +297,9 @@ def _summarizer(settings: Settings, inference: Inference, backend: Backend) -> t
         # Loading stops the event loop for a third of a second: before there is one.
         bart.load()
     except (MissingExtra, ModelError) as error:
-        say(f"the talk before the window is told by its most telling lines: {error}")
+        # With recall nothing reads a summary.
+        if settings.backend != "recall" or settings.summarizer == "chat":
+            say(f"the talk before the window is told by its most telling lines: {error}")
         return None, str(error)
     return bart, None
 
