@@ -174,7 +174,9 @@ class _Pass:
 
     def result(self, cards: Sequence[cost.Card]) -> Analysis:
         if not self._people:
-            raise ArchiveEmpty("nobody wrote anything in this archive: run  sususbot backfill  or  sususbot import FILES  first")
+            raise ArchiveEmpty(
+                "nobody wrote anything in this archive: run  sususbot backfill  or  sususbot import FILES  first"
+            )
         veil = self._members.veil()
         reacted = self._quote(self._members.favourites, veil)
         return Analysis(
