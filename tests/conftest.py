@@ -121,9 +121,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: place.get(item.path.relative_to(_HERE).as_posix(), len(place)))
 
 
+# How much was put aside. What a test calls may take it back (gc.unfreeze).
+frozen: list[int] = []
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     """From here on garbage is collected again, but never looked for among what was collected by pytest."""
     gc.collect()
     gc.freeze()
+    frozen.append(gc.get_freeze_count())
     gc.enable()

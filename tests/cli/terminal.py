@@ -1,12 +1,16 @@
 """A terminal with somebody at it, who waits for each question before they answer."""
 
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from tests.support.commands import environment
+
+_PATIENCE: Final = 120.0
 
 
 def typed_at(
@@ -18,7 +22,7 @@ def typed_at(
 ) -> tuple[int, str]:
     """Exit code and all that was shown; `answers` are (end of a question, what is typed) in their order.
 
-    `program` is what Python is given to run.
+    `program` is what Python is given to run. Where it waits for what nobody types, it is ended.
     """
     import pty
 
@@ -35,7 +39,7 @@ def typed_at(
     os.close(its)
     shown, seen, waiting = "", 0, list(answers)
     try:
-        while chunk := os.read(ours, 4096):
+        while select.select([ours], [], [], _PATIENCE)[0] and (chunk := os.read(ours, 4096)):
             shown += chunk.decode(errors="replace")
             while waiting and (at := shown.find(waiting[0][0], seen)) >= 0:
                 seen = at + len(waiting[0][0])
@@ -45,4 +49,8 @@ def typed_at(
         pass
     finally:
         os.close(ours)
-    return process.wait(60), shown
+    try:
+        return process.wait(10), shown
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait(), shown

@@ -54,7 +54,10 @@ def test_a_data_folder_that_is_somebody_elses_too(tmp_path: Path, strange: str) 
 def test_an_empty_archive(tmp_path: Path, command: list[str]) -> None:
     done = run(*command, folder=tmp_path)
     assert done.returncode == 1
-    assert "run  sususbot import FILE  first" in refusal(done.stderr)
+    told = refusal(done.stderr)
+    assert f"the archive in {tmp_path / 'data'} is empty" in told
+    assert "run  sususbot backfill  or  sususbot import FILES  first" in told
+    assert not (tmp_path / "data").exists()
 
 
 @pytest.fixture(scope="module")

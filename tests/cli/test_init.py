@@ -266,7 +266,7 @@ async def test_once_the_bot_is_invited_discord_is_asked_whether_all_is_right(tmp
                 ("kept): ", ""),
                 ("mia: ", ""),
                 ("sususbot]: ", ""),
-                ("n]: ", "y"),
+                ("N]: ", "y"),
             ],
             program=("-c", CODE, server.http_url),
         )

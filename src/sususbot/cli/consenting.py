@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sususbot.cli.people import People
 
 _ANSWERS = click.Choice(["yes", "no"])
-_NO_MEMBER = "nobody has written anything yet:  sususbot import FILE  first"
+_NO_MEMBER = "nobody has written anything yet: run  sususbot backfill  or  sususbot import FILES  first"
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -34,7 +34,8 @@ def test_a_token_that_does_not_tell(token: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("token", "right"), [("a.b.c", True), ("a.b", False), ("a..c", False), ("a.b.c d", False), ("é.b.c", False)]
+    ("token", "right"),
+    [("MTIz.b.c", True), ("a.b.c", False), ("MTIz.b", False), ("a..c", False), ("a.b.c d", False), ("é.b.c", False)],
 )
 def test_the_looks_of_a_token(token: str, right: bool) -> None:
     assert looks_right(token) is right
