@@ -39,26 +39,40 @@ hypothesis.settings.load_profile("suite")
 # Besides settings: how other addresses are reached, and which files of models are at hand.
 _NOT_OURS: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "NOTIFY_SOCKET", "WATCHDOG_USEC")
 # What takes longest comes first, so that at the end of a run no process is left with much while others are done:
-# `--durations=40` tells. Files are dealt out one by one, as processes are done with those before.
+# `--durations=40` tells. What waits for a browser stands among what reckons. Files are dealt out one by one, as
+# processes are done with those before.
 _SLOWEST: Final = (
     "cli/test_demo.py",
-    "benchmarks/test_soak.py",
+    "web/test_chat.py",
     "benchmarks/test_evaluating.py",
-    "benchmarks/test_training.py",
-    "training/test_many_processes.py",
+    "web/test_training.py",
     "training/test_resume.py",
-    "training/test_train_lora.py",
-    "training/test_memory_model.py",
+    "web/test_data.py",
     "cli/test_eval.py",
-    "cli/test_train.py",
+    "training/test_whole_path.py",
+    "web/test_pictures.py",
+    "test_examples.py",
+    "benchmarks/test_training.py",
+    "web/test_memory.py",
     "cli/test_forget.py",
+    "web/test_health.py",
+    "cli/test_commands.py",
     "bot/test_gateway_faults.py",
-    "model/test_conformance.py",
     "model/test_transformers.py",
+    "training/test_memory_model.py",
+    "benchmarks/test_soak.py",
     "sources/discord_api/test_kills.py",
+    "bot/test_engine_death.py",
+    "training/test_many_processes.py",
     "sources/test_ingest.py",
+    "cli/test_train.py",
+    "linking/test_linker.py",
+    "cli/test_backfill.py",
+    "web/test_frame.py",
+    "test_windows.py",
+    "training/test_train_lora.py",
     "sources/test_fuzzing.py",
-    "sources/test_conformance.py",
+    "training/test_serving_alike.py",
     "bot/test_catching_up.py",
 )
 _HERE: Final = Path(__file__).parent
