@@ -13,7 +13,7 @@ import pytest
 from sususbot.archive.archive import Archive
 from tests.archive.making import snapshot
 from tests.sources.exports import imported, item, root, stored, written
-from tests.support.mounted import mounted
+from tests.support.disk import small_disk
 
 SMALL, LARGE = 500, 8000
 
@@ -44,8 +44,8 @@ def whole(files: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own."""
-    with mounted(tmp_path / "disk", "100k") as folder:
-        yield folder
+    with small_disk(tmp_path / "disk", kilobytes=100) as small:
+        yield small.folder
 
 
 def resize(disk: Path, kilobytes: int) -> None:

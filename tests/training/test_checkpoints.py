@@ -13,7 +13,7 @@ from sususbot.errors import RunMissing, TooLittleDisk
 from sususbot.training import checkpoints
 from sususbot.training.disk import writing
 from sususbot.training.metrics import Metrics, Note, rows
-from tests.support.mounted import mounted
+from tests.support.disk import small_disk
 from tests.training import killable
 
 SIZE = 30_000
@@ -135,8 +135,8 @@ def test_a_kill_during_a_save_leaves_the_last_good_one(tmp_path: Path) -> None:
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own, with room for three checkpoints and a bit."""
-    with mounted(tmp_path / "disk", "900k") as folder:
-        yield folder
+    with small_disk(tmp_path / "disk", kilobytes=900) as small:
+        yield small.folder
 
 
 def test_a_full_disk_is_said_and_leaves_what_was_saved(disk: Path) -> None:
