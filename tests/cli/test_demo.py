@@ -31,7 +31,7 @@ from sususbot.cli import kettle, stages
 from sususbot.cli.stages import Stage
 from sususbot.errors import ModelError, SettingsError, installing
 from sususbot.messages import Channel, Guild
-from tests.cli.screen import on_screen
+from tests.cli.screen import Screen, on_screen
 from tests.support.commands import environment, refusal, run, run_here
 from tests.support.disk import small_disk
 from tests.web.browsing import CHROMIUM
@@ -415,11 +415,16 @@ def test_seconds_stand_apart_from_what_happened(
     assert max(map(len, lines)) <= 80
 
 
+def answers(screen: Screen) -> int:
+    """How many there are; what the tiny model says between them may be any word it read, and its lines begin apart."""
+    return sum(line.startswith("sususbot: ") for line in screen.text.splitlines())
+
+
 @ON_TERMINALS
 def test_on_a_terminal_without_a_browser_it_asks_by_itself_and_ends(folder: Path) -> None:
     with on_screen("-m", "sususbot", "demo", folder=folder, **ONE_THREAD) as screen:
         assert screen.end() == 0
-    assert screen.text.count("sususbot: ") == 3
+    assert answers(screen) == 3
     assert screen.text.count("smoke test") == 3
 
 
@@ -441,7 +446,7 @@ def test_a_browser_that_does_not_start_keeps_nobody_waiting(folder: Path) -> Non
     with on_screen("-m", "sususbot", "demo", folder=folder, BROWSER="false", **ONE_THREAD) as screen:
         assert screen.end() == 0
     assert "no browser came to the page" in screen.text
-    assert screen.text.count("sususbot: ") == 3
+    assert answers(screen) == 3
 
 
 @ON_TERMINALS

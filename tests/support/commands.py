@@ -14,11 +14,13 @@ from sususbot.cli.main import main
 
 # What a process needs to start on Linux and on Windows, and with how many threads it computes.
 _KEPT = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "HOME", "USERPROFILE", "LANG", "OMP_NUM_THREADS")
+# Beside other tests on a slow machine, an encoder may take longer to load than a member would wait for a reply.
+_PATIENT = {"REPLY_DEADLINE": "100"}
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    return {**kept, **settings}
+    return {**kept, **_PATIENT, **settings}
 
 
 def run(*arguments: str, folder: Path, typed: str | None = None, **settings: str) -> subprocess.CompletedProcess[str]:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from sususbot.settings import Settings
 
 _QUESTIONS: Final = 3
+_DEADLINE_SECONDS: Final = 60.0
 _SPEAKER: Final = "you"
 _GREETING: Final = (
     "The Leaky Kettle, a made-up server, from its history to a bot: {} stages, once,\n"
@@ -87,8 +88,8 @@ class _Demo:
 
         self._place = place
         self._archive = archive
-        # The demo is the same on every machine: no .env, no environment.
-        self._settings = Settings.model_construct()
+        # The demo is the same on every machine: no .env, no environment, and an answer also from a slow one.
+        self._settings = Settings.model_construct(reply_deadline=_DEADLINE_SECONDS)
         self._kettle = Kettle(place, self._settings, archive)
         self._workshop = Workshop(place.data, self._kettle.corpus, epochs) if epochs != 0 else None
         self._waking = ThreadPoolExecutor(1, "tiny model")
