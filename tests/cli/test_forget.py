@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sususbot.archive.archive import Archive
-from sususbot.cli.build import open_archive
+from sususbot.cli.folder import open_archive
 from sususbot.cli.main import Place
 from sususbot.memory.indexing import index
 from tests.archive.making import snapshot

@@ -10,7 +10,7 @@ import pytest
 
 from sususbot.archive.archive import Archive
 from sususbot.bot.answering import Answering
-from sususbot.cli import build
+from sususbot.cli import build, folder
 from sususbot.cli.main import Place
 from sususbot.cli.serving import AT_ONCE, Serving
 from sususbot.errors import SettingsError
@@ -45,7 +45,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
         chat.say(TOM, "behind the bread, as always")
         env = tmp_path / ".env"
         env.write_text("EMBEDDER=static\nSUMMARIZER=off\n", encoding="utf-8")
-        settings = build.load_settings(place)
+        settings = folder.load_settings(place)
         parts = build.build(settings, place, archive)
         with closing(parts.inference), closing(parts.long_term):
             answering = Answering(parts.responder, settle=lambda _ids, _how: None)

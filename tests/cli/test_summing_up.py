@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sususbot.cli.build import build, open_archive
+from sususbot.cli.build import build
+from sususbot.cli.folder import open_archive
 from sususbot.cli.main import Place
 from sususbot.env_file import checked
 

@@ -49,7 +49,7 @@ def analyze(place: Place, timezone: str | None, html: Path | None, as_json: bool
 
 
 def _analysis(place: Place, timezone: str | None, *, quiet: bool) -> "Analysis":
-    from sususbot.cli.build import load_settings, open_archive
+    from sususbot.cli.folder import load_settings, open_archive
 
     settings = load_settings(place)
     with open_archive(place, filled=True) as archive, bar("analyzing", quiet=quiet) as progress:

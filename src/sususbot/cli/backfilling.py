@@ -46,7 +46,7 @@ def backfill(
     import asyncio
     import signal
 
-    from sususbot.cli.build import load_settings, open_archive
+    from sususbot.cli.folder import load_settings, open_archive
     from sususbot.sources.discord_api.client import Client
     from sususbot.sources.discord_api.collector import Wanted, collect
     from sususbot.sources.discord_api.limits import Limiter

@@ -134,7 +134,7 @@ def _import(_place: Place, files: list[Path], _messages: int | None) -> "Result"
 
 def _index(place: Place, files: list[Path], messages: int | None) -> "Result":
     from sususbot.benchmarks.indexing import bench_index
-    from sususbot.cli.build import load_settings
+    from sususbot.cli.folder import load_settings
 
     with working("embedding, again and again"):
         return bench_index(files, load_settings(place).embedding_model, messages or _EMBEDDED)
@@ -143,7 +143,8 @@ def _index(place: Place, files: list[Path], messages: int | None) -> "Result":
 def _memory(place: Place, locomo: Path | None, files: list[Path]) -> "Result":
     from sususbot.benchmarks.memory import bench_memory
     from sususbot.benchmarks.memory_sample import bench_memory_of_sample
-    from sususbot.cli.build import load_settings, make_embedder
+    from sususbot.cli.build import make_embedder
+    from sususbot.cli.folder import load_settings
 
     embedder = make_embedder(load_settings(place), place)
     with bar("indexing") as progress:
@@ -161,7 +162,8 @@ def _summarizing(_place: Place, _files: list[Path], _messages: int | None) -> "R
 
 def _retrieval(place: Place, files: list[Path], messages: int | None) -> "Result":
     from sususbot.benchmarks.retrieval import bench_retrieval
-    from sususbot.cli.build import load_settings, make_embedder
+    from sususbot.cli.build import make_embedder
+    from sususbot.cli.folder import load_settings
 
     settings = load_settings(place)
     with bar("indexing") as progress:
@@ -178,7 +180,8 @@ def _reply(place: Place, files: list[Path], messages: int | None) -> "Result":
         from sususbot.benchmarks.reply import MENTIONS, bench_reply
     except ImportError as error:
         raise MissingExtra("a model to measure with", "train") from error
-    from sususbot.cli.build import load_settings, make_embedder
+    from sususbot.cli.build import make_embedder
+    from sususbot.cli.folder import load_settings
 
     with bar("indexing") as progress:
         return bench_reply(
@@ -208,7 +211,8 @@ def _train(place: Place, files: list[Path], messages: int | None, *, trl: bool) 
 
 
 def _evaluating(place: Place, files: list[Path], messages: int | None, irc: tuple[Path, ...]) -> "Result":
-    from sususbot.cli.build import load_settings, make_embedder
+    from sususbot.cli.build import make_embedder
+    from sususbot.cli.folder import load_settings
     from sususbot.errors import MissingExtra, ModelNotFound
 
     try:

@@ -25,7 +25,7 @@ _FAREWELL_SECONDS: Final = 5.0
 def bot(place: Place, allow_stale: bool) -> None:
     """Answer @mentions in the channel of the settings, and remember what is said there."""
     from sususbot.bot.logs import logged
-    from sususbot.cli.build import load_settings
+    from sususbot.cli.folder import load_settings
 
     settings = load_settings(place)
     if settings.discord_token is None:
@@ -47,7 +47,8 @@ def _run(place: Place, settings: "Settings", token: str, channel_id: int, *, all
     import asyncio
 
     from sususbot.bot.service import alone
-    from sususbot.cli.build import build, open_archive
+    from sususbot.cli.build import build
+    from sususbot.cli.folder import open_archive
 
     # That another bot runs is told now, not after models were loaded.
     with alone(place.data):
@@ -77,7 +78,7 @@ async def _live(place: Place, settings: "Settings", parts: "Assembly", token: st
     from sususbot.bot.keeper import Keeper
     from sususbot.bot.metrics import Metrics
     from sususbot.bot.supervisor import run_bot
-    from sususbot.cli.build import forgetting
+    from sususbot.cli.folder import forgetting
     from sususbot.cli.serving import Serving, limits
 
     metrics = Metrics()

@@ -1,32 +1,24 @@
 """Settings to objects: the one place where rooms are wired together. Which engine answers is chosen in `engines`.
 
-Every command that opens the archive does so by `open_archive`: what was begun is finished there, so no other way in.
+Not here: reading the settings and opening the archive (`folder`), which commands that answer nothing need, too.
 """
 
-import os
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Final, NamedTuple
 
-from sususbot import artifacts, env_file
-from sususbot.archive.archive import FILE_NAME, Archive, now_ms
+from sususbot import artifacts
+from sususbot.archive.archive import Archive
 from sususbot.cli import engines
 from sususbot.cli.main import Place
 from sususbot.cli.output import say
 from sususbot.corpus.clean import rules_without
 from sususbot.errors import (
-    ArchiveEmpty,
-    ArchiveFull,
-    ArchiveLocked,
     MissingExtra,
     ModelError,
     ModelNotFound,
     SettingsError,
-    VectorStoreError,
 )
-from sususbot.forgetting import Forgetting, Gone, told
 from sususbot.linking.network import Network
 from sususbot.memory import embedders, own_links
 from sususbot.memory.context import ContextBuilder
@@ -40,23 +32,18 @@ from sususbot.memory.summarizer.bart import Bart, find_model
 from sususbot.memory.summarizer.chat import Chat
 from sususbot.memory.summarizer.summarizer import Summarizer
 from sususbot.memory.vector_index import VectorIndex, make_index
-from sususbot.messages import joined_names
 from sususbot.model.backend import Backend, Sampling
 from sususbot.model.estimate import SafeCount
 from sususbot.model.inference import Inference
-from sususbot.proxy import spare_this_machine
 from sususbot.responder import Responder
 from sususbot.safety.filter import OutputFilter
 from sususbot.settings import Settings
 from sususbot.wording.rules import Rewriting, someone
 
-DAY_MS: Final = 86_400_000
 # Of a context, what recent turns may take in any case, and what one of them takes on average, with its name.
 _RECENT_SHARE: Final = 0.37
 _LINE_TOKENS: Final = 20
 _LONGEST_STRIDE: Final = 8
-# What tells a project or a home from a data folder.
-_NOT_OURS: Final = (".env", ".git", ".bashrc", ".ssh", "pyproject.toml", "Desktop")
 
 
 class Assembly(NamedTuple):
@@ -69,85 +56,6 @@ class Assembly(NamedTuple):
     responder: Responder
     backends: Sequence[Backend]
     network: Network
-
-
-def load_settings(place: Place) -> Settings:
-    settings = env_file.load(place.env)
-    # Hugging Face's own libraries look for these in the environment, and nowhere else.
-    for name, value in (("HF_ENDPOINT", settings.hf_endpoint), ("HF_TOKEN", settings.hf_token)):
-        if value:
-            os.environ[name] = value
-    spare_this_machine(os.environ)
-    return settings
-
-
-def open_archive(place: Place, *, filled: bool = False) -> Archive:
-    """The archive of the data folder, with the settings' consent and retention applied, and what was begun finished.
-
-    With `filled`, raises ArchiveEmpty when nothing was imported yet, and makes no archive where there is none.
-    """
-    settings = load_settings(place)
-    _check_own(place.data)
-    if filled and _has_none(place.data):
-        raise _empty(place.data)
-    archive = Archive(place.data)
-    try:
-        archive.consents.set_mode(settings.consent)
-        _catch_up(forgetting(place, settings, archive), settings.retention_days)
-        if filled and archive.newest() is None:
-            raise _empty(place.data)
-    except BaseException:
-        archive.close()
-        raise
-    return archive
-
-
-def _has_none(folder: Path) -> bool:
-    """Whether no archive was made there yet; where that cannot be seen, opening it says why."""
-    try:
-        return not (folder / FILE_NAME).exists() and (folder.is_dir() or not folder.exists())
-    except OSError:
-        return False
-
-
-def _empty(folder: Path) -> ArchiveEmpty:
-    """The whole path: often it is only another folder than the one that was meant."""
-    return ArchiveEmpty(
-        f"the archive in {folder.absolute()} is empty: run  sususbot backfill  or  sususbot import FILES  first, or "
-        "name another folder with --data"
-    )
-
-
-def _check_own(folder: Path) -> None:
-    """Forgetting deletes whatever names a member in the data folder, so nothing else may live there."""
-    strange = [name for name in _NOT_OURS if (folder / name).exists()]
-    if strange:
-        raise SettingsError(
-            f"{folder.resolve()} holds other things, too ({joined_names(strange)}), and what is in a data folder may "
-            "be deleted when a member is forgotten: choose a folder of its own with --data"
-        )
-
-
-def forgetting(place: Place, settings: Settings, archive: Archive) -> Forgetting:
-    """What takes words away in this data folder."""
-    return Forgetting(archive, place.data, chroma_url=settings.chroma_url if settings.vector_db == "chroma" else None)
-
-
-def _catch_up(forgetting: Forgetting, retention_days: int | None) -> None:
-    """What an earlier command left undone, members who said no since, and what is past its time."""
-    gone = Gone()
-    try:
-        gone = forgetting.resume(at=now_ms())
-        if retention_days is not None:
-            expired = forgetting.expire(now_ms() - retention_days * DAY_MS)
-            if expired.messages:
-                say(f"{expired.messages:,} messages are older than RETENTION_DAYS={retention_days} and were erased")
-            gone += replace(expired, messages=0)
-    except (ArchiveFull, ArchiveLocked, VectorStoreError) as error:
-        # What is on record is used by nobody; the next command tries again.
-        say(f"not all is erased yet: {error}")
-    for line in told(gone):
-        say(line)
 
 
 def build(

@@ -37,7 +37,7 @@ def build(place: Place, name: str, persona: str | None, show: int, as_json: bool
     NAME is its folder in corpora/. The same archive and settings give the same files, byte by byte.
     """
     from sususbot.artifacts import CORPORA, is_name
-    from sususbot.cli.build import load_settings, open_archive
+    from sususbot.cli.folder import load_settings, open_archive
     from sususbot.corpus.build import build as build_corpus
     from sususbot.corpus.tokens import token_counter
 

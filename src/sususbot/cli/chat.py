@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 def chat(place: Place, once: str | None, why: bool, as_json: bool, speaker: str, allow_stale: bool) -> None:
     """Talk to the bot as a member would. What you say here is not remembered."""
-    from sususbot.cli.build import load_settings, open_archive
+    from sususbot.cli.folder import load_settings, open_archive
 
     if as_json and once is None:
         raise click.UsageError("--json needs --once TEXT")

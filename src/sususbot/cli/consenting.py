@@ -36,7 +36,7 @@ def consent() -> None:
 @click.pass_obj
 def list_(place: Place, as_json: bool) -> None:
     """What holds for each member, who said so, when, and how."""
-    from sususbot.cli.build import open_archive
+    from sususbot.cli.folder import open_archive
 
     with open_archive(place) as archive:
         rows = _rows(archive)
@@ -122,7 +122,7 @@ def _write_down(place: Place, read: "Callable[[People], list[Statement]]", *, ye
     """Statements into the archive, and what follows from them."""
     from sususbot.analysis.consent import unheard
     from sususbot.archive.archive import now_ms
-    from sususbot.cli.build import forgetting, load_settings, open_archive
+    from sususbot.cli.folder import forgetting, load_settings, open_archive
     from sususbot.cli.forgetting import say_stale, stale_adapters
     from sususbot.cli.people import People
     from sususbot.forgetting import told

@@ -43,7 +43,7 @@ def doctor(place: Place, online: bool, as_json: bool) -> None:
 
 def examined(place: Place, *, online: bool) -> "Iterator[Finding]":
     """Every finding, as soon as it is there."""
-    from sususbot.cli.build import load_settings
+    from sususbot.cli.folder import load_settings
     from sususbot.doctor.doctor import Patient, examine
 
     patient = Patient(

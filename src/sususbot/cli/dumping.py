@@ -26,7 +26,7 @@ def dump(place: Place, file: Path) -> None:
 
     A name that ends in .gz is compressed; - is the standard output. An old file is replaced when the new one is whole.
     """
-    from sususbot.cli.build import open_archive
+    from sususbot.cli.folder import open_archive
     from sususbot.sources.dump_lines import dump_lines
 
     with open_archive(place, filled=True) as archive, _written(file) as out:

@@ -124,7 +124,7 @@ def evaluate(
 def measure(place: Place, wanted: Wanted) -> "Report":
     """Measure, and keep the report."""
     from sususbot.cli import systems
-    from sususbot.cli.build import load_settings, open_archive
+    from sususbot.cli.folder import load_settings, open_archive
     from sususbot.evaluation import measures, pace, store
     from sususbot.evaluation.evaluation import evaluate as evaluate_
 
@@ -185,7 +185,7 @@ def show(place: Place, report: "Report", *, as_json: bool, open_: bool = False) 
 def judge(place: Place, report: "Report") -> None:
     """Raises BelowThreshold where the settings want more than was found, EvaluationError where a judged system could
     not be measured."""
-    from sususbot.cli.build import load_settings
+    from sususbot.cli.folder import load_settings
     from sususbot.errors import BelowThreshold, EvaluationError
     from sususbot.evaluation import thresholds
 

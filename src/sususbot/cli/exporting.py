@@ -169,7 +169,7 @@ def _manifest(run: Path) -> dict[str, Any]:
 
 
 def _check_stale(place: Place, trained: _Trained, *, allow_stale: bool) -> None:
-    from sususbot.cli.build import open_archive
+    from sususbot.cli.folder import open_archive
     from sususbot.errors import AdapterStale
     from sususbot.training import runs
 

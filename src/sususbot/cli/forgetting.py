@@ -30,7 +30,7 @@ def forget(place: Place, author: str, yes: bool, as_json: bool) -> None:
     """
     from sususbot.archive.archive import now_ms
     from sususbot.artifacts import CHROMA
-    from sususbot.cli.build import forgetting, load_settings, open_archive
+    from sususbot.cli.folder import forgetting, load_settings, open_archive
     from sususbot.cli.people import People
     from sususbot.forgetting import told
 

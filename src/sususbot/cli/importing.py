@@ -59,7 +59,7 @@ def import_(place: Place, files: tuple[Path, ...], dry_run: bool, as_json: bool)
 
 def _import(place: Place, files: Sequence[Path], *, as_json: bool) -> Exception | None:
     from sususbot.archive.upsert import Added
-    from sususbot.cli.build import open_archive
+    from sususbot.cli.folder import open_archive
     from sususbot.sources.ingest import ingest
 
     with open_archive(place) as archive:

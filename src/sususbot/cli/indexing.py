@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 @click.pass_obj
 def index(place: Place, fit_links: bool, as_json: bool) -> None:
     """Make every message findable by meaning. Only what is new is embedded; stop and go on as you like."""
-    from sususbot.cli.build import load_settings, make_embedder, open_archive
+    from sususbot.cli.build import make_embedder
+    from sususbot.cli.folder import load_settings, open_archive
     from sususbot.memory import indexing, own_links, terms
     from sususbot.memory.linking_pass import link_pending
 

@@ -52,7 +52,7 @@ def download(place: Place, name: str | None, use: bool, as_json: bool) -> None:
     """
     from sususbot import env_file
     from sususbot.artifacts import MODELS
-    from sususbot.cli.build import load_settings
+    from sususbot.cli.folder import load_settings
     from sususbot.model import bases
 
     settings = load_settings(place)
@@ -95,7 +95,7 @@ def download(place: Place, name: str | None, use: bool, as_json: bool) -> None:
 def remove(place: Place, name: str, yes: bool, as_json: bool) -> None:
     """Delete a base model from the data folder, or what came of it so far."""
     from sususbot.artifacts import MODELS
-    from sususbot.cli.build import load_settings
+    from sususbot.cli.folder import load_settings
     from sususbot.errors import ModelInUse, ModelNotFound
     from sususbot.messages import joined_names
     from sususbot.model import bases
@@ -128,7 +128,7 @@ def remove(place: Place, name: str, yes: bool, as_json: bool) -> None:
 
 def _list(place: Place, *, as_json: bool) -> None:
     from sususbot.artifacts import MODELS
-    from sususbot.cli.build import load_settings
+    from sususbot.cli.folder import load_settings
     from sususbot.model import bases
 
     settings = load_settings(place)

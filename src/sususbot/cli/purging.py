@@ -21,7 +21,7 @@ def purge(place: Place, yes: bool, as_json: bool) -> None:
     For the day on which the bot ends, or Discord or the server asks for it. Base models stay, and files that sususbot
     did not write; both are named, with all that it cannot reach.
     """
-    from sususbot.cli.build import load_settings
+    from sususbot.cli.folder import load_settings
     from sususbot.cli.forgetting import confirmed
     from sususbot.forgetting import left_by, purgeable
     from sususbot.forgetting import purge as do_purge

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from sususbot.archive.archive import Archive
 from sususbot.bot.answering import Answering
 from sususbot.bot.limits import Limits
-from sususbot.cli import build, engines
+from sususbot.cli import build, engines, folder
 from sususbot.cli.main import Place
 from sususbot.errors import ModelError
 from sususbot.settings import Settings
@@ -44,7 +44,7 @@ class Serving:
 
     def reload(self) -> str:
         """Read `.env` anew; gives in a sentence or two what came of it. Raises SettingsError and ModelError."""
-        new = build.load_settings(self._place)
+        new = folder.load_settings(self._place)
         stamp = _stamp(new.adapter_path)
         changed = {name for name in Settings.model_fields if getattr(new, name) != getattr(self._settings, name)}
         if stamp != self._adapter_stamp:

@@ -70,7 +70,7 @@ def train(
     runs/NAME/adapter. Many cards:  torchrun --nproc-per-node 2 -m sususbot train
     """
     from sususbot.artifacts import CORPORA, RUNS, is_name
-    from sususbot.cli.build import load_settings
+    from sususbot.cli.folder import load_settings
     from sususbot.corpus.manifest import load
     from sususbot.errors import MissingExtra
 
@@ -140,7 +140,7 @@ def _train(corpus: "Corpus", run: Path, plan: Any, how: "How", size: str, earlie
 
 def _check_permission(place: Place, settings: "Settings", corpus: "Corpus") -> None:
     """Rule 21, and whether everybody in the corpus still agrees; nothing is trained otherwise."""
-    from sususbot.cli.build import open_archive
+    from sususbot.cli.folder import open_archive
     from sususbot.training import permission
 
     permission.check(corpus.origins, confirmed=settings.training_permission_confirmed)
@@ -152,7 +152,7 @@ def _check_apart(place: Place, corpus: "Corpus") -> None:
     """What cannot be measured in the morning is told in the evening."""
     from importlib.util import find_spec
 
-    from sususbot.cli.build import open_archive
+    from sususbot.cli.folder import open_archive
     from sususbot.errors import MissingExtra, NothingHeldOut
     from sususbot.evaluation.heldout import FEWEST, exchanges
 
@@ -181,7 +181,7 @@ def _base(place: Place, name: str) -> str:
 
 def _check_base(place: Place, name: str) -> None:
     """A base made here learned from members, too."""
-    from sususbot.cli.build import open_archive
+    from sususbot.cli.folder import open_archive
     from sususbot.errors import AdapterStale
     from sususbot.training import runs
 

@@ -35,7 +35,7 @@ def web(place: Place, open_: bool, allow_stale: bool) -> None:
     """
     from sususbot.bot.logs import logged
     from sususbot.cli.browser import Door
-    from sususbot.cli.build import load_settings, open_archive
+    from sususbot.cli.folder import load_settings, open_archive
     from sususbot.errors import MissingExtra
 
     try:
@@ -123,7 +123,7 @@ class PageBot:
     def analyze(self, progress: "Callable[[int, int], None]") -> "Analysis":
         """By the settings as they are now: the rules may have been switched."""
         from sususbot.cli.analyzing import analysis_of
-        from sususbot.cli.build import load_settings
+        from sususbot.cli.folder import load_settings
 
         return analysis_of(self._archive, load_settings(self._place), progress)
 
@@ -173,7 +173,7 @@ class PageBot:
             self._talk = None
 
     def _forgetting(self) -> "Forgetting":
-        from sususbot.cli.build import forgetting
+        from sususbot.cli.folder import forgetting
 
         made = forgetting(self._place, self._settings, self._archive)
         made.around_index = self._without_index
