@@ -5,6 +5,7 @@ import random
 import shutil
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,18 +27,20 @@ from tests.cli.community import (
     write_run,
 )
 from tests.memory.chat import WordEmbedder
-from tests.support.commands import refusal, run
+from tests.support.commands import refusal, run, run_here
+from tests.support.ready import Ready, Running
+from tests.support.ready import ready as ready_to_run
 
 KILLS = 20
 
 
 def test_everything_of_a_member_is_gone_from_every_file(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    assert run("import", str(write_export(tmp_path)), folder=tmp_path).returncode == 0
+    assert run_here("import", str(write_export(tmp_path)), folder=tmp_path).returncode == 0
     way = ("--by", "member", "--way", "told me a secret")
-    assert run("consent", "set", HER_NAME, "yes", *way, folder=tmp_path).returncode == 0
+    assert run_here("consent", "set", HER_NAME, "yes", *way, folder=tmp_path).returncode == 0
     for command in (["build"], ["analyze"], ["dump", "data/all.jsonl"]):
-        assert run(*command, folder=tmp_path).returncode == 0, command
+        assert run_here(*command, folder=tmp_path).returncode == 0, command
     write_run(data, [HER_ID, 102])
     (data / "train.jsonl.tmp").write_text("qx1zyzzyva", encoding="utf-8")
     assert len(left_of_her(data)) > 80
@@ -55,21 +58,21 @@ def test_everything_of_a_member_is_gone_from_every_file(tmp_path: Path) -> None:
     assert report["next"] == ["sususbot build", "sususbot analyze"]
     assert report["stale_adapters"] == [{"run": "first", "members": 1}]
     # Later imports leave her out; all is made again without her.
-    again = run("import", str(write_export(tmp_path)), folder=tmp_path)
+    again = run_here("import", str(write_export(tmp_path)), folder=tmp_path)
     assert again.returncode == 0
     for command in (["build"], ["analyze"]):
-        assert run(*command, folder=tmp_path).returncode == 0, command
+        assert run_here(*command, folder=tmp_path).returncode == 0, command
     assert left_of_her(data) == []
     with Archive(data) as archive:
         assert archive.check() == []
 
 
 def test_what_will_go_is_shown_and_nothing_goes_unasked(tmp_path: Path) -> None:
-    run("import", str(write_export(tmp_path)), folder=tmp_path)
+    run_here("import", str(write_export(tmp_path)), folder=tmp_path)
     (tmp_path / "data" / "reports").mkdir()
-    done = run("forget", "zanzi", folder=tmp_path)
+    done = run_here("forget", "zanzi", folder=tmp_path)
     assert refusal(done.stderr) == (f"nobody in the archive is called zanzi: did you mean {HER_NICKNAME} ({HER_ID})?")
-    done = run("forget", HER_NAME, folder=tmp_path)
+    done = run_here("forget", HER_NAME, folder=tmp_path)
     assert done.returncode == 2
     assert f"{HER_NICKNAME} ({HER_ID}): 80 messages lose their words, and these are deleted:\n  reports" in done.stderr
     assert "--yes" in done.stderr
@@ -78,22 +81,22 @@ def test_what_will_go_is_shown_and_nothing_goes_unasked(tmp_path: Path) -> None:
 
 
 def test_a_stale_adapter_is_named_and_refused_unless_the_owner_insists(tmp_path: Path) -> None:
-    run("import", str(write_export(tmp_path)), folder=tmp_path)
+    run_here("import", str(write_export(tmp_path)), folder=tmp_path)
     adapter = write_run(tmp_path / "data", [HER_ID, 102])
     base = tmp_path / "base.gguf"
     base.write_bytes(b"GGUF")
     settings = {"BACKEND": "llamacpp", "MODEL_PATH": str(base), "ADAPTER_PATH": str(adapter)}
-    assert "is stale" not in run("chat", "--once", "hi", folder=tmp_path, **settings).stderr
-    done = run("forget", HER_NAME, "--yes", folder=tmp_path)
+    assert "is stale" not in run_here("chat", "--once", "hi", folder=tmp_path, **settings).stderr
+    done = run_here("forget", HER_NAME, "--yes", folder=tmp_path)
     assert "stale: the adapter of run first learned from 1 who may not be learned from any more" in done.stderr
     sentence = (
         "the adapter of run first is stale: it learned from 1 member who may not be learned from any more: "
         "train it anew, or insist with --allow-stale"
     )
     for command in (["chat", "--once", "hi"], ["bot"]):
-        done = run(*command, folder=tmp_path, DISCORD_TOKEN="x", CHANNEL_ID="1", **settings)
+        done = run_here(*command, folder=tmp_path, DISCORD_TOKEN="x", CHANNEL_ID="1", **settings)
         assert (done.returncode, refusal(done.stderr)) == (1, sentence)
-    insisted = run("chat", "--once", "hi", "--allow-stale", folder=tmp_path, **settings)
+    insisted = run_here("chat", "--once", "hi", "--allow-stale", folder=tmp_path, **settings)
     assert "used all the same" in insisted.stderr
     # Now it fails, if at all, because the file is no model.
     assert "stale: it learned" not in insisted.stderr.splitlines()[-1]
@@ -103,8 +106,8 @@ def test_a_stale_adapter_is_named_and_refused_unless_the_owner_insists(tmp_path:
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a data folder to be copied: an archive, a corpus and reports that hold her."""
     folder = tmp_path_factory.mktemp("filled")
-    assert run("import", str(write_export(folder)), folder=folder).returncode == 0
-    assert run("build", folder=folder).returncode == 0
+    assert run_here("import", str(write_export(folder)), folder=folder).returncode == 0
+    assert run_here("build", folder=folder).returncode == 0
     for name in ("reports/page.html", "bench/old/archive.db", "notes.tmp"):
         path = folder / "data" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -124,30 +127,40 @@ def erased(data: Path) -> dict[str, list[tuple[object, ...]]]:
     return state
 
 
+@pytest.fixture(scope="module")
+def ready() -> Iterator[Ready]:
+    with ready_to_run() as waiting:
+        yield waiting
+
+
+def until_erasing(ready: Ready, folder: Path) -> Running:
+    """The command, from the moment on in which it says that it begins."""
+    told = folder.with_suffix(".told")
+    process = ready.begin("forget", HER_NAME, "--yes", folder=folder, errors=told)
+    while not told.read_text(encoding="utf-8").startswith("erasing"):
+        assert process.poll() is None, told.read_text(encoding="utf-8")
+    return process
+
+
 def test_killed_at_any_instant_the_next_command_finishes_it(
-    filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ready: Ready, filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clean = copied(filled, tmp_path / "clean")
-    with started("forget", HER_NAME, "--yes", folder=clean) as process:
-        assert process.stderr is not None
-        assert process.stderr.readline().startswith("erasing")
-        begun = time.monotonic()
-        process.communicate()
-        seconds = time.monotonic() - begun
+    process = until_erasing(ready, clean)
+    begun = time.monotonic()
+    assert process.wait() == 0
+    seconds = time.monotonic() - begun
     expected = erased(clean / "data")
     there = sorted(path.relative_to(clean) for path in clean.rglob("*") if not path.name.endswith(("-wal", "-shm")))
     chance = random.Random(20)
     killed = 0
     for number in range(KILLS):
         folder = copied(filled, tmp_path / str(number))
-        with started("forget", HER_NAME, "--yes", folder=folder) as process:
-            assert process.stderr is not None
-            assert process.stderr.readline().startswith("erasing")
-            timer = threading.Timer(chance.uniform(0, seconds), process.kill)
-            timer.start()
-            process.communicate()
-            timer.cancel()
-        killed += process.returncode == KILLED
+        process = until_erasing(ready, folder)
+        timer = threading.Timer(chance.uniform(0, seconds), process.kill)
+        timer.start()
+        killed += process.wait() == KILLED
+        timer.cancel()
         # Whatever command comes next opens the archive so.
         monkeypatch.chdir(folder)
         with open_archive(Place(Path("data"), None, debug=False)) as archive:
@@ -164,7 +177,7 @@ def test_a_kill_before_the_first_line_leaves_all_or_nothing_begun(filled: Path, 
     folder = copied(filled, tmp_path / "x")
     process = started("forget", HER_NAME, "--yes", folder=folder)
     kill(process)
-    done = run("consent", "list", "--json", folder=folder)
+    done = run_here("consent", "list", "--json", folder=folder)
     assert done.returncode == 0
     state = next(row for row in json.loads(done.stdout)["members"] if row["id"] == str(HER_ID))["state"]
     assert (state == "forgotten") == (left_of_her(folder / "data") == [])

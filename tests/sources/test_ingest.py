@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,8 @@ from sususbot.archive.archive import Archive
 from sususbot.sources.ingest import ingest
 from tests.archive.making import raw, snapshot
 from tests.sources.exports import imported, item, root, stored, varied, written
+from tests.support.ready import Ready
+from tests.support.ready import ready as ready_to_run
 
 REAL: Final = Path(__file__).parents[3] / "shared" / "data" / "gitter"
 
@@ -140,6 +143,12 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [stored(folder, text, f"part {number:02}.json") for number, text in enumerate(texts)]
 
 
+@pytest.fixture(scope="module")
+def ready() -> Iterator[Ready]:
+    with ready_to_run() as waiting:
+        yield waiting
+
+
 def committed(folder: Path) -> int:
     """How many messages another process has written so far."""
     try:
@@ -151,7 +160,7 @@ def committed(folder: Path) -> int:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills with a signal")
 def test_twenty_killed_imports_that_are_run_again_give_the_archive_of_a_clean_run(
-    tmp_path: Path, parts: list[Path]
+    ready: Ready, tmp_path: Path, parts: list[Path]
 ) -> None:
     """The real command, killed wherever it is when so many messages are there; each time from the beginning."""
     imported(tmp_path / "clean", *parts)
@@ -162,16 +171,16 @@ def test_twenty_killed_imports_that_are_run_again_give_the_archive_of_a_clean_ru
     while len(left) < KILLS:
         data = tmp_path / str(next(tries))
         target = chance.randrange(-1, (FILES - 3) * EACH)
-        command = [sys.executable, "-m", "sususbot", "--data", str(data), "import", *map(str, parts)]
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        command = ("--data", str(data), "import", *map(str, parts))
+        process = ready.begin(*command, folder=tmp_path, errors=tmp_path / "told")
         while process.poll() is None and (not data.is_dir() or committed(data) <= target):
             # Looked at without a pause, it takes the processor from the import.
             time.sleep(0.002)
         process.kill()
-        if process.wait() == 0:
+        if (ended := process.wait()) == 0:
             # On a busy machine it may be done before it is looked at again.
             continue
-        assert process.returncode == -signal.SIGKILL
+        assert ended == -signal.SIGKILL
         with Archive(data) as archive:
             assert archive.check() == []
             left.append(archive.counts().messages)
