@@ -21,7 +21,6 @@ from typing import Final
 
 import orjson
 import pytest
-import torch
 
 from sususbot import file_lock, sample
 from sususbot.archive.archive import Archive
@@ -34,9 +33,9 @@ from sususbot.messages import Channel, Guild
 from tests.cli.screen import Screen, on_screen
 from tests.support.commands import environment, refusal, run, run_here
 from tests.support.disk import small_disk
+from tests.support.shown import Finished, shown_demo
 from tests.web.browsing import CHROMIUM
 
-Finished = subprocess.CompletedProcess[str]
 PRINTER: Final = "who broke the printer?"
 # Suites run side by side.
 ONE_THREAD: Final = {"OMP_NUM_THREADS": "1"}
@@ -56,19 +55,10 @@ _PATIENCE: Final = 120.0
 ON_TERMINALS: Final = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Finished]:
     """The demo as it is begun, with a model that reads the sample once; and where."""
-    folder = tmp_path_factory.mktemp("mein Übungs ordner")
-    return folder, run_here("demo", "--epochs", "1", folder=folder)
+    return shown_demo(tmp_path_factory)
 
 
 @pytest.fixture

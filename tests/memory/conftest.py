@@ -49,7 +49,7 @@ def static(minilm: MiniLM, tmp_path_factory: pytest.TempPathFactory) -> StaticEm
     words = tokenizer["model"]["vocab"]
     tokenizer["model"]["vocab"] = {word: number for word, number in words.items() if number < _COMMON}
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
-    return StaticEmbedder(str(folder), folder / "static.npz")
+    return StaticEmbedder(str(folder), folder / f"{minilm.name}.npz")
 
 
 @pytest.fixture(scope="session")

@@ -42,16 +42,27 @@ class Rule:
     disguised: bool = True
 
 
-@dataclass(frozen=True, slots=True)
 class _Compiled:
-    """A regular expression for a line of words, or for one word."""
+    """A regular expression for a line of words, or for one word.
 
-    id: str
-    regex: re.Pattern[str]
+    Compiled when it is first looked for: of thousands, a bot meets a few, and all of them take a second at each start.
+    """
+
+    __slots__ = ("_regex", "id")
+
+    def __init__(self, id_: str, regex: str) -> None:
+        self.id = id_
+        self._regex: str | re.Pattern[str] = regex
+
+    @property
+    def regex(self) -> re.Pattern[str]:
+        if isinstance(self._regex, str):
+            self._regex = re.compile(self._regex)
+        return self._regex
 
 
 class Patterns:
-    """Rules, compiled once. Safe in any thread."""
+    """Rules, each compiled once. Safe in any thread."""
 
     def __init__(
         self, rules: Iterable[Rule], exceptions: Iterable[str] = (), groups: Mapping[str, Sequence[str]] | None = None
@@ -67,14 +78,14 @@ class Patterns:
         for rule in rules:
             self._add(rule)
         self._lengths = sorted({len(key) for key in self._plain})
-        self._exceptions = [re.compile(self._regex(pattern)) for pattern in exceptions]
+        self._exceptions = [_Compiled("", self._regex(pattern)) for pattern in exceptions]
 
     def find(self, reading: Reading) -> str | None:
         """The id of a rule that fits, or None."""
         allowed: list[tuple[int, int]] | None = None
         for id_, start, end in self._spans(reading):
             if allowed is None:
-                allowed = [found.span() for one in self._exceptions for found in one.finditer(reading.line)]
+                allowed = [found.span() for one in self._exceptions for found in one.regex.finditer(reading.line)]
             if not any(begin <= start and end <= stop for begin, stop in allowed):
                 return id_
         return self._spelled(reading) or self._pieced(reading) or self._masked(reading)
@@ -138,7 +149,7 @@ class Patterns:
         first = self._alternatives(elements[0])
         if not all(re.search(r"[^\W_]", word) for word in first):
             raise ValueError("a word of a pattern has letters or digits")
-        compiled = _Compiled(rule.id, re.compile(self._regex(rule.pattern)))
+        compiled = _Compiled(rule.id, self._regex(rule.pattern))
         if any("*" in word for word in first):
             self._anywhere.append(compiled)
         else:
@@ -156,13 +167,13 @@ class Patterns:
             return
         for words in product(*alternatives):
             plain = "".join(_form(word).replace(" ", "") for word in words)
-            compiled = _Compiled(rule.id, re.compile(_repeatable(plain)))
+            compiled = _Compiled(rule.id, _repeatable(plain))
             self._plain[collapsed(plain)].append(compiled)
             self._initial[plain[0]].append((rule.id, plain))
             if rule.disguised and len(plain) >= _CUT:
                 self._run[collapsed(plain)].append(compiled)
             if rule.disguised and len(plain) >= _BACKWARDS:
-                self._run[collapsed(plain[::-1])].append(_Compiled(rule.id, re.compile(_repeatable(plain[::-1]))))
+                self._run[collapsed(plain[::-1])].append(_Compiled(rule.id, _repeatable(plain[::-1])))
 
     def _regex(self, pattern: str) -> str:
         """For a line of words with a blank behind each. Not bound to the line's begin where it begins with `*`."""
