@@ -16,7 +16,7 @@ def test_small_it_runs_to_its_end_and_says_the_same_twice() -> None:
         base="tiny",
         texts=60,
         base_recipe=replace(from_scratch.pretraining_recipe(1_500_000, size="tiny"), epochs=1, pack_tokens=512),
-        recipe=Recipe(learning_rate=4e-3, epochs=2, rows=1, pack_tokens=512, evals_per_epoch=1),
+        recipe=Recipe(learning_rate=4e-3, epochs=1, rows=1, pack_tokens=512, evals_per_epoch=1),
         replies=12,
         context_tokens=512,
         new_tokens=6,

@@ -112,7 +112,7 @@ def _corpus(archive: Archive, place: Path, sizes: Sizes) -> Corpus:
     return build(archive, place / "corpus", recipe, token_counter()).corpus
 
 
-def _made(corpus: Corpus, place: Path, sizes: Sizes, told: Callable[[str], None]) -> dict[str, Path | None]:
+def _made(corpus: Corpus, place: Path, sizes: Sizes, told: Callable[[str], None]) -> dict[str, Path]:
     """The base, under BASE; the adapter, under LORA."""
     base = general_base(
         place / RUNS / BASE, general_texts(sizes.texts, reference=False), sizes.base, sizes.base_recipe, told
@@ -127,7 +127,7 @@ def _made(corpus: Corpus, place: Path, sizes: Sizes, told: Callable[[str], None]
 def _report(
     archive: Archive,
     corpus: Corpus,
-    made: Mapping[str, Path | None],
+    made: Mapping[str, Path],
     embedder: Embedder | None,
     given: measures.Given,
     place: Path,
@@ -136,23 +136,39 @@ def _report(
 ) -> Report:
     past = place / "past"
     shutil.rmtree(past, ignore_errors=True)
+    served = _Served(str(made[BASE]), four_bit=False, context_tokens=sizes.context_tokens)
     openings = {
-        LORA: _opening(LORA, lambda _: Transformers(str(made[BASE]), adapter_path=made[LORA], **_how(sizes)), sizes),
-        BASE: _opening(BASE, lambda _: Transformers(str(made[BASE]), **_how(sizes)), sizes),
+        LORA: _opening(LORA, lambda _: served.wearing(made[LORA]), sizes),
+        BASE: _opening(BASE, lambda _: served.wearing(None), sizes),
         RECALL: _opening(RECALL, lambda ground: Recall(RememberedLines(ground.long_term)), sizes),
     }
     chosen = measures.chosen(sizes.measured, given)
     if "context" in chosen:
         chosen["context"] = _of_some(chosen["context"], sizes.in_context)
-    with open_ground(corpus, archive, past, limit=sizes.replies, seed=_SEED, opened=Opened(embedder)) as ground:
+    opened = open_ground(corpus, archive, past, limit=sizes.replies, seed=_SEED, opened=Opened(embedder))
+    with served.open(), opened as ground:
         return evaluate(
             openings, ground, measures=chosen, speak=replies, name="bench", settings={}, told=told,
             progress=lambda done, of, what: told(f"{what} ({done} of {of} steps)"),
         )  # fmt: skip
 
 
-def _how(sizes: Sizes) -> dict[str, Any]:
-    return {"four_bit": False, "context_tokens": sizes.context_tokens}
+class _Served(Transformers):
+    """The base, loaded once for a report: with and without its adapter, and not closed with a system that it serves."""
+
+    def wearing(self, adapter: Path | None) -> Backend:
+        self.use_adapter(adapter)
+        return self
+
+    def close(self) -> None:
+        pass
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            super().close()
 
 
 def _of_some(measure: Measure, count: int) -> Measure:
