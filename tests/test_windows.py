@@ -141,6 +141,7 @@ def test_the_path_of_a_server_from_export_to_its_end(home: Path, tmp_path: Path)
         ["dump", "all.jsonl.gz"],
         ["forget", "Mika", "--yes"],
         ["doctor"],
+        ["purge", "--yes"],
         home=home,
         tmp_path=tmp_path,
     )
@@ -150,14 +151,17 @@ def test_the_path_of_a_server_from_export_to_its_end(home: Path, tmp_path: Path)
     assert "@jörg" in (home / "PRIVACY.md").read_text(encoding="utf-8")
     with gzip.open(home / "all.jsonl.gz") as lines:
         assert len(lines.readlines()) > 300
-    said, told = sususbot(["purge", "--yes"], home=home, tmp_path=tmp_path)
     assert list((home / "data").iterdir()) == []
 
 
 async def test_ctrl_break_ends_the_bot_as_ctrl_c_does(
     server: StandIn, place: Place, home: Path, tmp_path: Path
 ) -> None:
-    settings = {"DISCORD_TOKEN": place.world.token, "CHANNEL_ID": str(place.general.id), "METRICS_PORT": "0"}
+    # By words alone: the encoder is loaded and used above.
+    settings = {
+        "DISCORD_TOKEN": place.world.token, "CHANNEL_ID": str(place.general.id), "METRICS_PORT": "0",
+        "EMBEDDING_MODEL": "none", "SUMMARIZER": "off",
+    }  # fmt: skip
     arguments = (server.http_url, server.gateway_url, "bot")
     async with running("-c", BOT, *arguments, home=home, tmp_path=tmp_path, **settings) as process:
         await server.wait_for(lambda: server.connected == 1, 60)

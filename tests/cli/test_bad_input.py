@@ -17,6 +17,9 @@ from tests.support.commands import environment, refusal, run_against, start_agai
 from tests.support.commands import run_here as run
 from tests.support.kettle import small_exports
 
+# Nothing that is told here is told by a model.
+LIGHT = {"EMBEDDING_MODEL": "none", "SUMMARIZER": "off"}
+
 
 @pytest.mark.parametrize(
     ("settings", "next_step"),
@@ -152,7 +155,7 @@ async def bot_command(discord: StandIn, channel_id: int, folder: Path) -> str:
     """The sentence with which `sususbot bot` ends."""
     code, errors = await run_against(
         discord.http_url, discord.gateway_url, "bot",
-        folder=folder, DISCORD_TOKEN="stand-in.token", CHANNEL_ID=str(channel_id), EMBEDDING_MODEL="none",
+        folder=folder, DISCORD_TOKEN="stand-in.token", CHANNEL_ID=str(channel_id), **LIGHT,
     )  # fmt: skip
     assert code == 1
     return refusal(errors)
@@ -188,7 +191,7 @@ async def test_discord_out_of_reach_is_waited_for_and_a_stop_is_no_error(tmp_pat
         pass
     process = await start_against(
         discord.http_url, discord.gateway_url, "bot",
-        folder=tmp_path, DISCORD_TOKEN="stand-in.token", CHANNEL_ID="42", EMBEDDING_MODEL="none",
+        folder=tmp_path, DISCORD_TOKEN="stand-in.token", CHANNEL_ID="42", **LIGHT,
         METRICS_PORT="0", LOG_FILE="data/logs/bot.jsonl",
     )  # fmt: skip
     assert process.stderr is not None

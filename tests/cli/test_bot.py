@@ -24,8 +24,11 @@ with discord_at(sys.argv.pop(1), sys.argv.pop(1)):
 
 @asynccontextmanager
 async def command(server: StandIn, place: Place, folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The command in a process of its own, in front of the stand-in."""
-    settings = {"DISCORD_TOKEN": place.world.token, "CHANNEL_ID": str(place.general.id), "METRICS_PORT": "0"}
+    """The command in a process of its own, in front of the stand-in. It searches by words alone: no model."""
+    settings = {
+        "DISCORD_TOKEN": place.world.token, "CHANNEL_ID": str(place.general.id), "METRICS_PORT": "0",
+        "EMBEDDING_MODEL": "none", "SUMMARIZER": "off",
+    }  # fmt: skip
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", RUN, server.http_url, server.gateway_url, "--data", str(folder / "data"), "bot"),
         cwd=folder,

