@@ -12,6 +12,8 @@ HOUSE := architecture house documents examples extending troubleshooting packagi
 # make test MORE=--durations=40
 JOBS := 3
 MORE :=
+# What Python compiled is kept, whatever this machine usually wants: without it each process compiles all tests anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: install demo test check docs requirements format clean browser set-up-run set-up-dev
 
