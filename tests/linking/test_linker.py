@@ -89,11 +89,11 @@ def test_a_linker_that_proves_no_better_is_not_used(tmp_path: Path) -> None:
             reply_to=place - 4 if place > 5 else None,
             mentions=(who[(place - 5) % 7].id,) if place > 5 else (),
         )
-        for place in range(1500)
+        for place in range(700)
     ]
     with Archive(tmp_path) as archive:
         archive.add_channel(Guild(10, "x"), Channel(20, 10, "y"), origin="export", seen_at=1)
         archive.add(said, source=archive.add_source("export", "t"), fetched_at=1)
         fitted = fit_links(archive, tmp_path, lambda _line: None)
-    assert (fitted.replies, fitted.used) == (1494, False)
+    assert (fitted.replies, fitted.used) == (694, False)
     assert not (tmp_path / FILE_NAME).exists()
