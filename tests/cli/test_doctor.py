@@ -11,10 +11,10 @@ import pytest
 from sususbot.archive.archive import FILE_NAME
 from sususbot.standin.ratelimit import RateLimits
 from sususbot.standin.server import StandIn
-from tests.cli.test_backfill import CODE
 from tests.sources.discord_api.town import empty_town
 from tests.support.commands import environment, run, run_here
 from tests.support.kettle import small_exports
+from tests.support.ready import AT_API
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ async def test_discord_is_asked_when_wished(folder: Path) -> None:
     made = empty_town()
     async with StandIn(made.world, rate=RateLimits.fast()) as server:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", CODE, server.http_url, "doctor", "--online", "--json"),
+            *(sys.executable, "-c", AT_API, server.http_url, "doctor", "--online", "--json"),
             cwd=folder,
             env=environment(
                 {"DISCORD_TOKEN": made.world.token, "CHANNEL_ID": str(made.square.id), "METRICS_PORT": "0"}

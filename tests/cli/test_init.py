@@ -22,11 +22,11 @@ from sususbot.sources.discord_api.permissions import NEEDED, lacking
 from sususbot.standin.ratelimit import RateLimits
 from sususbot.standin.server import StandIn
 from tests.cli.terminal import typed_at
-from tests.cli.test_backfill import CODE
 from tests.sources.discord_api.town import empty_town
 from tests.support.commands import refusal
 from tests.support.commands import run as run_apart
 from tests.support.commands import run_here as run
+from tests.support.ready import AT_API
 
 TOKEN = "MTIz.abc.def-ghi"
 CHANNEL, GUILD = "1213800000000000000", "1213700000000000000"
@@ -268,7 +268,7 @@ async def test_once_the_bot_is_invited_discord_is_asked_whether_all_is_right(tmp
                 ("sususbot]: ", ""),
                 ("N]: ", "y"),
             ],
-            program=("-c", CODE, server.http_url),
+            program=("-c", AT_API, server.http_url),
         )
     assert code == 0, shown
     assert "discord intent: Discord hides the words of all messages" in " ".join(shown.split())

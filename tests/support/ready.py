@@ -17,22 +17,23 @@ from typing import Final, Protocol
 
 from tests.support.commands import environment
 
-# Each line is a command to begin: its arguments, its folder, its settings, where its stderr goes. It says the command's
-# pid, then how it ended.
+# Each line is a command to begin: its arguments, its folder, its settings, where its stdout and stderr go, and where
+# Discord's API is. It says the command's pid, then how it ended.
 _FORKING: Final = """
 import importlib, json, os, sys
 from sususbot.cli.main import main
+from sususbot.sources.discord_api.address import api_at, base
 for name in sys.argv[1:]:
     importlib.import_module(name)
-def begin(arguments, folder, settings, errors):
+def begin(arguments, folder, settings, out, errors, api):
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(settings)
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for number, target in enumerate((nowhere, nowhere, os.open(errors, os.O_WRONLY))):
-        os.dup2(target, number)
+    for number, (path, flags) in enumerate(((os.devnull, os.O_RDONLY), (out, os.O_WRONLY), (errors, os.O_WRONLY))):
+        os.dup2(os.open(path, flags), number)
     sys.argv = ["sususbot", *arguments]
-    main()
+    with api_at(api or base()):
+        main()
 for line in open(os.dup(0)):
     pid = os.fork()
     if not pid:
@@ -40,6 +41,15 @@ for line in open(os.dup(0)):
     print(pid, flush=True)
     print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 """
+# The program with Discord's API at the address that comes before the arguments.
+AT_API: Final = """
+import sys
+from sususbot.cli.main import main
+from sususbot.sources.discord_api.address import api_at, base
+with api_at(sys.argv.pop(1) or base()):
+    main()
+"""
+_NOWHERE: Final = Path(os.devnull)
 # What the commands that are killed load when they are called.
 _LOADED: Final = (
     *("sususbot.cli.folder", "sususbot.cli.people", "sususbot.training.runs"),
@@ -53,6 +63,7 @@ class Running(Protocol):
     def poll(self) -> int | None: ...
     def wait(self) -> int: ...
     def kill(self) -> None: ...
+    def send_signal(self, sig: int, /) -> None: ...
 
 
 class Ready:
@@ -61,14 +72,18 @@ class Ready:
     def __init__(self, waiting: "subprocess.Popen[bytes] | None") -> None:
         self._waiting = waiting
 
-    def begin(self, *arguments: str, folder: Path, errors: Path, **settings: str) -> Running:
-        """`errors` is the file into which it says what it says on stderr; one that was there is emptied."""
-        with errors.open("wb") as told:
+    def begin(
+        self, *arguments: str, folder: Path, errors: Path, out: Path = _NOWHERE, api: str | None = None, **settings: str
+    ) -> Running:
+        """`errors` and `out` are files into which it says what it says; what was in them before is gone."""
+        with errors.open("wb") as told, out.open("wb") as said:
             if self._waiting is not None:
-                return _Forked(self._waiting, [arguments, str(folder), environment(settings), str(errors)])
+                return _Forked(
+                    self._waiting, [arguments, str(folder), environment(settings), str(out), str(errors), api]
+                )
             return subprocess.Popen(
-                [sys.executable, "-m", "sususbot", *arguments],
-                cwd=folder, env=environment(settings), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=told,
+                [sys.executable, "-c", AT_API, api or "", *arguments],
+                cwd=folder, env=environment(settings), stdin=subprocess.DEVNULL, stdout=said, stderr=told,
             )  # fmt: skip
 
 
@@ -90,17 +105,21 @@ class _Forked:
         return self._code
 
     def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def send_signal(self, sig: int, /) -> None:
         if self.poll() is None:
-            os.kill(self._pid, signal.SIGKILL)
+            os.kill(self._pid, sig)
 
 
 @contextmanager
-def ready() -> Iterator[Ready]:
+def ready(*more: str) -> Iterator[Ready]:
+    """`more` are modules that are loaded before."""
     with ExitStack() as stack:
         if sys.platform == "win32":
             yield Ready(None)
             return
-        command = [sys.executable, "-c", _FORKING, *_LOADED]
+        command = [sys.executable, "-c", _FORKING, *_LOADED, *more]
         # Unbuffered: whether something was said is asked of the pipe.
         waiting = subprocess.Popen(
             command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment({})
