@@ -64,7 +64,7 @@ def one_llamacpp(tiny_model: Path) -> Iterator[OneLlamaCpp]:
 
 
 class OneTransformers:
-    """One process for many tests, since importing torch takes it seconds; another one once a test closed or killed it.
+    """One process for many tests, since importing torch takes it seconds; another one once a test closed it.
 
     Each test gets it without an adapter, whatever the one before did.
     """
@@ -74,8 +74,6 @@ class OneTransformers:
         self._backend: Transformers | None = None
 
     def get(self) -> Transformers:
-        if self._backend is not None and self._backend.facts().get("restarts"):
-            self._backend.close()
         if self._backend is None or self._backend.facts()["state"] == "down: closed":
             self._backend = Transformers(str(self._base), context_tokens=tiny_gguf.CONTEXT, threads=1)
         elif self._backend.facts().get("adapter", "none") != "none":
