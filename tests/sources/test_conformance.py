@@ -196,7 +196,7 @@ def test_a_survey_says_what_an_import_would_take_in_and_writes_nothing(tmp_path:
     assert told[-1][0] == found.messages
 
 
-LARGE: Final = [Said(number, f"{number} " + "kettle " * 200, 101) for number in range(6_000)]
+LARGE: Final = [Said(number, f"{number} " + "kettle " * 200, 101) for number in range(4_000)]
 LARGE_FILES: Final = {
     "export.json": as_export,
     KITCHEN_CSV: as_csv,
@@ -210,7 +210,7 @@ LARGE_FILES: Final = {
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(limits, "BATCH", 200)
     peaks = []
-    for count in (1_500, 6_000):
+    for count in (1_500, 4_000):
         content = LARGE_FILES[name](LARGE[:count])  # type: ignore[operator]  # functions of the same kind
         path = made(tmp_path, content, name)
         tracemalloc.start()

@@ -15,7 +15,7 @@ from tests.archive.making import snapshot
 from tests.sources.exports import imported, item, root, stored, written
 from tests.support.disk import small_disk
 
-SMALL, LARGE = 500, 8000
+SMALL, LARGE = 500, 6000
 
 LIMITED = """
 import resource, runpy, sys
