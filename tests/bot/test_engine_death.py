@@ -1,11 +1,15 @@
 """The engine is killed while it answers a member: the member gets a reply in time, and the next one the engine's."""
 
+import threading
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 
+from sususbot.model.backend import Chunk, Deadline, Request
 from sususbot.model.llamacpp import LlamaCpp
 from sususbot.model.scripted import Scripted
 from sususbot.standin.server import StandIn
@@ -17,10 +21,23 @@ from tests.support import tiny_gguf
 DEADLINE = 30.0
 
 
+class Heard(LlamaCpp):
+    """Tells when its first token came: killed before that, it would be asked again, not be dead halfway."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self.speaks = threading.Event()
+        super().__init__(*arguments, **options)
+
+    def generate(self, request: Request, deadline: Deadline) -> Iterator[Chunk]:
+        for chunk in super().generate(request, deadline):
+            self.speaks.set()
+            yield chunk
+
+
 async def test_a_member_is_answered_though_the_engine_dies(server: StandIn, place: Place, tmp_path: Path) -> None:
     model = tiny_gguf.write_model(tmp_path / "tiny.gguf")
     me = server.world.bot.mention
-    engine = LlamaCpp(model, context_tokens=tiny_gguf.CONTEXT, threads=1)
+    engine = Heard(model, context_tokens=tiny_gguf.CONTEXT, threads=1)
     with closing(engine):
         async with bot(
             server, place.general, tmp_path / "data", [engine, Scripted(["hm, not now"])], deadline=DEADLINE
@@ -31,7 +48,7 @@ async def test_a_member_is_answered_though_the_engine_dies(server: StandIn, plac
             begun = time.monotonic()
             server.say(place.general, place.ada, f"{me} hello?")
             await server.wait_for(lambda: server.world.typing[place.general.id])
-            await until(lambda: bool(one.responder._inference._running))
+            await until(engine.speaks.is_set)
             pid = engine.facts()["pid"]
             assert isinstance(pid, int)
             psutil.Process(pid).kill()
