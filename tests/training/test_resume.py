@@ -66,9 +66,7 @@ def assert_same_run(one: Path, other: Path) -> None:
 
 
 @pytest.mark.parametrize(("recipe", "hardware"), [
-    (RECIPE, CPU),
     (DROPPING, CPU),
-    (DROPPING, FP16),
     (DROPPING, QLORA),
     (replace(RECIPE, weight_decay=0.1), replace(CPU, batch_rows=2, plain_layers=1)),
 ])  # fmt: skip

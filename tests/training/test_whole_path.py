@@ -30,7 +30,7 @@ SETTINGS: Final = {
     "PERSONA": TOM["id"],
     "VALID_SHARE": "0",
     "BOT_DESCRIPTION": "A kitchen. {bot} lives in it.",
-    "EPOCHS": "60",
+    "EPOCHS": "40",
     "LEARNING_RATE": "0.005",
     "PACK_TOKENS": "256",
     "TOKENS_PER_STEP": "256",
