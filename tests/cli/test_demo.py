@@ -411,8 +411,11 @@ def answers(screen: Screen) -> int:
 
 
 @ON_TERMINALS
-def test_on_a_terminal_without_a_browser_it_asks_by_itself_and_ends(folder: Path) -> None:
-    with on_screen("-m", "sususbot", "demo", folder=folder, **ONE_THREAD) as screen:
+@pytest.mark.parametrize(("options", "settings"), [([], {}), (["--no-browser"], {"BROWSER": "true"})])
+def test_on_a_terminal_without_a_browser_it_asks_by_itself_and_ends(
+    folder: Path, options: list[str], settings: dict[str, str]
+) -> None:
+    with on_screen("-m", "sususbot", "demo", *options, folder=folder, **settings, **ONE_THREAD) as screen:
         assert screen.end() == 0
     assert answers(screen) == 3
     assert screen.text.count("smoke test") == 3
