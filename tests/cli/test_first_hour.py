@@ -175,6 +175,16 @@ def test_a_token_with_quotes_and_its_word_is_the_token(tmp_path: Path) -> None:
     assert "ok       token: " in done.stdout
 
 
+@pytest.mark.parametrize("typed", [[], ["init", "--consent"], ["backfill"], ["init", "--channel"], ["bench"]])
+def test_a_token_that_is_pasted_in_the_wrong_place_is_not_shown(tmp_path: Path, typed: list[str]) -> None:
+    # Of Discord's own shape, put together here, so that nobody takes it for a lost one.
+    pasted = ".".join(("MTIzNDU2Nzg5MDEyMzQ1Njc4", "GabcDE", "x-Yz_0" * 6 + "AB"))
+    done = run(*typed, pasted, folder=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr
+    assert pasted not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("way", ["data", "link", "absolute"])
 def test_a_second_bot_on_one_data_folder(tmp_path: Path, way: str) -> None:
     data = tmp_path / "data"

@@ -124,6 +124,7 @@ def main() -> None:
     except click.exceptions.Exit as exit_:
         code = exit_.exit_code
     except click.ClickException as error:
+        error.message = _without_secrets(error.message)
         error.show()
         code = error.exit_code
     except SususError as error:
@@ -143,6 +144,13 @@ def main() -> None:
         click.echo(f"sususbot: {where}{_REFUSALS[error.errno]}", err=True)
         code = 1
     sys.exit(code or 0)
+
+
+def _without_secrets(message: str) -> str:
+    """What was typed in a wrong place is quoted, and may be a token that was pasted there."""
+    from sususbot.wording import privacy
+
+    return privacy.redact(message, privacy.SECRETS).text
 
 
 def _have_streams() -> None:
