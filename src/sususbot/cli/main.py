@@ -6,6 +6,7 @@ Anything else is a bug and shows its traceback.
 
 import difflib
 import errno
+import io
 import os
 import signal
 import sys
@@ -124,8 +125,7 @@ def main() -> None:
     except click.exceptions.Exit as exit_:
         code = exit_.exit_code
     except click.ClickException as error:
-        error.message = _without_secrets(error.message)
-        error.show()
+        _show(error)
         code = error.exit_code
     except SususError as error:
         if "--debug" in sys.argv:
@@ -146,11 +146,13 @@ def main() -> None:
     sys.exit(code or 0)
 
 
-def _without_secrets(message: str) -> str:
+def _show(error: click.ClickException) -> None:
     """What was typed in a wrong place is quoted, and may be a token that was pasted there."""
     from sususbot.wording import privacy
 
-    return privacy.redact(message, privacy.SECRETS).text
+    told = io.StringIO()
+    error.show(told)
+    click.echo(privacy.redact(told.getvalue(), privacy.SECRETS).text, nl=False, err=True)
 
 
 def _have_streams() -> None:
