@@ -5,16 +5,16 @@
 #
 # FOLDER becomes a Debian of that release (debootstrap; kept for the next time, rm -rf it for a new one) with python3,
 # python3-venv, make, git and nothing else, and a fresh ordinary user in it, who clones this repository and types the rest.
-# From the environment: LOCALE (C), UMASK (022), CHECKOUT (the folder's name in the user's home; sususbot), AGAIN=1 (keep
-# the checkout of the last time), PACKAGES; PIP_CONF, a pip.conf for the machine, and WHEELS, a folder that pip finds
-# wheels in, where packages do not come from their usual place.
+# From the environment: LOCALE (none, as there), UMASK (022), CHECKOUT (the folder's name in the user's home; sususbot),
+# AGAIN=1 (keep the checkout of the last time), PACKAGES; PIP_CONF, a pip.conf for the machine, and WHEELS, a folder that
+# pip finds wheels in, where packages do not come from their usual place.
 # It makes nothing but FOLDER, and mounts what it needs only while it runs.
 set -euo pipefail
 
 root=$1 release=$2
 shift 2
 source=$(cd "$(dirname "$0")/.." && pwd)
-locale=${LOCALE:-C} mask=${UMASK:-022} checkout=${CHECKOUT:-sususbot} user=ada
+locale=${LOCALE:-} mask=${UMASK:-022} checkout=${CHECKOUT:-sususbot} user=ada
 
 if [ ! -e "$root/.made" ]; then
     rm -rf "$root"
@@ -24,6 +24,8 @@ if [ ! -e "$root/.made" ]; then
         ${PACKAGES:-python3 python3-venv make git ca-certificates} >&2
     chroot "$root" useradd --create-home --shell /bin/bash "$user"
     cp /etc/resolv.conf "$root/etc/"
+    # Which an installer writes, and debootstrap does not.
+    printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
     # Of whoever vouches for the place that packages come from.
     cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
     touch "$root/.made"
@@ -43,7 +45,7 @@ fi
 
 inside() {
     chroot --userspec="$user:$user" "$root" env -i HOME="/home/$user" USER="$user" PATH=/usr/local/bin:/usr/bin:/bin \
-        LANG="$locale" LC_ALL="$locale" ${WHEELS:+PIP_FIND_LINKS=/opt/wheels} \
+        ${locale:+LANG="$locale" LC_ALL="$locale"} ${WHEELS:+PIP_FIND_LINKS=/opt/wheels} \
         bash -c "umask $mask; cd; $1" </dev/null
 }
 if [ -z "${AGAIN:-}" ]; then

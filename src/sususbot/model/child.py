@@ -7,6 +7,7 @@ it minds neither Ctrl-C nor SIGTERM: a parent that is told to stop first finishe
 A child that hangs reads nothing, and a pipe holds 64 KB: what is said to it waits in a queue, not in who says it.
 """
 
+import io
 import json
 import logging
 import os
@@ -165,6 +166,9 @@ class Parent:
         sys.stdout.flush()
         self._out = os.fdopen(os.dup(1), "wb")
         os.dup2(2, 1)
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # What a pipe would keep until its buffer is full is lost by an end at once.
+            sys.stdout.reconfigure(line_buffering=True)
         self._lock = threading.Lock()
         for name in ("SIGINT", "SIGTERM"):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
