@@ -24,8 +24,8 @@ if [ ! -e "$root/.made" ]; then
         ${PACKAGES:-python3 python3-venv make git ca-certificates} >&2
     chroot "$root" useradd --create-home --shell /bin/bash "$user"
     cp /etc/resolv.conf "$root/etc/"
-    # Which an installer writes, and debootstrap does not.
-    printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
+    # Which an installer writes, and debootstrap does not; torchrun waits for ever for a name that nobody knows.
+    printf '127.0.0.1 localhost\n127.0.1.1 %s\n::1 localhost\n' "$(hostname)" >"$root/etc/hosts"
     # Of whoever vouches for the place that packages come from.
     cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
     touch "$root/.made"
