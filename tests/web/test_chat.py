@@ -89,6 +89,27 @@ async def test_several_speak_under_their_names(visit: Visit) -> None:
     assert "Ann: anybody?" in recent
 
 
+async def test_what_is_begun_while_the_last_line_travels_stays(visit: Visit) -> None:
+    tab = await visit("/")
+    await tab.get_by_role("switch", name="answers").click()
+    box = tab.get_by_label("Message")
+    await box.evaluate("""field => {
+        const write = text => { field.value = text; field.dispatchEvent(new Event("input", {bubbles: true})); };
+        const enter = more => field.dispatchEvent(new KeyboardEvent(
+            "keydown", {key: "Enter", bubbles: true, cancelable: true, ...more}));
+        write("first");
+        enter({isComposing: true});
+        enter({});
+        write("second");
+    }""")
+    await tab.locator(".line .text", has_text="first").wait_for()
+    assert await box.input_value() == "second"
+    await tab.get_by_role("button", name="Send").click()
+    await tab.locator(".line .text", has_text="second").wait_for()
+    assert await tab.locator(".line .text").all_inner_texts() == ["first", "second"]
+    assert await box.input_value() == ""
+
+
 async def test_each_tab_has_its_own_talk(visit: Visit) -> None:
     first, second = await visit("/"), await visit("/")
     await ask(first, QUESTION)

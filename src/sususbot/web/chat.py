@@ -11,6 +11,7 @@ from functools import partial
 from typing import Final
 
 from nicegui import html, ui
+from nicegui.events import GenericEventArguments
 
 from sususbot.archive.feedback import Rating
 from sususbot.errors import SususError
@@ -27,6 +28,15 @@ logger = logging.getLogger(__name__)
 
 _WAKING: Final = "waking up"
 _BROKE: Final = "that broke: look into the log, and try again"
+# The browser takes what was written and empties the field at once: emptied from here, a moment later, it would take
+# what was begun meanwhile with it. An Enter that ends the choice of a character (Japanese, Chinese) sends nothing.
+_TAKE: Final = """(event) => {{
+    const field = getElement({field});
+    const text = field.inputValue ?? "";
+    if (event.isComposing || !text.trim()) return;
+    field.inputValue = "";
+    emit(text);
+}}"""
 
 
 def build(desk: Desk) -> None:
@@ -76,11 +86,12 @@ class ChatPage:
                 with ui.expansion("How words are drawn").props("dense").classes("drawn"):
                     self._knobs = Knobs(usual)
             with html.div().classes("writing"):
-                self._input = ui.textarea(placeholder="Message").props(
+                field = ui.textarea(placeholder="Message").props(
                     f'outlined dense autogrow aria-label="Message" maxlength="{LONGEST_TEXT}" rows="1"'
                 )
-                self._input.on("keydown.enter.exact.prevent", self._send)
-                ui.button("Send", on_click=self._send).props("unelevated no-caps")
+                take = _TAKE.format(field=field.id)
+                field.on("keydown.enter.exact.prevent", self._send, js_handler=take)
+                ui.button("Send").props("unelevated no-caps").on("click", self._send, js_handler=take)
 
     def _redo_dialog(self, usual: Sampling) -> None:
         with ui.dialog().props('aria-label="Redo with other settings"') as self._dialog, ui.card().classes("redo"):
@@ -90,10 +101,9 @@ class ChatPage:
                 ui.button("Redo", on_click=self._redo).props("unelevated no-caps")
                 ui.button("Cancel", on_click=self._dialog.close).props("flat no-caps")
 
-    def _send(self) -> None:
-        text = (self._input.value or "").strip()
+    def _send(self, event: GenericEventArguments) -> None:
+        text = str(event.args).strip()
         if text:
-            self._input.value = ""
             self._ask(text)
 
     def _ask(self, text: str) -> None:
