@@ -104,6 +104,7 @@ class Running:
 
     archive: Archive
     responder: Responder
+    short_term: ShortTerm
     long_term: LongTerm
     task: asyncio.Task[None]
     keeper: Keeper
@@ -169,7 +170,7 @@ async def bot(
                 )
             )
             try:
-                yield Running(archive, responder, long_term, task, keeper, answering, metrics)
+                yield Running(archive, responder, short_term, long_term, task, keeper, answering, metrics)
             finally:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
