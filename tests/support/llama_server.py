@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import xllamacpp
+
+from sususbot.model import openmp
 
 KEY = "the key of the tests"
 
@@ -13,6 +14,9 @@ KEY = "the key of the tests"
 @contextmanager
 def llama_server(model: Path, context_tokens: int, adapter: Path | None = None) -> Iterator[str]:
     """The server's URL; it wants KEY."""
+    openmp.ready()
+    import xllamacpp
+
     params = xllamacpp.CommonParams()
     params.model.path = str(model)
     if adapter is not None:
