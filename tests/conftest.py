@@ -6,6 +6,7 @@ How long a test may take is in `pyproject.toml` (`faulthandler_timeout`): then i
 import gc
 import ipaddress
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,6 +85,8 @@ class Outside(OSError):
 
 
 def pytest_configure() -> None:
+    # A shell's background jobs ignore Ctrl-C, and so would all that tests start and interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     _forget_settings()
     _stay_at_home()
 
