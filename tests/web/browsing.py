@@ -108,7 +108,7 @@ async def browsing() -> AsyncIterator["Browser"]:
 
     async with async_playwright() as playwright:
         flags = ["--no-sandbox", "--disable-dev-shm-usage", "--force-color-profile=srgb", "--font-render-hinting=none"]
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=flags, timeout=120_000)
         try:
             yield browser
         finally:
@@ -129,7 +129,6 @@ class Visit:
         if self._context is None:
             self._context = await self._enter(dark=dark)
         page = await self._context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
         page.on("console", self._heard)
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         await at_width(page, width)
@@ -147,6 +146,7 @@ class Visit:
         context = await self._browser.new_context(
             color_scheme="dark" if dark else "light", reduced_motion="reduce", locale="en-US", timezone_id="UTC"
         )
+        context.set_default_timeout(PATIENCE_MS)
         await context.route("**/*", self._within)
         page = await context.new_page()
         # The link is followed once; from then on the cookie is the pass.

@@ -1,6 +1,7 @@
 """Who is not the owner gets nothing: over HTTP and sockets, from the network, from other sites, under other names."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -16,7 +17,7 @@ from nicegui import __version__ as library
 
 from sususbot.web.access import Access, Receive, Scope, Send
 from tests.support.commands import refusal, run_here
-from tests.web.browsing import Served, serving, stop
+from tests.web.browsing import PATIENCE_MS, Served, serving, stop
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -33,13 +34,13 @@ PATHS = (
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def stranger(served: Served) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=served.address) as client:
+    async with httpx.AsyncClient(base_url=served.address, timeout=PATIENCE_MS / 1000) as client:
         yield client
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def owner(served: Served) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=served.address) as client:
+    async with httpx.AsyncClient(base_url=served.address, timeout=PATIENCE_MS / 1000) as client:
         assert (await client.get(served.link)).status_code == 303
         yield client
 
@@ -63,7 +64,7 @@ async def test_a_wrong_token_gets_nothing(stranger: httpx.AsyncClient, token: st
 
 
 async def test_the_token_opens_the_page_and_a_cookie_stands_for_it(served: Served) -> None:
-    async with httpx.AsyncClient(base_url=served.address) as client:
+    async with httpx.AsyncClient(base_url=served.address, timeout=PATIENCE_MS / 1000) as client:
         opened = await client.get(f"/data?token={served.token}&day=3")
         assert (opened.status_code, opened.headers["location"]) == (303, "/data?day=3")
         cookie = opened.headers["set-cookie"]
@@ -77,7 +78,7 @@ async def test_the_token_opens_the_page_and_a_cookie_stands_for_it(served: Serve
     assert page.headers["x-content-type-options"] == "nosniff"
     assert page.headers["cache-control"] == "no-store"
     assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
-    async with httpx.AsyncClient(base_url=served.address) as another:
+    async with httpx.AsyncClient(base_url=served.address, timeout=PATIENCE_MS / 1000) as another:
         assert (await another.get(served.link)).status_code == 303
 
 
@@ -88,7 +89,7 @@ async def test_other_cookies_of_this_host_are_in_nobodys_way(owner: httpx.AsyncC
 
 
 async def test_the_token_leads_nowhere_else(served: Served) -> None:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=PATIENCE_MS / 1000) as client:
         opened = await client.get(f"{served.address}//elsewhere.example/x?token={served.token}")
     assert opened.headers["location"] == "/elsewhere.example/x"
 
@@ -121,7 +122,7 @@ LED_HERE = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-f
 
 async def test_who_is_led_here_by_a_file_goes_on_with_the_cookie(served: Served) -> None:
     """A browser sends no strict cookie along a way that began elsewhere: the page that sets it begins another."""
-    async with httpx.AsyncClient(base_url=served.address) as client:
+    async with httpx.AsyncClient(base_url=served.address, timeout=PATIENCE_MS / 1000) as client:
         led = await client.get(f"/data?token={served.token}&a=%22%3E%3Cb", headers=LED_HERE)
         assert led.status_code == 200
         assert "url=/data?a=%22%3E%3Cb" in led.text
@@ -140,7 +141,7 @@ async def test_who_is_led_here_by_a_file_goes_on_with_the_cookie(served: Served)
     ],
 )
 async def test_nothing_but_a_window_of_its_own_is_led_here(served: Served, headers: dict[str, str]) -> None:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=PATIENCE_MS / 1000) as client:
         assert is_nothing(await client.get(served.link, headers=headers))
         assert is_nothing(await client.get(f"{served.address}/?token=x", headers={**LED_HERE}))
 
@@ -168,6 +169,16 @@ async def test_a_socket_needs_cookie_and_origin(served: Served, owner: httpx.Asy
     assert not await _opens(served, cookie=cookie, origin="https://evil.example")
     assert not await _opens(served, cookie=cookie)
     assert not await _opens(served, cookie=cookie, origin="http://evil.example", host="evil.example")
+
+
+async def test_a_browser_that_is_busy_is_not_cut_off(served: Served, owner: httpx.AsyncClient) -> None:
+    cookie = "; ".join(f"{name}={value}" for name, value in owner.cookies.items())
+    headers = {"cookie": cookie, "origin": served.address}
+    address = f"ws://127.0.0.1:{served.port}/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
+    async with websockets.connect(address, additional_headers=headers, open_timeout=60) as connection:
+        greeting = await connection.recv(decode=True)
+    # It waits for as long, too.
+    assert json.loads(greeting.removeprefix("0"))["pingTimeout"] == 20_000
 
 
 async def test_the_token_stands_in_no_log(served: Served, owner: httpx.AsyncClient) -> None:
@@ -288,12 +299,12 @@ async def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no signals to send")
 async def test_a_signal_ends_it_and_leaves_nothing(tmp_path: Path) -> None:
     async with serving(tmp_path) as served:
-        async with httpx.AsyncClient(base_url=served.address) as client:
+        async with httpx.AsyncClient(base_url=served.address, timeout=PATIENCE_MS / 1000) as client:
             await client.get(served.link)
             cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
         address = f"ws://127.0.0.1:{served.port}/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
         headers: dict[str, Any] = {"cookie": cookie, "origin": served.address}
-        async with websockets.connect(address, additional_headers=headers):
+        async with websockets.connect(address, additional_headers=headers, open_timeout=60):
             served.process.send_signal(signal.SIGTERM)
             async with asyncio.timeout(60):
                 assert await served.process.wait() == 0

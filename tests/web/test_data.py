@@ -16,7 +16,7 @@ from sususbot.archive.archive import Archive
 from sususbot.archive.consents import Permissions
 from sususbot.forgetting import Forgetting
 from sususbot.messages import WRITTEN_TYPES
-from tests.web.browsing import BROWSING, NARROW, Served, Visit, overflows, serving, write_community
+from tests.web.browsing import BROWSING, NARROW, PATIENCE_MS, Served, Visit, overflows, serving, write_community
 
 if TYPE_CHECKING:
     from playwright.async_api import Locator, Page
@@ -141,6 +141,21 @@ async def test_a_full_no_is_asked_about_first_and_takes_the_words_away(visit: Vi
     assert archive.check() == []
 
 
+async def test_a_dialog_stays_while_the_answer_before_it_is_written_down(visit: Visit) -> None:
+    tab = await visit("/data")
+    ravi, wren = await opened(tab, "Ravi"), await opened(tab, "Wren")
+    await ravi.get_by_role("button", name="Change what Ravi said").click()
+    await tab.get_by_label("To be quoted").get_by_role("button", name="no").click()
+    change = await wren.get_by_role("button", name="Change what Wren said").element_handle()
+    write = tab.get_by_role("button", name="Write it down")
+    await write.evaluate("(write, change) => { write.click(); change.click(); }", change)
+    await ravi.get_by_text("by the owner on").wait_for()
+    dialog = tab.get_by_role("dialog", name="What did Wren say?")
+    await dialog.get_by_label("To be quoted").get_by_role("button", name="no").click()
+    await dialog.get_by_role("button", name="Write it down").click()
+    await wren.get_by_text("by the owner on").wait_for()
+
+
 async def test_a_member_is_forgotten_once_their_name_is_typed(visit: Visit, archive: Archive) -> None:
     gaz = account(archive, "Gaz")
     tab = await visit("/data")
@@ -151,6 +166,8 @@ async def test_a_member_is_forgotten_once_their_name_is_typed(visit: Visit, arch
     await tab.get_by_role("button", name="Forget Gaz").press("Enter")
     await tab.get_by_role("alertdialog", name="Forget Gaz for good?").wait_for()
     await tab.keyboard.press("Escape")
+    # The keyboard is given back before the dialog is gone.
+    await tab.get_by_role("alertdialog").wait_for(state="detached")
     await focused(tab, "Forget Gaz")
     await tab.keyboard.press("Enter")
     sure = tab.get_by_role("button", name="Forget them")
@@ -175,7 +192,9 @@ async def test_the_report_follows_the_archive(visit: Visit, archive: Archive) ->
     more = replace(last, id=last.id + 1, author=archive.author(bram) or last.author, content="more", rendered="more")
     archive.add([more], source=archive.add_source("export", "more.json"), fetched_at=last.created_at)
     count = f"{int(before.replace(',', '')) + 1:,}"
-    await tab.locator(".tile", has_text="messages by members").get_by_text(count, exact=True).wait_for()
+    tile = tab.locator(".tile", has_text="messages by members")
+    # Where counting takes seconds, the archive must be still for several times as long.
+    await tile.get_by_text(count, exact=True).wait_for(timeout=5 * PATIENCE_MS)
     Forgetting(archive, served_data(visit)).forget(bram, at=last.created_at)
     await members.get_by_text("Bram").wait_for(state="detached")
     await members.get_by_text("Ravi").wait_for()
@@ -183,6 +202,8 @@ async def test_the_report_follows_the_archive(visit: Visit, archive: Archive) ->
 
 async def test_the_keyboard_is_seen_where_it_is(visit: Visit) -> None:
     tab = await visit("/data")
+    # With the report all that the tests before changed is taken in: no rule is drawn anew while it has the keyboard.
+    await tab.get_by_text("may be learned from").first.wait_for()
     await tab.get_by_role("tab", name="Cleaning").click()
     await tab.get_by_role("switch", name="Rule links").wait_for()
     # From now on it is the keyboard that is used.

@@ -23,9 +23,9 @@ from sususbot.bot.health import Health, HealthServer
 from sususbot.training.metrics import Measured, Metrics, StepDone
 from sususbot.web.pages import PAGES
 from tests.support.shown import demo_in
-from tests.web.browsing import BROWSING, NARROW, WIDE, Served, Visit, overflows, serving
+from tests.web.browsing import BROWSING, NARROW, PATIENCE_MS, WIDE, Served, Visit, overflows, serving
 from tests.web.test_chat import ask
-from tests.web.test_health import busy, free_port, written
+from tests.web.test_health import busy, written
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
@@ -43,6 +43,16 @@ _BLANK: Final = """[...document.querySelectorAll("canvas")].filter((one) => {
     const { width, height } = one;
     return one.checkVisibility() && width && !one.getContext("2d").getImageData(0, 0, width, height).data.some(Boolean);
 }).map((one) => one.closest("[aria-label]")?.ariaLabel)"""
+# Promises to tell of the next time that a line is gone to.
+_HEAR_SCROLL: Final = """(line) => {
+    line.scrolled = new Promise((done) => {
+        line.scrollIntoView = (...how) => {
+            delete line.scrollIntoView;
+            line.scrollIntoView(...how);
+            done();
+        };
+    });
+}"""
 # As wide as a page of text shows a picture, so that its words are as large as the page's.
 _BESIDE_TEXT: Final = 880
 _STEPS: Final = 600
@@ -67,14 +77,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def place(folder: Path) -> AsyncIterator[Served]:
     """A page with something to see on each of its pages: two runs, a log, a bot that counted."""
-    data, port = folder / "data", free_port()
+    data = folder / "data"
     data.chmod(0o700)
     for seed, (name, best) in enumerate({"autumn": 1.62, "winter": 1.55}.items()):
         _write_run(data, name, best, seed)
     written(data / "logs" / "bot.jsonl", ("INFO", "connected as sususbot"), ("WARNING", "a reply took 6.1 s"))
     metrics = busy()
-    settings = {"METRICS_PORT": str(port), "LOG_FILE": "data/logs/bot.jsonl", "SEED": "7"}
-    async with HealthServer(Health(metrics, lambda: 1), metrics, port), serving(folder, **settings) as served:
+    settings = {"LOG_FILE": "data/logs/bot.jsonl", "SEED": "7"}
+    async with (
+        HealthServer(Health(metrics, lambda: 1), metrics, 0) as server,
+        serving(folder, METRICS_PORT=str(server.port), **settings) as served,
+    ):
         yield served
 
 
@@ -114,8 +127,11 @@ async def _chat(tab: "Page") -> None:
     # The encoder is loaded for the first question.
     await ask(tab, "hello there")
     line = await ask(tab, _QUESTIONS[WIDE if wide else NARROW, dark])
+    await line.evaluate(_HEAR_SCROLL)
     await line.get_by_role("button", name="Why this reply").click()
     await line.get_by_role("heading", name="Memories").wait_for()
+    # The page goes to what was opened a moment later.
+    await line.evaluate("(line) => line.scrolled")
     await tab.locator(".line:not(.own)").last.evaluate("(asked) => asked.scrollIntoView()")
 
 
@@ -175,8 +191,9 @@ async def test_a_page_looks_right(owner: Visit, name: str, path: str, width: int
     assert not await overflows(tab)
     assert await tab.locator(".failed").count() == 0
     for part in (tab.get_by_role("heading", level=1), tab.get_by_role("navigation", name="Pages")):
-        await expect(part).to_be_in_viewport(ratio=1)
-    assert await tab.evaluate(_BLANK) == []
+        await expect(part).to_be_in_viewport(ratio=1, timeout=PATIENCE_MS)
+    # One that was shown only now is drawn a moment later.
+    await tab.wait_for_function(f"{_BLANK}.length === 0")
     picture = await _settled(tab)
     assert _painted(picture) > _LEAST
     _keep(picture, FOLDER / f"{name}-{'dark-' * dark}{width}.png")

@@ -155,21 +155,25 @@ async def test_a_training_is_started_seen_stopped_and_gone_on_with(owner: Visit,
 
 
 async def test_runs_are_compared(owner: Visit, ended: Path) -> None:
-    write_run(ended / "data", "other", steps=30, recipe={"rank": 16, "learning_rate": 0.001})
     tab = await owner("/training")
-    # One run is shown at once, whichever is the newest.
-    await tab.locator('[role="checkbox"][aria-checked="true"]').wait_for()
-    for box in await tab.get_by_role("checkbox").all():
-        wanted = await box.get_attribute("aria-label") in ("Show earlier", "Show other")
-        if wanted != (await box.get_attribute("aria-checked") == "true"):
-            await box.press("Space")
+    # One run is shown at once, whichever is the newest; who wants to see none sees none.
+    shown = tab.locator('[role="checkbox"][aria-checked="true"]')
+    await shown.press("Space")
+    await tab.get_by_role("heading", name="No run is chosen").wait_for()
+    write_run(ended / "data", "other", steps=30, recipe={"rank": 16, "learning_rate": 0.001})
+    await tab.locator('tr[data-run="other"]').wait_for()
+    assert await shown.count() == 0
+    curves = tab.get_by_role("img", name="Loss by step")
+    for name in ("earlier", "other"):
+        await tab.get_by_role("checkbox", name=f"Show {name}").press("Space")
+        await curves.and_(tab.get_by_label(f"{name}: ")).wait_for()
     different = tab.get_by_role("region", name="Differences of the recipes")
     await different.get_by_text("rank").wait_for()
     told = await different.text_content() or ""
     assert "8" in told
     assert "16" in told
     assert "learning_rate" not in told
-    loss = await tab.get_by_role("img", name="Loss by step").get_attribute("aria-label") or ""
+    loss = await curves.get_attribute("aria-label") or ""
     assert "earlier: 400 points, from 4.995 to 2.00" in loss
     assert "other: 30 points" in loss
     assert await tab.locator('[data-figure="Heat"]').text_content() == "61 °C"

@@ -14,7 +14,8 @@ from typing import Any, Final
 import orjson
 
 _HOST: Final = "127.0.0.1"
-_SECONDS: Final = 1.0
+# One that is busy is no bot that does not run.
+_SECONDS: Final = 5.0
 _MOST_BYTES: Final = 4 << 20
 _SAMPLE: Final = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
 _LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')

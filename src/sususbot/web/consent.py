@@ -34,7 +34,11 @@ _STATES: Final = {
 _AS_IT_IS: Final = "as it is"
 
 Changed = Callable[[], Awaitable[None]]
-_FOCUS: Final = """setTimeout(() => document.querySelector('[data-change="{}"]')?.focus())"""
+Asking = Callable[[Desk, Member, Changed], Awaitable[None]]
+# Whoever writes somewhere else by now goes on there.
+_FOCUS: Final = """setTimeout(() => {{
+    if (document.activeElement === document.body) document.querySelector('[data-change="{}"]')?.focus();
+}})"""
 
 
 async def draw(desk: Desk) -> None:
@@ -63,6 +67,7 @@ class _View:
         with html.div().classes("row"):
             self._earlier = ui.button("Previous", on_click=lambda: self._turn(-1)).props("flat dense")
             self._later = ui.button("Next", on_click=lambda: self._turn(1)).props("flat dense")
+        self._asking = html.div()
         self._text.on_value_change(lambda: self._choose(0))
         self._state.on_value_change(lambda: self._choose(0))
 
@@ -71,6 +76,11 @@ class _View:
         with told():
             self._rows = await aside(members, self._desk.archive)
             self._choose(self._page)
+
+    async def _ask(self, asking: Asking, member: Member) -> None:
+        """Beside the table, which may be drawn anew meanwhile: a dialog goes with what it was opened in."""
+        with self._asking:
+            await asking(self._desk, member, partial(self._changed, member.id))
 
     async def _changed(self, member_id: int) -> None:
         """The rows are others now; the keyboard goes back to that of the member it was about."""
@@ -91,7 +101,7 @@ class _View:
         self._table.clear()
         with self._table:
             for member in self._wanted[first : first + PAGE]:
-                _draw_member(self._desk, member, partial(self._changed, member.id))
+                _draw_member(member, self._ask)
         self._count.text = f"{len(self._wanted):,} of {len(self._rows):,} members"
         self._earlier.set_enabled(first > 0)
         self._later.set_enabled(first + PAGE < len(self._wanted))
@@ -146,7 +156,7 @@ def _rule(mode: Mode) -> str:
     )
 
 
-def _draw_member(desk: Desk, member: Member, changed: Changed) -> None:
+def _draw_member(member: Member, ask: Callable[[Asking, Member], Awaitable[None]]) -> None:
     with html.li().classes("member"):
         with html.div().classes("who"):
             html.strong(one_line(member.name) or "nameless")
@@ -159,10 +169,10 @@ def _draw_member(desk: Desk, member: Member, changed: Changed) -> None:
         html.div(_source(member)).classes("source note")
         with html.div().classes("acts row"):
             who = one_line(member.name) or str(member.id)
-            change = ui.button("Change…", on_click=lambda: _change(desk, member, changed)).props("flat dense")
+            change = ui.button("Change…", on_click=lambda: ask(_change, member)).props("flat dense")
             change.props["aria-label"], change.props["data-change"] = f"Change what {who} said", str(member.id)
             if member.state != "forgotten":
-                forget = ui.button("Forget…", on_click=lambda: _forget(desk, member, changed)).props("flat dense")
+                forget = ui.button("Forget…", on_click=lambda: ask(_forget, member)).props("flat dense")
                 forget.props["aria-label"] = f"Forget {who}"
 
 

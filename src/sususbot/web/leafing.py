@@ -69,6 +69,7 @@ class _View:
         self._desk = desk
         self._wanted = Wanted()
         self._shown: Leaf | None = None
+        self._latest = 0
 
     def draw_choices(self, channels: Choices, members: Choices) -> None:
         with html.div().classes("fields"):
@@ -89,8 +90,12 @@ class _View:
         self._results = html.div().classes("stack").props('aria-label="Messages"')
 
     async def show(self, *, before: int | None = None, after: int | None = None) -> None:
+        self._latest = number = self._latest + 1
         with told():
             shown = await aside(leaf, self._desk.archive, self._wanted, before=before, after=after)
+            # Something else was chosen meanwhile.
+            if number != self._latest:
+                return
             self._shown = shown
             self._results.clear()
             with self._results:

@@ -42,16 +42,22 @@ async def draw(desk: Desk) -> None:
         ui.button("Search").props('type="submit"')
     status = ui.label().classes("note").props('role="status"')
     results = html.div().classes("stack")
+    latest = 0
 
     async def search() -> None:
+        nonlocal latest
         asked = str(question.value or "").strip()
         if not asked:
             return
+        latest = number = latest + 1
         results.clear()
         status.text = "Searching…"
         chosen = frozenset(audience.value) or None
         with told(), _cleared(status):
             found, seen, by_meaning = await aside(_found, desk, asked, int(limit.value), chosen)
+            # Something else was asked for meanwhile.
+            if number != latest:
+                return
             hits = [hit for hit in found.hits if hit.message.id in seen]
             status.text = _told(asked, len(hits), by_meaning, sum(found.seconds.values()))
             with results:

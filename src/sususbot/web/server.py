@@ -20,7 +20,7 @@ from typing import Final, cast
 
 import uvicorn
 from fastapi import FastAPI
-from nicegui import ui
+from nicegui import core, ui
 from starlette.requests import Request
 
 from sususbot.errors import PasswordMissing, PortTaken, SususError, WebError
@@ -31,7 +31,11 @@ from sususbot.web.frame import Theme, failed, frame, unfinished
 from sususbot.web.pages import PAGES, Page
 
 # A tab that is gone for longer is forgotten, and what it waited for ends.
-_RECONNECT_SECONDS: Final = 3.0
+_RECONNECT_SECONDS: Final = 15.0
+# How long a browser may be too busy to answer a ping; one that is cut off for it may lose what is sent just then.
+_PING_SECONDS: Final = 20.0
+# How long a page may be built: it waits for the archive where a member is being forgotten.
+_BUILD_SECONDS: Final = 60.0
 # How long requests may take to end once the server is stopped; open sockets never would.
 _GRACE_SECONDS: Final = 1
 # Ctrl-C, a service that is stopped, and on Windows a window that is closed.
@@ -142,7 +146,13 @@ def _application(desk: Desk) -> App:
         gzip_middleware_factory=None,
         show_welcome_message=False,
     )
+    core.app.on_startup(_be_patient)
     return cast(App, app)
+
+
+def _be_patient() -> None:
+    """The library takes a part of the time for reconnecting, which is short."""
+    core.sio.eio.ping_timeout = _PING_SECONDS
 
 
 def _mount(desk: Desk, page: Page) -> None:
@@ -150,7 +160,7 @@ def _mount(desk: Desk, page: Page) -> None:
     build = page.build()
     title = desk.scene.channel if desk.scene is not None and page.path == "/" else None
 
-    @ui.page(page.path, title=f"{page.title} · sususbot")
+    @ui.page(page.path, title=f"{page.title} · sususbot", response_timeout=_BUILD_SECONDS)
     async def draw(request: Request) -> None:
         chosen = request.cookies.get(theme.COOKIE, "auto")
         with frame(page, cast(Theme, chosen), title):

@@ -63,6 +63,8 @@ class _Training:
         self._readings: dict[str, Reading] = {}
         self._rows: dict[str, _Row] = {}
         self._chosen: list[str] = []
+        # Until a run is shown, and again where what was shown is gone: not where the last one was unchecked.
+        self._choosing = True
         self._looking = False
         self._compared: tuple[object, ...] = ()
         self._said: tuple[str, ...] = ()
@@ -88,10 +90,12 @@ class _Training:
             return
         self._looking = True
         try:
-            looked = await aside(self._gather, list(self._chosen))
+            looked = await aside(self._gather, chosen := list(self._chosen))
         finally:
             self._looking = False
-        self._show(looked)
+        # Of a run that was chosen meanwhile nothing was read: the next look does.
+        if chosen == self._chosen:
+            self._show(looked)
 
     def _gather(self, chosen: list[str]) -> list[_Looked]:
         on_disk = {one.name: one for one in runs(self._desk.data)}
@@ -109,7 +113,7 @@ class _Training:
 
     def _one(self, name: str, one: Run | None, chosen: list[str], thumbs: tuple[int, int]) -> _Looked:
         how = self._trainings.how(one, name)
-        shown = name in chosen or how in _LIVE or not chosen
+        shown = name in chosen or how in _LIVE or self._choosing
         drawn = self._drawn(name) if shown and one is not None else None
         return _Looked(name, how, one, drawn, tuple(self._trainings.said(name)) if shown else (), thumbs)
 
@@ -129,15 +133,20 @@ class _Training:
     def _show(self, looked: list[_Looked]) -> None:
         self._show_list(looked)
         by_name = {one.name: one for one in looked}
-        self._chosen = [name for name in self._chosen if name in by_name]
-        if not self._chosen and looked:
+        standing = [name for name in self._chosen if name in by_name]
+        self._choosing |= standing != self._chosen
+        self._chosen = standing
+        if self._choosing and not standing and looked:
             # What lives, or else the newest.
             first = next((one for one in looked if one.how in _LIVE), looked[0])
             self._rows[first.name].choose()
+        self._choosing &= not self._chosen
         chosen = [by_name[name] for name in self._chosen]
         self._charts.show([one.drawn for one in chosen if one.drawn is not None])
         focus = chosen[-1] if chosen else None
-        if focus is not None:
+        if focus is None:
+            self._tiles.clear()
+        else:
             self._tiles.show(focus.drawn, focus.how)
         self._show_log(focus)
         self._compare([one.run for one in chosen if one.run is not None])

@@ -15,6 +15,7 @@ _GRID: Final = "grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px),
 _FEW: Final = 40
 _ROWS: Final = 40
 _HOUR: Final = 3600
+_NOTHING: Final = "No run is chosen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ class Tiles:
         self._big: dict[str, ui.label] = {}
         self._tiles: dict[str, html.div] = {}
         with html.div().classes("card"):
-            self._title = html.h2("No run is chosen")
+            self._title = html.h2(_NOTHING)
             with html.div().classes("tiles"):
                 for name in self._NAMES:
                     with html.div().classes("tile") as self._tiles[name]:
@@ -151,6 +152,14 @@ class Tiles:
             self._tiles[name].set_visibility(bool(text))
         self._notes.set_text(" · ".join(drawn.notes))
         self._notes.set_visibility(bool(drawn.notes))
+
+    def clear(self) -> None:
+        """Nothing is chosen any more."""
+        self._title._text = _NOTHING
+        self._title.update()
+        for figure in self._big.values():
+            figure.set_text("–")
+        self._notes.set_text("")
 
 
 def duration(seconds: float) -> str:

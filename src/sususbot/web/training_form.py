@@ -103,7 +103,9 @@ class Form:
             tell(error)
             return
         self._around.close()
-        self._name.set_value(self._free(wish.name))
+        # What was typed meanwhile stays.
+        if str(self._name.value or "").strip() == wish.name:
+            self._name.set_value(self._free(wish.name))
         self._started(wish.name)
 
     async def _plan(self) -> None:
