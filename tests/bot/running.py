@@ -31,28 +31,28 @@ from sususbot.standin.objects import Channel, Message
 from sususbot.standin.server import StandIn
 from tests.standin.patch import pointed_at
 
-# A day in minutes: every wait short, every rule the same.
+# How long anything is waited for that comes at once when all is well: a busy machine may take its time.
+PATIENCE: Final = 60.0
+
+# A day in minutes: every wait short, every rule the same. What gives up on a bot that is merely slow stays long.
 PRESSED = Pace(
     first_pause=0.02,
     longest_pause=0.1,
     banned_pause=0.3,
     identify_pause=0.0,
     watch=0.05,
-    readying=1.0,
+    readying=PATIENCE,
     guilds=0.05,
-    guildless=0.5,
+    guildless=30.0,
     farewell=0.2,
     linger=5.0,
     shown=0.0,
     breath=0.01,
     page_pause=0.02,
     longest_page_pause=0.1,
-    patience=0.2,
+    patience=PATIENCE,
     mend=0.05,
 )
-
-# How long anything is waited for that comes at once when all is well: a busy machine may take its time.
-PATIENCE: Final = 60.0
 
 
 def echo() -> Scripted:
@@ -123,7 +123,7 @@ async def bot(
     deadline: float = PATIENCE,
     embedder: Embedder | None = None,
     folds: Folds | None = None,
-    pace: Pace = Pace(),  # noqa: B008  (frozen)
+    pace: Pace = Pace(patience=PATIENCE),  # noqa: B008  (frozen)
     burst: float = 0.1,
     lasting: float = 120.0,
     signals: bool = False,

@@ -11,7 +11,7 @@ from sususbot.model.scripted import Scripted
 from sususbot.safety.filter import OutputFilter
 from sususbot.standin.objects import Message
 from sususbot.standin.server import StandIn
-from tests.bot.running import bot, until
+from tests.bot.running import PATIENCE, bot, until
 from tests.bot.test_bot import answers, listening
 from tests.standin.conftest import Place
 
@@ -85,7 +85,7 @@ async def test_a_member_who_types_is_waited_for(server: StandIn, place: Place, t
     go_on = threading.Event()
 
     def line(request: Request) -> str:
-        go_on.wait(10)
+        go_on.wait(PATIENCE)
         return "about " + request.turns[-1].text.replace("\n", " and ")
 
     script = Scripted(line)

@@ -21,6 +21,7 @@ from sususbot.standin.interactions import NotOffered
 from sususbot.standin.objects import Channel
 from sususbot.standin.server import StandIn
 from tests.bot.commanding import Commanded, commanded, ok
+from tests.bot.running import PATIENCE
 from tests.bot.seeded import CALLBACK, LORE, PUT, seed, until
 from tests.standin.conftest import Place
 
@@ -97,7 +98,7 @@ async def test_a_slow_command_is_promised_at_once_and_holds_nothing_up(
     done = threading.Event()
 
     def reload() -> str:
-        assert done.wait(10)
+        assert done.wait(PATIENCE)
         return "loaded"
 
     async with commanded(server, place.general, tmp_path, reload=reload) as bot:

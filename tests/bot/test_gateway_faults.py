@@ -126,7 +126,8 @@ async def test_a_beginning_that_fails(
 ) -> None:
     server.faults.arm(fault, times)
     asked = ask(server, place, "are you there yet?")
-    async with running(server, place, tmp_path) as made:
+    pace = replace(PRESSED, readying=2.0) if fault is GatewayFault.NO_HELLO else replace(PRESSED, guildless=0.5)
+    async with bot(server, place.general, tmp_path, [echo()], pace=pace) as made:
         await answered(server, asked)
         await up(server, made)
         await answered(server, ask(server, place, "and now?"))
@@ -207,7 +208,7 @@ async def test_a_connection_without_acknowledgements_in_a_quiet_channel_is_given
 
 
 async def test_a_bot_that_is_not_idle_but_blocked_is_not_given_up(place: Place, tmp_path: Path) -> None:
-    async with StandIn(place.world, rate=RateLimits.none(), heartbeat_interval=0.3) as server:
+    async with StandIn(place.world, rate=RateLimits.none(), heartbeat_interval=0.5) as server:
         async with running(server, place, tmp_path) as made:
             await up(server, made)
             time.sleep(1.5)  # noqa: ASYNC251  (the point of it)
@@ -218,11 +219,12 @@ async def test_a_bot_that_is_not_idle_but_blocked_is_not_given_up(place: Place, 
 
 
 async def test_an_outage_of_the_server_is_waited_for(server: StandIn, place: Place, tmp_path: Path) -> None:
+    pace = replace(PRESSED, guildless=2.0)
     begun = time.monotonic()
-    async with running(server, place, tmp_path) as made:
+    async with bot(server, place.general, tmp_path, [echo()], pace=pace) as made:
         await up(server, made)
         # It is counted from its beginning, not from that of the session.
-        await until(lambda: time.monotonic() - begun > PRESSED.guildless + 0.1)
+        await until(lambda: time.monotonic() - begun > pace.guildless + 0.1)
         server.guild_leaves()
         await until(lambda: not made.keeper.hearing)
         server.guild_returns()

@@ -135,11 +135,11 @@ def test_a_day_ends_and_percentiles_are_of_the_last_replies() -> None:
 async def test_a_loop_that_is_held_up_is_seen(caplog: pytest.LogCaptureFixture) -> None:
     seen: asyncio.Queue[float] = asyncio.Queue()
     watching = asyncio.create_task(loop_lag.watch(seen.put_nowait, every=0.01))
-    assert await seen.get() < 1.0
+    await seen.get()
     time.sleep(1.1)  # noqa: ASYNC251  (what must not happen, on purpose)
     assert await seen.get() > 1.0
     watching.cancel()
-    assert "the event loop was held up for 1." in caplog.text
+    assert re.search(r"the event loop was held up for \d", caplog.text)
 
 
 def test_no_name_of_a_folder_or_member_can_stand_in_a_figure(tmp_path: Path) -> None:

@@ -201,7 +201,7 @@ def test_a_terminal_that_stands_still_stops_nobody() -> None:
         seconds, lost = process.stdout.readline().split()
         process.kill()
         process.communicate()
-    assert float(seconds) < 10
+    assert float(seconds) < 60
     assert int(lost) > 0
 
 

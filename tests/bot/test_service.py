@@ -96,7 +96,10 @@ def test_two_bots_do_not_share_a_folder_and_a_dead_one_holds_nothing(tmp_path: P
         pass
 
 
-def test_who_only_looks_whether_a_bot_runs_keeps_none_from_starting(tmp_path: Path) -> None:
+def test_who_only_looks_whether_a_bot_runs_keeps_none_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sususbot.bot.service._TRIES", 100)
     looking = (tmp_path / BOT_LOCK).open("a+b")
     hold(looking, shared=True)
     done = threading.Timer(0.1, looking.close)

@@ -9,6 +9,7 @@ import pytest
 from sususbot.archive.archive import FILE_NAME, Archive
 from sususbot.artifacts import write_manifest
 from sususbot.bot.limits import Limits
+from sususbot.memory.surroundings import Hit
 from sususbot.messages import NOTE_TYPE
 from sususbot.model.backend import Request
 from sususbot.model.scripted import Scripted
@@ -98,8 +99,12 @@ async def test_a_note_is_found_at_once_and_can_be_taken_back(server: StandIn, pl
         text = f"{place.ada.mention} keeps the key in {place.general.mention} <:key:77>"
         used = await bot.use(place.bob, "remember", text=text)
         assert used.text.startswith("Noted, and I can find it from now on: @Ada keeps the key in #general :key:")
-        found = await until(lambda: bot.controls.long_term.search("who keeps the key?", limit=1).hits, seconds=1)
-        note = found[0].message
+
+        def noted() -> list[Hit]:
+            hits = bot.controls.long_term.search("who keeps the key?", limit=1).hits
+            return [hit for hit in hits if hit.message.id == used.id]
+
+        note = (await until(noted))[0].message
         assert (note.id, note.type, note.pinned, note.author.id) == (used.id, NOTE_TYPE, True, place.bob.id)
         assert note.mentions == (place.ada.id,)
         await bot.ask(place.ada, "who keeps the key?")

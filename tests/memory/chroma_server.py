@@ -3,11 +3,16 @@
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import httpx
+
+# A busy machine takes its time to load it.
+_START_SECONDS: Final = 120.0
 
 
 def free_port() -> int:
@@ -15,6 +20,17 @@ def free_port() -> int:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
     return port
+
+
+def _beats(client: httpx.Client, url: str, *, last: bool) -> bool:
+    """Whether it answers; raises why not at the last try."""
+    try:
+        client.get(f"{url}/api/v2/heartbeat").raise_for_status()
+    except httpx.ConnectError:
+        if last:
+            raise
+        return False
+    return True
 
 
 @contextmanager
@@ -28,9 +44,10 @@ def chroma_server(folder: Path, port: int) -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     ) as server:
         try:
-            # A refused connection is tried again after 0, 0.5, 1, 2, 4 and 8 s.
-            with httpx.Client(transport=httpx.HTTPTransport(retries=6), timeout=20, trust_env=False) as client:
-                client.get(f"{url}/api/v2/heartbeat").raise_for_status()
+            with httpx.Client(timeout=60, trust_env=False) as client:
+                until = time.monotonic() + _START_SECONDS
+                while not _beats(client, url, last=time.monotonic() > until):
+                    time.sleep(0.1)
             yield url
         finally:
             server.terminate()

@@ -244,9 +244,13 @@ def test_the_deadline_ends_it_in_the_middle_and_it_works_again(subject: Subject)
     if subject.endless is None:
         pytest.skip("gives its reply in one piece")
     whole = text_of(reply(subject, subject.request))
-    started = time.monotonic()
-    chunks = reply(subject, subject.endless, Deadline(0.2))
-    assert time.monotonic() - started < 10
+    # A busy machine may need more of it for the first token.
+    for seconds in (0.2, 1.0, 5.0, 20.0):
+        started = time.monotonic()
+        chunks = reply(subject, subject.endless, Deadline(seconds))
+        if len(chunks) > 1:
+            break
+    assert time.monotonic() - started < seconds + 10
     assert chunks[-1].finish == "deadline"
     assert len(chunks) > 1
     assert text_of(reply(subject, subject.request)) == whole

@@ -346,3 +346,5 @@ def test_hugging_faces_own_client_takes_the_stand_in_for_a_hub(server: StandInHu
     for name in (FILE, "README.md"):
         path = library.hf_hub_download(NAME, name, endpoint=server.url, token=False, local_dir=tmp_path)
         assert Path(path).read_bytes() == server.repos[NAME].files[name]
+    # One client serves the whole process: its idle connections would outlive the hub.
+    library.close_session()

@@ -13,6 +13,8 @@ from sususbot.model.backend import Deadline
 from sususbot.model.kept import Kept
 
 PATIENCE = 20.0
+# Long enough to be seen by who is held up for a while.
+DOWN = 3.0
 
 
 class Lamp:
@@ -105,7 +107,10 @@ def until(kept: Kept[Lamp], holds: Callable[[str], bool]) -> str:
     return kept.state
 
 
-def test_one_that_cannot_be_made_is_tried_again_after_a_pause(kept: Kept[Lamp], make: Maker) -> None:
+def test_one_that_cannot_be_made_is_tried_again_after_a_pause(
+    kept: Kept[Lamp], make: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sususbot.model.kept._FIRST_PAUSE", DOWN)
     make.failures = 1
     broken(kept)
     assert until(kept, lambda state: state.startswith("down")) == "down: no glass"
@@ -122,8 +127,14 @@ def test_one_that_cannot_be_made_is_tried_again_after_a_pause(kept: Kept[Lamp], 
     ],
 )
 def test_what_nobody_expected_is_a_failure_like_any_other(
-    kept: Kept[Lamp], make: Maker, caplog: pytest.LogCaptureFixture, error: Exception, reason: str
+    kept: Kept[Lamp],
+    make: Maker,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    reason: str,
 ) -> None:
+    monkeypatch.setattr("sususbot.model.kept._FIRST_PAUSE", DOWN)
     make.failures, make.error = 1, error
     broken(kept)
     why = f"The lamp cannot be started ({reason}): the log says more."

@@ -51,8 +51,8 @@ async def test_it_is_asked_again_for_half_of_the_time_alone() -> None:
     """So that there is an error, and time for who answers instead, and not a deadline that is over."""
     handler = Counting(refusing(503))
     with pytest.raises(BackendFailed, match=r"failed .503"):
-        await reply(handler, deadline=Deadline(2.4))
-    assert 2 <= handler.times <= 3
+        await reply(handler, deadline=Deadline(8))
+    assert 3 <= handler.times <= 5
 
 
 async def test_an_address_where_nobody_listens_is_given_up_soon_whatever_the_time(
@@ -67,14 +67,14 @@ async def test_an_address_where_nobody_listens_is_given_up_soon_whatever_the_tim
 
 
 async def test_cancelling_ends_asking_again() -> None:
-    handler = Counting(refusing(503, **{"Retry-After": "5"}))
+    handler = Counting(refusing(503, **{"Retry-After": "9"}))
     deadline = Deadline(20)
     async with served(completions=handler) as url:
         with closing(OpenAI(url)) as backend:
             answer = asyncio.create_task(ask(backend, deadline=deadline))
             await handler.asked.wait()
             deadline.cancel()
-            (last,) = await asyncio.wait_for(answer, 3)
+            (last,) = await asyncio.wait_for(answer, 8)
     assert last.finish == "cancelled"
 
 
@@ -141,12 +141,12 @@ async def test_a_server_that_is_just_starting_is_waited_for(
 # -- silence
 
 
-@pytest.mark.parametrize(("first", "patience"), [("", Patience(0.2, 20)), (event("half"), Patience(20, 0.2))])
+@pytest.mark.parametrize(("first", "patience"), [("", Patience(2, 20)), (event("half"), Patience(20, 2))])
 async def test_a_server_that_falls_silent_is_told_before_the_time_is_over(first: str, patience: Patience) -> None:
     hanging = Hanging(first)
     async with served(completions=hanging.handle) as url:
         with closing(OpenAI(url, patience=patience)) as backend:
-            with pytest.raises(BackendFailed, match=r"broke off its reply .it said nothing for 0.2 s"):
+            with pytest.raises(BackendFailed, match=r"broke off its reply .it said nothing for 2 s"):
                 await ask(backend)
             await asyncio.wait_for(hanging.left.wait(), 10)
 
@@ -164,6 +164,7 @@ async def test_an_adapter_of_vllm_is_one_of_its_models() -> None:
     async with served(completions=handler, models=models) as url:
         with closing(OpenAI(url, model="base", adapter="kettle")) as backend:
             assert [text_of(await ask(backend)) for _ in range(2)] == ["fine", "fine"]
+            assert await asyncio.to_thread(backend._health.known.wait, 20)
     assert [body["model"] for body in handler.bodies] == ["kettle", "kettle"]
     # Once for how it fares, once for the adapter.
     assert models.times == 2
@@ -251,6 +252,7 @@ async def test_who_asks_how_it_fares_is_never_kept_waiting() -> None:
             assert time.monotonic() - begun < 20
             assert text_of(await ask(backend)) == "fine"
             assert backend.facts()["state"] == "running"
+            await asyncio.wait_for(models.asked.wait(), 10)
     assert models.times == 1
 
 

@@ -162,7 +162,6 @@ def test_a_process_that_hangs_keeps_nobody_waiting_and_is_replaced(
     backend: Transformers, tiny_peft: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even where it reads nothing any more: a pipe holds 64 KB, which a few prompts fill."""
-    monkeypatch.setattr(backend, "_stuck_seconds", 1.0)
     monkeypatch.setattr("sususbot.model.transformers._COUNT_SECONDS", 0.2)
     plain = text(backend, "eats the quick")
     backend.use_adapter(tiny_peft)
@@ -177,6 +176,7 @@ def test_a_process_that_hangs_keeps_nobody_waiting_and_is_replaced(
     # From then on tokens are estimated at once.
     assert all(backend.count_tokens(f"never counted before: {number}") for number in range(50))
     assert time.monotonic() - begun < 8
+    monkeypatch.setattr(backend, "_stuck_seconds", 1.0)
     Deadline(PATIENCE).wait(1.0)
     # Taken off whatever the process is doing: it may have learned from who does not agree any more.
     backend.use_adapter(None)

@@ -227,7 +227,7 @@ async def test_everything_that_happens_has_its_event(server: StandIn, place: Pla
 
 
 async def test_a_heartbeat_is_measured_and_its_absence_ends_the_connection(place: Place) -> None:
-    async with StandIn(place.world, heartbeat_interval=0.4) as server:
+    async with StandIn(place.world, heartbeat_interval=3.0) as server:
         async with connected(server.gateway_url) as socket:
             await socket.frame()
             await socket.send(1, None)

@@ -37,6 +37,7 @@ def llama_server(model: Path, context_tokens: int, adapter: Path | None = None) 
             json={"prompt": "hello", "n_predict": 1},
             headers={"Authorization": f"Bearer {KEY}"},
             trust_env=False,
+            timeout=120,
         )
         answer.raise_for_status()
         yield server.listening_address

@@ -241,8 +241,9 @@ class Supervisor:
         cause = _cause(error, client) if watch.cancelled() else watch.result()
         self._last = cause
         self._metrics.connection_lost(cause)
-        await asyncio.to_thread(self._sessions.failed)
+        # Before anything is waited for: a stop must not swallow it.
         logger.warning("%s", _complaint(cause, error), exc_info=error if cause == "broken" else None)
+        await asyncio.to_thread(self._sessions.failed)
 
     async def _finish(self, grace: float) -> None:
         """What is in hand, while the connection still stands."""

@@ -227,7 +227,7 @@ class StandIn:
 
     # -- what came of it
 
-    async def answer(self, interaction: Interaction, timeout: float = 10.0) -> Interaction:  # noqa: ASYNC109
+    async def answer(self, interaction: Interaction, timeout: float = 60.0) -> Interaction:  # noqa: ASYNC109
         """The interaction, once there is a text to read."""
         await self.wait_for(lambda: interaction.text, timeout)
         return interaction
