@@ -43,7 +43,7 @@ SMALL: Final = {
     "SUMMARIZER": "extractive",
     "OMP_NUM_THREADS": "1",
 }
-_PATIENCE: Final = 60.0
+_PATIENCE: Final = 300.0
 
 
 class Elsewhere:

@@ -195,7 +195,7 @@ async def proxy(
 async def test_backfill_and_doctor_ask_discord_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
     async with proxy(monkeypatch) as asked:
         with api_at(FAR):
-            client = Client("token", Limiter(50), patience=0)
+            client = Client("token", Limiter(50), timeout=60, patience=0)
         async with client:
             with pytest.raises(ConnectionLost, match=r"check the network and the proxy http://127\.0\.0\.1"):
                 await client.get("/users/@me")
@@ -221,8 +221,8 @@ async def test_a_proxy_that_refuses_is_told_without_its_password(
     patience = 300.0 if "407" in status else 0.0
     async with proxy(monkeypatch, status, "sek%40ret99"):
         with api_at(f"{scheme}://far.invalid"):
-            client = Client("token", Limiter(50), patience=patience)
-        async with client, asyncio.timeout(9):
+            client = Client("token", Limiter(50), timeout=60, patience=patience)
+        async with client, asyncio.timeout(120):
             with pytest.raises(ConnectionLost, match=sentence) as caught:
                 await client.get("/users/@me")
     told = "".join(traceback.format_exception(caught.value))

@@ -101,7 +101,7 @@ def run(
         env=environment(tmp_path, **settings),
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
 
@@ -200,7 +200,7 @@ async def running(
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(600):
             yield process
     finally:
         if process.returncode is None:

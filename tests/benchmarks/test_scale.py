@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from sususbot.archive.archive import Archive
+from sususbot.benchmarks import scale
 from sususbot.benchmarks.scale import bench_scale, run_measured, write_history
 from sususbot.messages import DISCORD_EPOCH_MS, iso_ms
 from sususbot.sources.ingest import ingest
@@ -43,13 +44,24 @@ def test_a_larger_history_is_new_everywhere_and_always_the_same(tmp_path: Path) 
         assert not any(result.faults for result in done)
 
 
-def test_memory_of_children_counts(tmp_path: Path) -> None:
-    hold = f"held = b'x' * {80 << 20}; open({str(tmp_path / 'ready')!r} + sys.argv[1], 'w').close()"
-    wait = "while len(list(pathlib.Path(sys.argv[2]).iterdir())) < 2: pass"
-    child = f"import pathlib, sys; {hold}\n{wait}\nsum(range(20_000_000))"
+def test_memory_of_children_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both hold it until somebody looked who began when both held it."""
+    look, seen = scale._of_family, tmp_path / "seen"
+    ready = [str(tmp_path / "ready1"), str(tmp_path / "ready2")]
+
+    def look_and_tell(pid: int) -> tuple[float, int]:
+        both = all(Path(path).exists() for path in ready)
+        found = look(pid)
+        if both:
+            seen.touch()
+        return found
+
+    monkeypatch.setattr(scale, "_of_family", look_and_tell)
+    hold = f"held = b'x' * {80 << 20}; pathlib.Path(sys.argv[1]).touch()"
+    child = f"import pathlib, sys, time; {hold}\nwhile not pathlib.Path({str(seen)!r}).exists(): time.sleep(0.01)"
     parent = (
         "import subprocess, sys\n"
-        f"both = [subprocess.Popen([sys.executable, '-c', {child!r}, str(n), {str(tmp_path)!r}]) for n in (1, 2)]\n"
+        f"both = [subprocess.Popen([sys.executable, '-c', {child!r}, path]) for path in {ready}]\n"
         "sys.exit(sum(one.wait() for one in both))"
     )
     run = run_measured([sys.executable, "-c", parent])

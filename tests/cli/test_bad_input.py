@@ -187,10 +187,8 @@ async def test_an_unknown_channel(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a process there is only ended, not told to stop")
 async def test_discord_out_of_reach_is_waited_for_and_a_stop_is_no_error(tmp_path: Path) -> None:
-    async with StandIn(World(), rate=RateLimits.none()) as discord:
-        pass
     process = await start_against(
-        discord.http_url, discord.gateway_url, "bot",
+        "http://127.0.0.1:9", "ws://127.0.0.1:9", "bot",
         folder=tmp_path, DISCORD_TOKEN="stand-in.token", CHANNEL_ID="42", **LIGHT,
         METRICS_PORT="0", LOG_FILE="data/logs/bot.jsonl",
     )  # fmt: skip

@@ -47,7 +47,7 @@ async def command(server: StandIn, place: Place, folder: Path) -> AsyncIterator[
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be sent SIGTERM there")
 async def test_it_answers_and_ends_well_when_it_is_told_to(server: StandIn, place: Place, tmp_path: Path) -> None:
     async with command(server, place, tmp_path) as process:
-        await server.wait_for(lambda: server.connected == 1, 30)
+        await server.wait_for(lambda: server.connected == 1, 120)
         asked = server.say(place.general, place.ada, f"{server.world.bot.mention} hello")
         await server.wait_for(lambda: server.sent(place.general))
         (reply,) = server.sent(place.general)

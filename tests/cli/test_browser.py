@@ -88,6 +88,8 @@ def test_a_browser_that_may_not_read_the_file_is_led_to_the_page_without_the_pas
     tmp_path: Path, called: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(browser, "_READ_SECONDS", 0.0)
+    # The library's first look for browsers is for one thread alone; here two would take it at once.
+    assert windowed() is not None
     with Door(tmp_path, _never) as door:
         door.open(LINK)
         until(lambda: len(lines(called)) == 2)
@@ -136,7 +138,7 @@ async def test_the_page_opens_so_and_is_told_of_no_pass(tmp_path: Path, called: 
         laid = tmp_path / "data" / f"open-{served.port}.html"
         assert lines(called) == [laid.as_uri()]
         assert served.link in laid.read_text(encoding="utf-8")
-        async with httpx.AsyncClient(base_url=served.address) as client:
+        async with httpx.AsyncClient(base_url=served.address, timeout=60) as client:
             await client.get("/")
             assert laid.exists()
             await client.get(served.link, follow_redirects=True)

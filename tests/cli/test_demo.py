@@ -9,7 +9,6 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -52,6 +51,20 @@ STAGES: Final = {
 DONE: Final = f"all {len(STAGES)} stages are done already, in data/demo"
 _PORT: Final = 8466
 _PATIENCE: Final = 120.0
+# The program with somebody who presses Ctrl-C when a training has told two things: from outside it could end before.
+_STOPPED: Final = """
+import signal
+from sususbot.cli.main import main
+from sususbot.training.metrics import Metrics
+add, told = Metrics.add, []
+def add_and_stop(self, event):
+    add(self, event)
+    told.append(event)
+    if len(told) == 2:
+        signal.raise_signal(signal.SIGINT)
+Metrics.add = add_and_stop
+main()
+"""
 ON_TERMINALS: Final = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")
 
 
@@ -71,14 +84,6 @@ def until(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < end
         time.sleep(0.02)
-
-
-def wait_until(true: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
-    def ended_or() -> bool:
-        assert process.poll() is None
-        return true()
-
-    until(ended_or)
 
 
 def made(stderr: str) -> list[str]:
@@ -194,18 +199,16 @@ def test_what_an_earlier_run_finished_is_kept_and_the_rest_made(folder: Path) ->
 def test_a_training_that_was_stopped_goes_on_where_it_was(folder: Path) -> None:
     voice = folder / "data" / DEMO / RUNS / "voice"
     shutil.rmtree(voice)
-    command = [sys.executable, "-m", "sususbot", "demo", "--once", PRINTER, "--epochs", "1"]
-    process = subprocess.Popen(
-        command, cwd=folder, env=environment(ONE_THREAD), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
+    command = ["demo", "--once", PRINTER, "--epochs", "1"]
+    stopped = subprocess.run(
+        [sys.executable, "-c", _STOPPED, *command],
+        cwd=folder, env=environment(ONE_THREAD), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False,
+    )  # fmt: skip
+    assert stopped.returncode == 130
+    assert "run the same command again" in refusal(stopped.stderr.decode())
     metrics = voice / "metrics.jsonl"
-    wait_until(lambda: metrics.is_file() and metrics.read_bytes().count(b"\n") >= 2, process)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=_PATIENCE)
-    assert process.returncode == 130
-    assert "run the same command again" in refusal(errors.decode())
     stopped_at = json.loads((voice / MANIFEST).read_bytes())["outcome"]["step"]
-    assert run_here(*command[3:], folder=folder).returncode == 0
+    assert run_here(*command, folder=folder).returncode == 0
     steps = [row["step"] for row in map(orjson.loads, metrics.read_bytes().splitlines()) if row["kind"] == "step"]
     assert stopped_at < len(steps)
     assert steps == list(range(1, len(steps) + 1))
@@ -460,8 +463,10 @@ def test_the_page_opens_with_the_bot_in_general(folder: Path) -> None:
     ):
         screen.wait_for("Ctrl-C ends it")
         until(lambda: address.is_file() and address.read_text(encoding="utf-8").endswith("\n"))
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        patience = _PATIENCE * 1000
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=patience)
         tab = chromium.new_page()
+        tab.set_default_timeout(patience)
         link = next(line for line in screen.text.splitlines() if line.startswith("http://"))
         told = address.read_text(encoding="utf-8").strip()
         assert told.startswith("file://")

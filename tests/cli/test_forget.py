@@ -138,7 +138,8 @@ def until_erasing(ready: Ready, folder: Path) -> Running:
     told = folder.with_suffix(".told")
     process = ready.begin("forget", HER_NAME, "--yes", folder=folder, errors=told)
     while not told.read_text(encoding="utf-8").startswith("erasing"):
-        assert process.poll() is None, told.read_text(encoding="utf-8")
+        # It may say so, and end, between the look at the file and the look at the process.
+        assert process.poll() is None or told.read_text(encoding="utf-8").startswith("erasing")
     return process
 
 
@@ -154,14 +155,19 @@ def test_killed_at_any_instant_the_next_command_finishes_it(
     there = sorted(path.relative_to(clean) for path in clean.rglob("*") if not path.name.endswith(("-wal", "-shm")))
     untouched = sorted(left_of_her(filled / "data"))
     chance = random.Random(20)
-    killed = 0
-    for number in range(KILLS):
+    killed = number = 0
+    # More than KILLS only where a held-up machine let most of them come too late or too early.
+    while number < KILLS or (killed < 3 and number < 10 * KILLS):
+        number += 1
         folder = copied(filled, tmp_path / str(number))
         process = until_erasing(ready, folder)
         timer = threading.Timer(chance.uniform(0, seconds), process.kill)
         timer.start()
+        begun = time.monotonic()
         code = process.wait()
         timer.cancel()
+        if code == 0:
+            seconds = time.monotonic() - begun
         # Whatever command comes next opens the archive so.
         monkeypatch.chdir(folder)
         with open_archive(Place(Path("data"), None, debug=False)) as archive:
@@ -170,6 +176,8 @@ def test_killed_at_any_instant_the_next_command_finishes_it(
             if not archive.erasure.forgotten([HER_ID]):
                 # Killed between what it said and what it did first.
                 assert sorted(left_of_her(folder / "data")) == untouched
+                # A whole run that went on while its clock stood still tells too few.
+                seconds *= 2
                 continue
         # Of kills that count, something had begun.
         killed += code == KILLED

@@ -32,6 +32,7 @@ from sususbot.standin.server import StandIn
 from tests.cli.community import HER_ID, write_run
 from tests.sources.discord_api.town import Town, empty_town
 from tests.support import tiny_gguf
+from tests.support.ports import own_port
 
 DOCTOR: Final = Path(checks_data.__file__).parent
 GB: Final = 1_000_000_000
@@ -98,8 +99,7 @@ def taken(look: Callable[[str], Findings]) -> Findings:
 
 
 def free(look: Callable[[str], Findings]) -> Findings:
-    """At a port that no other test is given by the system meanwhile."""
-    return look(str(20_000 + os.getpid() % 9_000))
+    return look(str(own_port()))
 
 
 def web(port: str) -> Finding:

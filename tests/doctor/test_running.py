@@ -14,6 +14,13 @@ from sususbot.bot.service import alone
 from sususbot.doctor import checks_running
 from sususbot.env_file import checked
 from sususbot.file_lock import held
+from tests.support.ports import own_port
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is asked here shares one slow machine with the doctor."""
+    monkeypatch.setattr(checks_running, "_SECONDS", 60.0)
 
 
 def test_a_lock_that_is_held_and_one_that_was(tmp_path: Path) -> None:
@@ -35,8 +42,8 @@ async def test_a_bot_by_its_lock_and_its_word(tmp_path: Path) -> None:
     metrics = Metrics()
     metrics.watch_connection(lambda: {"state": "running"})
     assert found(tmp_path, 0) == [("bot", "skipped"), ("health port", "skipped")]
-    async with HealthServer(Health(metrics, lambda: 0), metrics, 0) as server:
-        port = server.port or 0
+    port = own_port()
+    async with HealthServer(Health(metrics, lambda: 0), metrics, port):
         assert await asyncio.to_thread(found, tmp_path, port) == [("bot", "skipped"), ("health port", "warning")]
         with alone(tmp_path):
             assert await asyncio.to_thread(found, tmp_path, port) == [("bot", "ok"), ("health port", "ok")]
@@ -47,11 +54,8 @@ async def test_a_bot_by_its_lock_and_its_word(tmp_path: Path) -> None:
 
 
 def test_ports_that_others_have() -> None:
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen(8)
-        other.settimeout(5)
-        port = other.getsockname()[1]
+    port = own_port()
+    with socket.create_server(("127.0.0.1", port)):
         assert checks_running.taken("127.0.0.1", port)
     assert checks_running.web_port(checked({"web_port": str(port)})).state == "ok"
     assert checks_running.web_port(checked({"web_port": "0"})).state == "ok"

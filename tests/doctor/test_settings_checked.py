@@ -52,6 +52,7 @@ def test_the_way_to_discord(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HTTPS_PROXY", f"http://me:secret@{address}")
         finding = checks_settings.proxy("https://discord.com")
         assert (finding.state, finding.sentence) == ("ok", f"Discord is reached by the proxy http://{address}")
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:secret@127.0.0.1:9")
     finding = checks_settings.proxy("https://discord.com")
     assert finding.state == "wrong"
     assert "does not answer" in finding.sentence

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import locale
 import os
 import subprocess
 import sys
@@ -33,7 +34,7 @@ def run(*arguments: str, folder: Path, typed: str | None = None, **settings: str
         stdin=subprocess.DEVNULL if typed is None else None,
         capture_output=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=600,
         check=False,
     )
 
@@ -46,6 +47,8 @@ def run_here(*arguments: str, folder: Path, **settings: str) -> subprocess.Compl
         stack.enter_context(patch.dict(os.environ, environment(settings), clear=True))
         stack.enter_context(patch.object(sys, "argv", ["sususbot", *arguments]))
         stack.enter_context(patch.object(sys, "stdin", io.StringIO()))
+        # As `run` has it, whatever locale the tests are run in: its Python takes C for UTF-8.
+        stack.enter_context(patch.object(locale, "getencoding", lambda: "utf-8"))
         stack.enter_context(redirect_stdout(out))
         stack.enter_context(redirect_stderr(err))
         try:
@@ -84,7 +87,7 @@ async def run_against(
 ) -> tuple[int, str]:
     """Exit code and stderr of a command whose Discord is at these addresses."""
     process = await start_against(http_url, gateway_url, *arguments, folder=folder, **settings)
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(600):
         _, errors = await process.communicate()
     assert process.returncode is not None
     return process.returncode, errors.decode()

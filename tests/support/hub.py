@@ -168,7 +168,7 @@ def stand_in_hub() -> Iterator[StandInHub]:
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), name="hub")
     thread.start()
     try:
-        assert started.wait(10)
+        assert started.wait(120)
         yield hub
     finally:
         loop.call_soon_threadsafe(stop.set)

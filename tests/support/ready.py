@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -108,8 +108,10 @@ class _Forked:
         self.send_signal(signal.SIGKILL)
 
     def send_signal(self, sig: int, /) -> None:
-        if self.poll() is None:
-            os.kill(self._pid, sig)
+        # Asked from another thread than the one that waits, so nothing is read here; it may have ended meanwhile.
+        if self._code is None:
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, sig)
 
 
 @contextmanager

@@ -31,7 +31,7 @@ def run(base: Path, folder: Path) -> None:
     settings = {**os.environ, "OMP_NUM_THREADS": "1"}
     ran = subprocess.run(
         [sys.executable, *command, str(base), str(folder)],
-        capture_output=True, encoding="utf-8", check=False, env=settings, cwd=Path(__file__).parents[2], timeout=150,
+        capture_output=True, encoding="utf-8", check=False, env=settings, cwd=Path(__file__).parents[2], timeout=600,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
 

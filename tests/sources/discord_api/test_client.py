@@ -4,10 +4,12 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from unittest.mock import patch
 
 import pytest
 
 from sususbot.errors import ConnectionLost, DiscordError, RateLimited, TokenRefused
+from sususbot.sources.discord_api import client as client_module
 from sususbot.sources.discord_api.address import api_at
 from sususbot.sources.discord_api.client import AnswerTimes, Client, Refused
 from sususbot.sources.discord_api.limits import Limiter
@@ -25,14 +27,18 @@ async def calling(
     token: str = "stand-in.token",
     *,
     rate: RateLimits | None = None,
-    timeout: float = 2.0,  # noqa: ASYNC109
+    limits: Limiter | None = None,
+    timeout: float = 60.0,  # noqa: ASYNC109
     patience: float = 300.0,
 ) -> AsyncIterator[tuple[StandIn, Client]]:
+    """A client that gives no answer up before `timeout` seconds."""
     async with StandIn(World(), rate=rate or RateLimits.none()) as server:
         with api_at(server.http_url):
-            client = Client(token, Limiter(1000.0, limit=50), backoff=0.001, timeout=timeout, patience=patience)
+            limiter = limits or Limiter(1000.0, limit=50)
+            client = Client(token, limiter, backoff=0.001, timeout=timeout, patience=patience)
         async with client:
-            yield server, client
+            with patch.object(client_module, "_SHORTEST_TIMEOUT", timeout):
+                yield server, client
 
 
 @pytest.mark.parametrize(
@@ -153,19 +159,15 @@ async def test_half_a_surrogate_pair_is_json_enough() -> None:
 
 async def test_a_closed_connection_is_repeated_without_being_forgotten_by_the_limits() -> None:
     """aiohttp sends a request again by itself when a kept connection was closed: it counts twice."""
-    async with StandIn(World(), rate=RateLimits.none()) as server:
-        limiter = Limiter(1000.0, limit=3, per=60.0)
-        with api_at(server.http_url):
-            client = Client(server.world.token, limiter, backoff=0.001)
-        async with client:
-            await client.get(ME)
-            server.faults.add("GET", ME, faults.reset())
-            await client.get(ME)
-            assert client.requests == 2
-            assert server.ledger.count() == 3
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.1):
-                    await client.get(ME)
+    async with calling(limits=Limiter(1000.0, limit=3, per=600.0)) as (server, client):
+        await client.get(ME)
+        server.faults.add("GET", ME, faults.reset())
+        await client.get(ME)
+        assert client.requests == 2
+        assert server.ledger.count() == 3
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await client.get(ME)
 
 
 async def test_the_token_is_in_no_error(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from unittest.mock import patch
 
 from sususbot.archive.archive import Archive
 from sususbot.messages import Attachment, Author, Message, Reaction
+from sususbot.sources.discord_api import client
 from sususbot.sources.discord_api.address import api_at
-from sususbot.sources.discord_api.client import Client
 from sususbot.sources.discord_api.collector import Collected, Wanted, collect
 from sususbot.sources.discord_api.limits import Limiter
 from sususbot.sources.discord_api.progress import Progress
@@ -116,13 +117,14 @@ async def gather(
     archive: Archive,
     wanted: Wanted,
     *,
-    timeout: float = 2.5,  # noqa: ASYNC109
+    timeout: float = 60.0,  # noqa: ASYNC109
     tell: Callable[[Progress], None] = lambda _progress: None,
 ) -> Collected:
-    """A collection with waits as short as the stand-in's windows."""
+    """A collection with waits as short as the stand-in's windows. No answer is given up before `timeout` seconds."""
     with api_at(server.http_url):
-        client = Client(server.world.token, Limiter(2000.0, per=PER), backoff=0.005, timeout=timeout)
-    return await collect(archive, client, wanted, tell=tell)
+        asking = client.Client(server.world.token, Limiter(2000.0, per=PER), backoff=0.005, timeout=timeout)
+    with patch.object(client, "_SHORTEST_TIMEOUT", timeout):
+        return await collect(archive, asking, wanted, tell=tell)
 
 
 def _message(world: World, message: objects.Message) -> Message:
