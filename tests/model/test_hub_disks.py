@@ -1,6 +1,7 @@
 """Downloads and disks: room is looked for first, and a disk that fills up all the same keeps what came."""
 
 import os
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -26,10 +27,10 @@ def test_room_is_looked_for_before_anything_comes(hub: Hub, server: StandInHub, 
 
 def test_a_disk_that_fills_up_all_the_same_keeps_what_came(server: StandInHub, tmp_path: Path) -> None:
     """Something else took the room meanwhile."""
-    hub = Hub(server.url, pauses=(0,))
-    repo = hub.find(NAME)
-    (file,) = (file for file in repo.files if file.name == FILE)
-    with small_disk(tmp_path / "disk", kilobytes=100) as disk:
+    # The disk is last: where none can be made the test ends here, and the hub is closed all the same.
+    with closing(Hub(server.url, pauses=(0,))) as hub, small_disk(tmp_path / "disk", kilobytes=100) as disk:
+        repo = hub.find(NAME)
+        (file,) = (file for file in repo.files if file.name == FILE)
         with pytest.raises(DownloadFailed, match=r"the disk of .* is full \(0.0 GB came\): make room and run the same"):
             hub.fetch(repo, file, disk.folder, unseen)
         assert not (disk.folder / FILE).exists()
@@ -37,7 +38,6 @@ def test_a_disk_that_fills_up_all_the_same_keeps_what_came(server: StandInHub, t
         asked = len(server.ranges_asked())
         assert hub.fetch(repo, file, disk.folder, unseen).read_bytes() == CONTENT
         assert server.ranges_asked()[asked:] != [""]
-    hub.close()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="limits on the size of files are POSIX")
