@@ -1,6 +1,5 @@
 """Bytes reckoned beforehand against bytes counted by torch's allocator, on models small enough for seconds."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
@@ -21,10 +20,9 @@ MISTRAL: Final = Shape(32, 4096, 14336, 32, 8, 128, 32768)
 
 
 @pytest.fixture(autouse=True)
-def no_kernels_of_this_processor() -> Iterator[None]:
+def no_kernels_of_this_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     """oneDNN asks the allocator for copies of matrices in an order that one processor likes, and another does not."""
-    with torch.backends.mkldnn.flags(enabled=False):
-        yield
+    monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
 
 
 class Size(NamedTuple):
