@@ -3,7 +3,12 @@
 In: a server's own history. Out: replies in its voice, with its lore. `docs/architecture.md` is the map.
 """
 
+import os
 from importlib.metadata import PackageNotFoundError, version
+
+# Nothing here is compiled by torch. bitsandbytes has it prepared whenever it is loaded, which takes a second in each
+# process that loads or trains a model, and would look for a C++ compiler that few machines have.
+os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
 
 try:
     __version__ = version("sususbot")
