@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -79,23 +78,13 @@ async def until(so: Callable[[], object], timeout: float = PATIENCE) -> None:  #
             await asyncio.sleep(0.005)
 
 
-class _Sweeper:
+def sweep() -> None:
     """Collects what the tests before left behind, as a bot does when it starts.
 
-    What modules brought is looked through only once: that takes longer than most of these tests.
+    What outlives that is not looked through again: it takes longer than most of these tests.
     """
-
-    def __init__(self) -> None:
-        self._modules = 0
-
-    def __call__(self) -> None:
-        gc.collect()
-        if len(sys.modules) > self._modules or not gc.get_freeze_count():
-            self._modules = len(sys.modules)
-            gc.freeze()
-
-
-sweep = _Sweeper()
+    gc.collect()
+    gc.freeze()
 
 
 @dataclass

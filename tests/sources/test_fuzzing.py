@@ -116,7 +116,7 @@ def test_bytes_anywhere_may_be_wrong(tmp_path: Path, sample: Sample) -> None:
         whole = reader.read(sample.content)
         assert whole is not None
 
-        @fuzzed(120)
+        @fuzzed(60)
         @given(content=meddled(sample.content))
         def any_bytes(content: bytes) -> None:
             found = reader.read(content)
@@ -157,7 +157,7 @@ def test_a_spoilt_message_costs_no_other(tmp_path: Path, name: str) -> None:
         whole = reader.read(sample.content)
         assert whole is not None
 
-        @fuzzed(200)
+        @fuzzed(100)
         @given(wounded(sample))
         def any_wound(wound: tuple[bytes, frozenset[int], int]) -> None:
             content, hurt, traceless = wound
@@ -241,7 +241,7 @@ def test_values_may_be_of_any_kind(tmp_path: Path, name: str) -> None:
     with Archive(tmp_path / "data") as archive:
         reader = Reader(tmp_path, archive, f"confused {name}")
 
-        @fuzzed(250)
+        @fuzzed(125)
         @given(confused(value))
         def any_value(value: Any) -> None:
             reader.read(written(value))
