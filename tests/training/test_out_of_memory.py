@@ -10,7 +10,7 @@ from sususbot.errors import TooLittleMemory
 from sususbot.training import checkpoints
 from sususbot.training.metrics import rows
 from sususbot.training.processes import Processes
-from sususbot.training.recipe import Hardware
+from sususbot.training.recipe import Hardware, Recipe
 from sususbot.training.train_lora import Data, Outcome, fit
 from tests.training import killable, tiny
 from tests.training.learning import RECIPE, documents, furthest, learner, published
@@ -25,24 +25,32 @@ TWO_ROWS = Hardware(batch_rows=2)
 
 
 LEARNED = Data(documents(40, 1, shortest=64, longest=128), documents(3, 2))
-LONG = documents(4, 1, shortest=900, longest=1000)
+# Computed without gradients, one of them takes 100 MB still: well above what was freed while everything was loaded.
+LONG = documents(4, 1, shortest=1800, longest=2000)
 
 
-def train(run: Path, base: Path, hardware: Hardware, megabytes: int | None, some: Data = LEARNED) -> Outcome:
+def train(
+    run: Path,
+    base: Path,
+    hardware: Hardware,
+    megabytes: int | None,
+    some: Data = LEARNED,
+    recipe: Recipe = RECIPE_OF_ROWS,
+) -> Outcome:
     """With so much memory more than it has when everything is loaded."""
-    one = learner(base, RECIPE_OF_ROWS, hardware)
+    one = learner(base, recipe, hardware)
     run.mkdir()
     if megabytes is not None:
         import resource
 
         taken = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (taken + megabytes * MB, resource.RLIM_INFINITY))
-    return fit(one, some, RECIPE_OF_ROWS, hardware, run, Processes(cpu=True))
+    return fit(one, some, recipe, hardware, run, Processes(cpu=True))
 
 
 def refused(run: Path, base: Path, some: Data) -> None:
     with pytest.raises(TooLittleMemory) as caught:
-        train(run, base, TWO_ROWS, 40, some)
+        train(run, base, TWO_ROWS, 40, some, replace(RECIPE_OF_ROWS, pack_tokens=2048))
     (run / "told").write_text(str(caught.value), encoding="utf-8")
 
 
