@@ -24,7 +24,7 @@ RECIPE_OF_ROWS = replace(RECIPE, pack_tokens=1024, rows=2, epochs=1, learning_ra
 TWO_ROWS = Hardware(batch_rows=2)
 
 
-LEARNED = Data(documents(40, 1, shortest=64, longest=128), documents(3, 2))
+LEARNED = Data(documents(24, 1, shortest=64, longest=128), documents(3, 2))
 # Computed without gradients, one of them takes 100 MB still: well above what was freed while everything was loaded.
 LONG = documents(4, 1, shortest=1800, longest=2000)
 
