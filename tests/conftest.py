@@ -33,7 +33,7 @@ gc.disable()
 # Random tests draw the same examples each time, and no clock ends one: what fails here fails everywhere, and again.
 # `--hypothesis-profile=default` draws others.
 hypothesis.settings.register_profile(
-    "suite", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "suite", derandomize=True, deadline=None, max_examples=60, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("suite")
 

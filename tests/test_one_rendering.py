@@ -81,7 +81,7 @@ def both(archive: Archive, sample: Sample) -> Iterator[tuple[str, str]]:
         yield "".join(text for text, _ in pieces[: 2 * place + 2]), context.prompt
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(chats())
 def test_a_prompt_is_what_training_read_up_to_the_reply(said: list[Message]) -> None:
     with tempfile.TemporaryDirectory() as folder, archive_of(Path(folder), said) as archive:

@@ -40,7 +40,7 @@ def holding(statements: Sequence[Statement], author_id: int, mode: Mode) -> Perm
     return Permissions(learn, remember, remember and quote)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     said=st.lists(STATEMENTS, max_size=7).flatmap(lambda said: st.tuples(st.just(said), st.permutations(said))),
     mode=st.sampled_from(MODES),

@@ -373,7 +373,7 @@ EVENTS: list[Callable[[Archive], object]] = [
 ]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.permutations(EVENTS), st.lists(st.sampled_from(EVENTS), max_size=3))
 def test_an_erased_member_is_erased_whatever_comes_before_or_after(
     order: list[Callable[[Archive], object]], again: list[Callable[[Archive], object]]

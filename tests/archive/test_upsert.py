@@ -223,7 +223,7 @@ def expected(events: list[Batch | Deletion]) -> tuple[dict[int, Message], set[in
     return {id_: m for id_, m in messages.items() if id_ not in deleted}, deleted & set(messages)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(EVENTS.flatmap(lambda events: st.tuples(st.just(events), st.permutations(events + events[:2]))))
 def test_the_archive_is_the_same_whatever_the_order(
     case: tuple[list[Batch | Deletion], list[Batch | Deletion]],

@@ -19,7 +19,7 @@ def test_one_member_with_most_of_the_lines_falls_to_the_cap() -> None:
     assert [mass[author] for author in (2, 3, 4, 5)] == [1000, 1000, 600, 400]
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(MASSES, st.floats(0.05, 1.0))
 def test_no_share_is_above_the_cap_and_none_is_raised(mass: dict[int, float], cap: float) -> None:
     after = scaled(mass, cap)
@@ -59,7 +59,7 @@ def test_who_says_only_the_first_line_is_not_played() -> None:
 SPANS = st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 60), st.integers(1, 50)), min_size=2, max_size=60)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(SPANS, st.floats(0, 0.5))
 def test_all_of_train_is_before_all_of_valid(spans: list[tuple[int, int, int]], share: float) -> None:
     sizes = sorted(

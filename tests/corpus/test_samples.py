@@ -103,7 +103,7 @@ def test_a_long_conversation_is_divided_at_its_longest_silence() -> None:
     assert first.id != second.id
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.integers(0, 1 << 30), st.integers(1, 60), st.sampled_from([256, 512, 1024]))
 def test_nothing_is_lost_nothing_is_learned_twice_and_all_fits(seed: int, count: int, budget: int) -> None:
     chance = random.Random(seed)

@@ -144,7 +144,7 @@ def histories(draw: st.DrawFn) -> list[Message]:
     return said
 
 
-@settings(max_examples=150)
+@settings(max_examples=75)
 @given(histories(), st.sets(st.integers(1, 4)))
 def test_what_must_hold_of_every_history(said: list[Message], agreed: set[int]) -> None:
     cleaned: list[Cleaned] = list(consented(clean(said), agreed))

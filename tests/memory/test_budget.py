@@ -101,7 +101,7 @@ def nothing_is_lost_unsaid(context: Context, recent: list[Turn], found: list[Hit
     assert len(context.memories) + len(whole) == len(found)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(TURNS, st.lists(TURNS, max_size=25), st.lists(hits(), max_size=8), SUMMARIES, st.sampled_from([None, by_length]))
 def test_it_holds_with_an_estimate(
     asked: Turn, recent: list[Turn], found: list[Hit], summary: Summary | None, relevance: Relevance | None

@@ -65,7 +65,7 @@ def first_shown(context: Context) -> int | None:
     return context.turns[0].message_id
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(SAID)
 def test_a_prompt_goes_on_from_the_one_before_until_the_window_steps(
     said: list[tuple[tuple[str, int], str, int]],

@@ -34,7 +34,7 @@ def texts(found: Found) -> set[str]:
     return {message.rendered for hit in found.hits for message in hit.around}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     said=st.lists(SAID, min_size=1, max_size=40),
     audience=st.none() | st.frozensets(st.integers(0, 5)),

@@ -315,7 +315,7 @@ ACTIONS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ACTIONS)
 def test_whatever_happens_nothing_is_invisible_and_nothing_stale_is_shown(
     tmp_path_factory: pytest.TempPathFactory, actions: list[tuple[str, int]]

@@ -115,7 +115,7 @@ class Plain:
 PLAIN = st.builds(Plain, st.lists(SAYING, max_size=20), st.integers(0, 20), st.sampled_from([0, 3, 100_000]))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(plain=PLAIN, changes=st.lists(CHANGE, max_size=25))
 def test_chains_sittings_and_rows_are_those_of_a_plain_list(plain: Plain, changes: list[tuple[object, ...]]) -> None:
     for change in changes:
@@ -141,7 +141,7 @@ def test_chains_sittings_and_rows_are_those_of_a_plain_list(plain: Plain, change
     assert len(labels) == len({plain.chain(one)[0].id for one in living})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(plain=PLAIN, changes=st.lists(CHANGE, max_size=25))
 def test_postings_hold_every_word_of_what_is_alive_and_no_other(
     plain: Plain, changes: list[tuple[object, ...]]
@@ -159,7 +159,7 @@ def test_postings_hold_every_word_of_what_is_alive_and_no_other(
         assert plain.postings.frequency(term) == len(rows) == frequencies[term]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(
     plain=PLAIN,
     changes=st.lists(CHANGE, max_size=20),

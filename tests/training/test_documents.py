@@ -133,7 +133,7 @@ def learned(document: Document, by: Cut, weight: float) -> bytes:
 
 @pytest.mark.parametrize("name", CUTS)
 @given(one=SAMPLES)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_the_tokens_of_a_weight_are_the_text_of_that_weight(name: str, one: Sample) -> None:
     by = cut(name)
     (document,) = documents([one], PERSONA, by.tokenizer)

@@ -60,7 +60,7 @@ def pieces(folder: Path) -> Any:
     return sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(ANY_TEXT)
 def test_any_text_is_cut_as_sentencepiece_cuts_it_and_comes_back(
     tokenizer: PreTrainedTokenizerBase, pieces: Any, text: str

@@ -43,7 +43,7 @@ from tests.training.loops import plain as plain
 @given(
     lengths=st.lists(st.integers(2, 128), min_size=2, max_size=12), seed=st.integers(0, 99), micro=st.integers(1, 300)
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_a_packed_step_has_the_gradients_of_its_documents_alone(
     ours: Learner, plain: Any, tmp_path_factory: pytest.TempPathFactory, lengths: list[int], seed: int, micro: int
 ) -> None:

@@ -120,7 +120,7 @@ def test_odd_texts_are_cut_alike(cutters: Cutters, text: str) -> None:
 
 
 @given(text=texts)
-@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 def test_any_text_is_cut_alike(cutters: Cutters, text: str) -> None:
     check(cutters, text)
 
