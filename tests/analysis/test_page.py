@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import re
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -21,6 +20,7 @@ from sususbot.archive.archive import Archive
 from sususbot.corpus.tokens import Estimate
 from tests.analysis import teahouse
 from tests.analysis.teahouse import DOLLAR, SCRIPT
+from tests.web.browsing import CHROMIUM
 
 pytest.importorskip("matplotlib", reason="the extra `analyze` is not installed")
 
@@ -210,11 +210,10 @@ def test_a_server_of_one_who_hardly_speaks(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
+    if CHROMIUM is None:
         pytest.skip("no chromium is installed")
     with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
 

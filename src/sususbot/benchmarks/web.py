@@ -31,7 +31,7 @@ PAGES: Final = {"chat": "/", "memory": "/memory", "data": "/data", "training": "
 _LOADS: Final = 5
 _CLICKS: Final = 40
 _PATIENCE_MS: Final = 60_000
-_BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
+_BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "chromium-headless-shell")
 # Windows that stand behind others would be drawn once a second.
 _FLAGS: Final = (
     "--no-sandbox",
