@@ -4,14 +4,15 @@ In: a server's own history. Out: replies in its voice, with its lore. `docs/arch
 """
 
 import os
-from importlib.metadata import PackageNotFoundError, version
 
 # Nothing here is compiled by torch. bitsandbytes has it prepared whenever it is loaded, which takes a second in each
 # process that loads or trains a model, and would look for a C++ compiler that few machines have.
 os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
 
 try:
+    from importlib.metadata import version
+
     __version__ = version("sususbot")
-except PackageNotFoundError:
-    # Run from its source by a Python that it is not installed for.
+except ImportError:
+    # Run from its source by a Python that it is not installed for, or that is too old to know what is installed.
     __version__ = "0"

@@ -246,6 +246,11 @@ def test_what_an_old_python_reads_first_it_can_read(name: str) -> None:
     ast.parse((SRC / "sususbot" / name).read_text(encoding="utf-8"), feature_version=(3, 6))
 
 
+def test_an_old_python_does_not_know_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "importlib.metadata", None)
+    assert runpy.run_path(str(SRC / "sususbot" / "__init__.py"))["__version__"] == "0"
+
+
 def test_a_python_without_the_packages(tmp_path: Path) -> None:
     """As when the set-up's environment was not switched on."""
     done = subprocess.run(
