@@ -23,7 +23,7 @@ import pytest
 from tests.support.commands import environment, run_here
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request
+    from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request
 
 CHROMIUM: Final = next(
     (
@@ -170,6 +170,23 @@ class Visit:
     def _asked(self, request: "Request") -> None:
         if not request.url.startswith((self.served.address, "data:", "blob:")):
             self.faults.append(f"asked for {request.url}")
+
+
+async def push(part: "Locator") -> None:
+    """Use a button, switch, tab or link once it can be used, by keyboard.
+
+    A mouse is aimed at a place, and what is written above it a moment later moves the part away from there.
+    """
+    from playwright.async_api import expect
+
+    await expect(part).to_be_enabled(timeout=PATIENCE_MS)
+    await part.press("Enter")
+
+
+async def choose(page: "Page", field: str, option: str) -> None:
+    """Unfold a field of choices and take the one of this name."""
+    await page.get_by_label(field).press("Enter")
+    await page.get_by_role("option", name=option).dispatch_event("click")
 
 
 async def at_width(page: "Page", width: int) -> None:

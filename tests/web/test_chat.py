@@ -14,7 +14,7 @@ from sususbot.archive.archive import Archive
 from sususbot.archive.feedback import Rated, Votes
 from tests.support import tiny_gguf
 from tests.support.commands import run
-from tests.web.browsing import BROWSING, NARROW, Served, Visit, overflows, serving, write_community
+from tests.web.browsing import BROWSING, NARROW, Served, Visit, overflows, push, serving, write_community
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Locator, Page
@@ -39,7 +39,7 @@ async def test_a_reply_is_explained(visit: Visit) -> None:
     line = await ask(tab, QUESTION)
     assert "Percival" in (await line.locator(".text").inner_text()) or "printer" in await line.inner_text()
     why = line.get_by_role("button", name="Why this reply")
-    await why.press("Enter")
+    await push(why)
     panel = line.get_by_role("region", name="Why")
     await panel.get_by_role("heading", name="Memories").wait_for()
     assert await why.get_attribute("aria-expanded") == "true"
@@ -49,7 +49,7 @@ async def test_a_reply_is_explained(visit: Visit) -> None:
     assert await panel.locator(".memory").count() > 0
     assert await panel.locator(".memory .part-bar .fill").count() > 0
     assert await panel.locator(".stacked").count() == 2
-    await why.press("Enter")
+    await push(why)
     await panel.wait_for(state="hidden")
 
 
@@ -57,7 +57,7 @@ async def test_what_was_said_before_goes_into_the_next_reply(visit: Visit) -> No
     tab = await visit("/")
     await ask(tab, QUESTION)
     line = await ask(tab, "and when was that?")
-    await line.get_by_role("button", name="Why this reply").click()
+    await push(line.get_by_role("button", name="Why this reply"))
     recent = line.locator(".why-part", has_text="Recent turns")
     assert f"you: {QUESTION}" in await recent.inner_text()
 
@@ -73,7 +73,7 @@ async def test_words_are_never_markup(visit: Visit) -> None:
 
 async def test_several_speak_under_their_names(visit: Visit) -> None:
     tab = await visit("/")
-    await tab.get_by_role("switch", name="answers").click()
+    await push(tab.get_by_role("switch", name="answers"))
     for speaker, text in (("Ann", "hello"), ("Ann", "anybody?"), ("Bo", "me")):
         await tab.get_by_label("Speak as").fill(speaker)
         await tab.get_by_label("Speak as").press("Enter")
@@ -82,16 +82,16 @@ async def test_several_speak_under_their_names(visit: Visit) -> None:
     await tab.locator(".line .text", has_text="me").wait_for()
     assert await tab.locator(".line .name").all_inner_texts() == ["Ann", "Bo"]
     assert await tab.locator(".line.grouped .text").all_inner_texts() == ["anybody?"]
-    await tab.get_by_role("switch", name="answers").click()
+    await push(tab.get_by_role("switch", name="answers"))
     line = await ask(tab, "what did Ann say?")
-    await line.get_by_role("button", name="Why this reply").click()
+    await push(line.get_by_role("button", name="Why this reply"))
     recent = await line.locator(".why-part", has_text="Recent turns").inner_text()
     assert "Ann: anybody?" in recent
 
 
 async def test_what_is_begun_while_the_last_line_travels_stays(visit: Visit) -> None:
     tab = await visit("/")
-    await tab.get_by_role("switch", name="answers").click()
+    await push(tab.get_by_role("switch", name="answers"))
     box = tab.get_by_label("Message")
     await box.evaluate("""field => {
         const write = text => { field.value = text; field.dispatchEvent(new Event("input", {bubbles: true})); };
@@ -104,7 +104,7 @@ async def test_what_is_begun_while_the_last_line_travels_stays(visit: Visit) -> 
     }""")
     await tab.locator(".line .text", has_text="first").wait_for()
     assert await box.input_value() == "second"
-    await tab.get_by_role("button", name="Send").click()
+    await push(tab.get_by_role("button", name="Send"))
     await tab.locator(".line .text", has_text="second").wait_for()
     assert await tab.locator(".line .text").all_inner_texts() == ["first", "second"]
     assert await box.input_value() == ""
@@ -115,14 +115,14 @@ async def test_each_tab_has_its_own_talk(visit: Visit) -> None:
     await ask(first, QUESTION)
     line = await ask(second, "and when was that?")
     assert await second.locator(".line.own").count() == 1
-    await line.get_by_role("button", name="Why this reply").click()
+    await push(line.get_by_role("button", name="Why this reply"))
     assert QUESTION not in await line.locator(".why-part", has_text="Recent turns").inner_text()
 
 
 async def test_a_narrow_window_holds_a_reply_and_its_why(visit: Visit) -> None:
     tab = await visit("/", width=NARROW)
     line = await ask(tab, QUESTION)
-    await line.get_by_role("button", name="Why this reply").click()
+    await push(line.get_by_role("button", name="Why this reply"))
     await line.get_by_role("heading", name="Memories").wait_for()
     assert not await overflows(tab)
 
@@ -140,16 +140,16 @@ async def test_what_is_forgotten_is_not_shown_again_and_what_is_left_is_erased(
         first = await ask(tab, bet)
         said = await first.locator(".text").inner_text()
         why = first.get_by_role("button", name="Why this reply")
-        await why.click()
+        await push(why)
         await first.get_by_role("heading", name="Memories").wait_for()
-        await why.click()
+        await push(why)
         done = await asyncio.to_thread(run, "forget", "Gaz", "--yes", folder=tmp_path)
         assert done.returncode == 0, done.stderr
         second = await ask(tab, bet)
-        await second.get_by_role("button", name="Why this reply").click()
+        await push(second.get_by_role("button", name="Why this reply"))
         recent = await second.locator(".why-part", has_text="Recent turns").inner_text()
         assert said not in recent
-        await why.click()
+        await push(why)
         await first.get_by_text("it is not shown any more").wait_for()
         assert await first.locator(".why *").count() == 0
         assert not await why.is_visible()
@@ -157,8 +157,8 @@ async def test_what_is_forgotten_is_not_shown_again_and_what_is_left_is_erased(
         memory = await owner("/memory")
         await memory.get_by_label("What do you want to find?").fill(QUESTION)
         await memory.get_by_label("What do you want to find?").press("Enter")
-        await memory.get_by_role("article").first.get_by_role("button", name="Forget…").click()
-        await memory.get_by_role("button", name="Forget it for good").click()
+        await push(memory.get_by_role("article").first.get_by_role("button", name="Forget…"))
+        await push(memory.get_by_role("button", name="Forget it for good"))
         await second.get_by_text("it is not shown any more").wait_for()
         assert await second.locator(".why *").count() == 0
 
@@ -167,7 +167,7 @@ async def test_what_is_forgotten_is_not_shown_again_and_what_is_left_is_erased(
             # What a forgetting that was ended at once leaves.
             archive.erasure.begin(member, at=1)
             data = await owner("/data")
-            await data.get_by_role("button", name="Erase the rest").click()
+            await push(data.get_by_role("button", name="Erase the rest"))
             await data.get_by_text("All is erased. ").wait_for()
             assert archive.erasure.unfinished() == []
             assert archive.erasure.count(member) == 0
@@ -202,7 +202,7 @@ async def _redo(line: "Locator", tab: "Page", **knobs: str) -> str:
     """Draw the reply again, and give its words."""
     count = line.locator(".versions .figure")
     before = await count.inner_text() if await count.is_visible() else "1 / 1"
-    await line.get_by_role("button", name="Redo").click()
+    await push(line.get_by_role("button", name="Redo"))
     dialog = tab.get_by_role("dialog", name="Redo with other settings")
     for label, value in knobs.items():
         await dialog.get_by_label(label.replace("_", " ")).fill(value)
@@ -216,7 +216,7 @@ async def _redo(line: "Locator", tab: "Page", **knobs: str) -> str:
 async def test_a_model_says_the_same_with_the_same_seed(at_model: Visit) -> None:
     tab = await at_model("/")
     line = await ask(tab, "hello there")
-    await line.get_by_role("button", name="Why this reply").click()
+    await push(line.get_by_role("button", name="Why this reply"))
     told = await line.get_by_role("region", name="Why").inner_text()
     for word in ("llamacpp", "tiny.gguf", "first.gguf", "temperature 1.3,", "written"):
         assert word in told
@@ -225,7 +225,7 @@ async def test_a_model_says_the_same_with_the_same_seed(at_model: Visit) -> None
     assert await _redo(line, tab) == again
     others = {await _redo(line, tab, Seed=str(seed)) for seed in (1, 2, 3)}
     assert others != {again}
-    await line.get_by_role("button", name="Earlier reply").click()
+    await push(line.get_by_role("button", name="Earlier reply"))
     await line.locator(".versions", has_text="5 / 6").wait_for()
 
 
@@ -233,16 +233,16 @@ async def test_thumbs_are_kept(at_model: Visit, modelled: Served) -> None:
     tab = await at_model("/")
     line = await ask(tab, "hello there")
     up, down = (line.get_by_role("button", name=name) for name in ("Thumb up", "Thumb down"))
-    await up.click()
+    await push(up)
     await line.locator("[aria-pressed=true][aria-label='Thumb up']").wait_for()
-    await down.click()
+    await push(down)
     await line.locator("[aria-pressed=true][aria-label='Thumb down']").wait_for()
     await tab.get_by_text("0 up and 1 down so far").wait_for()
     kept, votes = await asyncio.to_thread(_feedback, modelled.folder)
     assert votes == [Votes("llamacpp", "first.gguf", 0, 1)]
     assert (kept[0].asked, kept[0].said) == ("hello there", await line.locator(".text").inner_text())
     assert isinstance(kept[0].sampling["seed"], int)
-    await down.click()
+    await push(down)
     await line.locator("[aria-pressed=false][aria-label='Thumb down']").wait_for()
     assert await asyncio.to_thread(_feedback, modelled.folder) == ([], [])
 
@@ -265,9 +265,9 @@ async def test_what_keeps_the_bot_asleep_is_one_sentence(browser: "Browser", tmp
         await line.get_by_text("BACKEND=llamacpp needs MODEL_PATH").wait_for()
         await tab.get_by_text("could not wake up").wait_for()
         assert not await line.get_by_role("button", name="Why this reply").is_visible()
-        await line.get_by_role("button", name="Redo").click()
+        await push(line.get_by_role("button", name="Redo"))
         dialog = tab.get_by_role("dialog")
-        await dialog.get_by_role("button", name="Redo").click()
+        await push(dialog.get_by_role("button", name="Redo"))
         await dialog.wait_for(state="hidden")
         # The sentence stood there before: once a later line has its own, the other reply was begun for certain.
         await tab.get_by_label("Message").fill("anybody?")
@@ -311,7 +311,7 @@ async def test_words_stream_and_a_tab_that_is_gone_waits_for_nothing_and_disturb
             await tab.get_by_label("Message").fill("hello there")
             await tab.get_by_label("Message").press("Enter")
             await tab.locator(".line.own .text", has_text="well").wait_for()
-            await other.get_by_role("switch", name="answers").click()
+            await push(other.get_by_role("switch", name="answers"))
             await other.get_by_label("Message").fill("anybody?")
             await other.get_by_label("Message").press("Enter")
             await other.locator(".line .text", has_text="anybody?").wait_for()

@@ -16,7 +16,7 @@ from sususbot.archive.archive import Archive
 from sususbot.archive.consents import Permissions
 from sususbot.forgetting import Forgetting
 from sususbot.messages import WRITTEN_TYPES
-from tests.web.browsing import BROWSING, NARROW, PATIENCE_MS, Served, Visit, overflows, serving, write_community
+from tests.web.browsing import BROWSING, NARROW, PATIENCE_MS, Served, Visit, overflows, push, serving, write_community
 
 if TYPE_CHECKING:
     from playwright.async_api import Locator, Page
@@ -50,7 +50,7 @@ def account(archive: Archive, name: str) -> int:
 
 async def opened(tab: "Page", name: str) -> "Locator":
     """The consent row of a member."""
-    await tab.get_by_role("tab", name="Consent").click()
+    await push(tab.get_by_role("tab", name="Consent"))
     row = tab.get_by_role("listitem").filter(has=tab.get_by_role("button", name=f"Change what {name} said"))
     await row.wait_for()
     return row
@@ -85,7 +85,7 @@ async def test_the_report_tells_what_the_archive_holds(visit: Visit, archive: Ar
     for number in range(await pictures.count()):
         assert await pictures.nth(number).get_attribute("aria-label")
         await pictures.nth(number).locator("canvas").first.wait_for()
-    await tab.get_by_text("These figures as a table").first.click()
+    await push(tab.get_by_role("button", name="These figures as a table").first)
     weeks = tab.get_by_label("Messages by week").locator("tbody tr")
     await weeks.first.wait_for()
     by_week = Counter(datetime.fromtimestamp(one.created_at / 1000).strftime("%G-%V") for one in written)
@@ -98,7 +98,7 @@ async def test_the_report_fits_a_phone(visit: Visit) -> None:
     tab = await visit("/data", width=NARROW)
     await tab.get_by_text("tokens in one pass").wait_for()
     assert not await overflows(tab)
-    await tab.get_by_role("tab", name="Consent").click()
+    await push(tab.get_by_role("tab", name="Consent"))
     await tab.get_by_role("button", name="Change what Ravi said").wait_for()
     assert not await overflows(tab)
 
@@ -107,12 +107,12 @@ async def test_an_answer_is_written_down(visit: Visit, archive: Archive) -> None
     dee = account(archive, "Dee")
     tab = await visit("/data")
     row = await opened(tab, "Dee")
-    await row.get_by_role("button", name="Change what Dee said").press("Enter")
+    await push(row.get_by_role("button", name="Change what Dee said"))
     await tab.get_by_role("dialog", name="What did Dee say?").wait_for()
-    await tab.get_by_label("To be quoted").get_by_role("button", name="no").click()
-    await tab.get_by_role("button", name="The member said so").click()
+    await push(tab.get_by_label("To be quoted").get_by_role("button", name="no"))
+    await push(tab.get_by_role("button", name="The member said so"))
     await tab.get_by_label("How it was said").fill("told me <b>in</b> #general")
-    await tab.get_by_role("button", name="Write it down").click()
+    await push(tab.get_by_role("button", name="Write it down"))
     await row.get_by_text("by the member on").wait_for()
     assert await row.locator(".source").get_by_text("told me <b>in</b> #general").count() == 1
     assert archive.consents.answers(dee) == Permissions(learn=True, remember=True, quote=False)
@@ -126,16 +126,16 @@ async def test_a_full_no_is_asked_about_first_and_takes_the_words_away(visit: Vi
     count = archive.erasure.count(kasia)
     tab = await visit("/data")
     row = await opened(tab, "Kasia")
-    await row.get_by_role("button", name="Change what Kasia said").click()
+    await push(row.get_by_role("button", name="Change what Kasia said"))
     write = tab.get_by_role("button", name="Write it down")
-    await write.click()
+    await push(write)
     await tab.get_by_text("Say yes or no to at least one of them.").wait_for()
     for purpose in ("learned from", "remembered"):
-        await tab.get_by_label(f"To be {purpose}").get_by_role("button", name="no").click()
-    await write.click()
+        await push(tab.get_by_label(f"To be {purpose}").get_by_role("button", name="no"))
+    await push(write)
     await tab.get_by_text(f"{count} messages lose their words").wait_for()
     assert archive.erasure.count(kasia) == count
-    await write.click()
+    await push(write)
     await row.get_by_text("words taken away").wait_for()
     assert archive.erasure.count(kasia) == 0
     assert archive.check() == []
@@ -144,26 +144,26 @@ async def test_a_full_no_is_asked_about_first_and_takes_the_words_away(visit: Vi
 async def test_a_dialog_stays_while_the_answer_before_it_is_written_down(visit: Visit) -> None:
     tab = await visit("/data")
     ravi, wren = await opened(tab, "Ravi"), await opened(tab, "Wren")
-    await ravi.get_by_role("button", name="Change what Ravi said").click()
-    await tab.get_by_label("To be quoted").get_by_role("button", name="no").click()
+    await push(ravi.get_by_role("button", name="Change what Ravi said"))
+    await push(tab.get_by_label("To be quoted").get_by_role("button", name="no"))
     change = await wren.get_by_role("button", name="Change what Wren said").element_handle()
     write = tab.get_by_role("button", name="Write it down")
     await write.evaluate("(write, change) => { write.click(); change.click(); }", change)
     await ravi.get_by_text("by the owner on").wait_for()
     dialog = tab.get_by_role("dialog", name="What did Wren say?")
-    await dialog.get_by_label("To be quoted").get_by_role("button", name="no").click()
-    await dialog.get_by_role("button", name="Write it down").click()
+    await push(dialog.get_by_label("To be quoted").get_by_role("button", name="no"))
+    await push(dialog.get_by_role("button", name="Write it down"))
     await wren.get_by_text("by the owner on").wait_for()
 
 
 async def test_a_member_is_forgotten_once_their_name_is_typed(visit: Visit, archive: Archive) -> None:
     gaz = account(archive, "Gaz")
     tab = await visit("/data")
-    await tab.get_by_role("tab", name="Consent").click()
+    await push(tab.get_by_role("tab", name="Consent"))
     await tab.get_by_label("Find by name or id").fill("gaz")
     await tab.get_by_text(re.compile(r"^1 of \d+ members")).wait_for()
     assert any("@gaz" in one.rendered.lower() for one in archive.history())
-    await tab.get_by_role("button", name="Forget Gaz").press("Enter")
+    await push(tab.get_by_role("button", name="Forget Gaz"))
     await tab.get_by_role("alertdialog", name="Forget Gaz for good?").wait_for()
     await tab.keyboard.press("Escape")
     # The keyboard is given back before the dialog is gone.
@@ -173,7 +173,7 @@ async def test_a_member_is_forgotten_once_their_name_is_typed(visit: Visit, arch
     sure = tab.get_by_role("button", name="Forget them")
     assert await sure.is_disabled()
     await tab.get_by_label("Type Gaz to go on").fill("Gaz")
-    await sure.click()
+    await push(sure)
     await tab.get_by_text("Gaz is forgotten.").wait_for()
     await tab.get_by_label("Find by name or id").fill(str(gaz))
     await tab.get_by_text("forgotten on").wait_for()
@@ -204,7 +204,7 @@ async def test_the_keyboard_is_seen_where_it_is(visit: Visit) -> None:
     tab = await visit("/data")
     # With the report all that the tests before changed is taken in: no rule is drawn anew while it has the keyboard.
     await tab.get_by_text("may be learned from").first.wait_for()
-    await tab.get_by_role("tab", name="Cleaning").click()
+    await push(tab.get_by_role("tab", name="Cleaning"))
     await tab.get_by_role("switch", name="Rule links").wait_for()
     # From now on it is the keyboard that is used.
     await tab.keyboard.press("Tab")
@@ -217,7 +217,7 @@ async def test_the_keyboard_is_seen_where_it_is(visit: Visit) -> None:
         await outlined(tab)
     for one in await tab.get_by_role("tab").all():
         assert await one.evaluate("(it) => getComputedStyle(it).opacity") == "1"
-    await tab.get_by_role("tab", name="Consent").click()
+    await push(tab.get_by_role("tab", name="Consent"))
     change = tab.get_by_role("button", name="Change what Ravi said")
     await tab.keyboard.press("Tab")
     await change.focus()
@@ -230,28 +230,28 @@ async def test_a_rule_is_switched_off_in_the_settings_file(visit: Visit, served:
     tab = await visit("/data")
     # With the report all that the tests before changed is taken in: then the rules are not drawn anew below a hand.
     await tab.get_by_text("may be learned from").first.wait_for()
-    await tab.get_by_role("tab", name="Cleaning").click()
+    await push(tab.get_by_role("tab", name="Cleaning"))
     rule = tab.get_by_role("listitem").filter(has=tab.get_by_role("switch", name="Rule commands"))
-    await rule.get_by_text("Examples").click()
+    await push(rule.get_by_role("button", name="Examples"))
     await rule.get_by_text("!roll").first.wait_for()
     assert await tab.get_by_role("switch", name="Rule bots").is_disabled()
-    await tab.get_by_role("switch", name="Rule links").click()
+    await push(tab.get_by_role("switch", name="Rule links"))
     await tab.get_by_text("links is switched off").wait_for()
-    await tab.get_by_role("switch", name="Rule commands").press("Space")
+    await push(tab.get_by_role("switch", name="Rule commands"))
     await tab.get_by_text("commands is switched off: run sususbot build again").wait_for()
     assert env.read_text(encoding="utf-8") == ENV.replace("# CLEAN_OFF=", "CLEAN_OFF=commands,links")
     assert env.stat().st_mode & 0o777 == 0o600
     # What cannot be written is told, and the lever shows what holds.
     written = env.read_text(encoding="utf-8")
     env.write_text(written + "TEMPERATUR=1\n", encoding="utf-8")
-    await tab.get_by_role("switch", name="Rule quotes").click()
+    await push(tab.get_by_role("switch", name="Rule quotes"))
     await tab.get_by_text("TEMPERATUR is no setting").wait_for()
     await tab.locator('[aria-label="Rule quotes"][aria-checked="true"]').wait_for()
     env.write_text(written, encoding="utf-8")
-    await tab.get_by_role("switch", name="Rule links").click()
+    await push(tab.get_by_role("switch", name="Rule links"))
     await tab.get_by_text("links is switched on").wait_for()
     await tab.reload()
-    await tab.get_by_role("tab", name="Cleaning").click()
+    await push(tab.get_by_role("tab", name="Cleaning"))
     rule = tab.get_by_role("listitem").filter(has=tab.get_by_role("switch", name="Rule commands"))
     await rule.get_by_text("switched off", exact=True).wait_for()
     assert await tab.get_by_role("switch", name="Rule commands").get_attribute("aria-checked") == "false"

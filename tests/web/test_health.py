@@ -28,7 +28,7 @@ from sususbot.web.log_tail import Tail, at_least
 from sususbot.web.report_view import counted
 from tests.bot.running import until
 from tests.bot.test_health import trace
-from tests.web.browsing import BROWSING, NARROW, Served, Visit, overflows, serving, write_community
+from tests.web.browsing import BROWSING, NARROW, Served, Visit, choose, overflows, push, serving, write_community
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -114,8 +114,7 @@ async def test_the_log_is_followed_and_filtered(owner: Visit, place: tuple[Serve
     file = place[0].folder / "data" / "logs" / "bot.jsonl"
     written(file, ("ERROR", "<b>the archive</b> cannot be written"))
     await log.get_by_text("<b>the archive</b> cannot be written").wait_for()
-    await tab.get_by_label("From level").click()
-    await tab.get_by_role("option", name="WARNING").click()
+    await choose(tab, "From level", "WARNING")
     await log.get_by_text("connected as sususbot").wait_for(state="detached")
     assert await log.get_by_text("a slow disk").count() == 1
     file.replace(file.with_suffix(".1"))
@@ -131,12 +130,12 @@ async def test_the_doctor_looks_again(owner: Visit, place: tuple[Served, int]) -
     await tab.locator('li[data-state="ok"]', has_text="archive content").wait_for()
     assert await tab.locator('li[data-state="wrong"]').count() == 0
     env.write_text("TEMPERATUR=1\n", encoding="utf-8")
-    await tab.get_by_role("button", name="Check again").press("Enter")
+    await push(tab.get_by_role("button", name="Check again"))
     wrong = tab.locator('li[data-state="wrong"]')
     await wrong.first.wait_for()
     assert "TEMPERATUR is no setting (did you mean TEMPERATURE?)" in (await wrong.first.text_content() or "")
     env.unlink()
-    await tab.get_by_role("button", name="Check again").click()
+    await push(tab.get_by_role("button", name="Check again"))
     await wrong.first.wait_for(state="detached")
 
 

@@ -10,7 +10,7 @@ from sususbot.archive.archive import Archive
 from sususbot.archive.browsing import Wanted
 from sususbot.messages import Author, Message
 from sususbot.web.leafing import day_begin
-from tests.web.browsing import BROWSING, NARROW, Served, Visit, overflows, serving, write_community
+from tests.web.browsing import BROWSING, NARROW, Served, Visit, choose, overflows, push, serving, write_community
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -65,13 +65,12 @@ async def test_a_search_says_why_and_a_pin_holds(visit: Visit, archive: Archive)
     )
     assert float(parts.pop("score")) == pytest.approx(sum(map(float, parts.values())), abs=0.04)
     assert {"words", "around"} <= parts.keys()
-    await best.get_by_text("around it").click()
+    await push(best.get_by_role("button", name="around it"))
     assert await best.locator(".beside.itself").inner_text()
 
     pinned = tab.get_by_role("article").nth(5)
     words = await pinned.locator("> .words").inner_text()
-    # By keyboard: what was unfolded above moves the button away from under a mouse.
-    await pinned.get_by_role("button", name="Pin as lore").press("Enter")
+    await push(pinned.get_by_role("button", name="Pin as lore"))
     await pinned.get_by_text("pinned as lore").wait_for()
     (id_,) = archive.lore.pinned()
     assert archive.messages([id_])[id_].rendered == words
@@ -79,15 +78,14 @@ async def test_a_search_says_why_and_a_pin_holds(visit: Visit, archive: Archive)
     assert again.index(words) < found.index(words)
     card = tab.get_by_role("article").nth(again.index(words))
     assert "lore" in await card.locator("dt").all_inner_texts()
-    await card.get_by_role("button", name="Unpin").press("Enter")
+    await push(card.get_by_role("button", name="Unpin"))
     await card.get_by_role("button", name="Pin as lore").wait_for()
     assert archive.lore.pinned() == {}
 
 
 async def test_a_search_shows_only_what_its_readers_may_see(visit: Visit) -> None:
     tab = await visit("/memory")
-    await tab.get_by_label("Readers may see").click()
-    await tab.get_by_role("option", name="#gaming").click()
+    await choose(tab, "Readers may see", "#gaming")
     await tab.keyboard.press("Escape")
     await search(tab, "frogs, bread and the printer")
     places = await tab.locator("article > .head").all_inner_texts()
@@ -101,15 +99,15 @@ async def test_a_message_is_forgotten_everywhere(visit: Visit, archive: Archive)
     words = before[0]
     (id_,) = [one.id for one in archive.history() if one.rendered == words]
     card = tab.get_by_role("article").first
-    await card.get_by_role("button", name="Forget…").click()
+    await push(card.get_by_role("button", name="Forget…"))
     dialog = tab.get_by_role("alertdialog", name="Forget a message")
     await dialog.get_by_text("This cannot be undone").wait_for()
-    await dialog.get_by_role("button", name="Keep it").click()
+    await push(dialog.get_by_role("button", name="Keep it"))
     await dialog.wait_for(state="detached")
     assert await card.get_by_role("button", name="Forget…").evaluate("it => it.contains(document.activeElement)")
     assert id_ in archive.messages([id_])
-    await card.get_by_role("button", name="Forget…").click()
-    await dialog.get_by_role("button", name="Forget it for good").click()
+    await push(card.get_by_role("button", name="Forget…"))
+    await push(dialog.get_by_role("button", name="Forget it for good"))
     await card.get_by_text("Forgotten: nothing finds this message any more.").wait_for()
     await tab.get_by_text("The message is forgotten.").wait_for()
     await tab.wait_for_function("document.activeElement.textContent.startsWith('Forgotten:')")
@@ -123,45 +121,45 @@ async def test_a_card_drawn_again_keeps_nothing_that_was_taken_away(visit: Visit
     tab = await visit("/memory")
     await search(tab, "who broke the printer?")
     card = tab.get_by_role("article").first
-    await card.get_by_text("around it").click()
+    await push(card.get_by_role("button", name="around it"))
     words = await card.locator(".beside:not(.itself) .words").first.inner_text()
     archive.delete([one.id for one in archive.history() if one.rendered == words], at=1)
-    await card.get_by_role("button", name="Pin as lore").press("Enter")
+    await push(card.get_by_role("button", name="Pin as lore"))
     await card.get_by_role("button", name="Unpin").wait_for()
     assert words not in (await card.locator(".words").all_text_contents())
-    await card.get_by_role("button", name="Unpin").press("Enter")
+    await push(card.get_by_role("button", name="Unpin"))
     await card.get_by_role("button", name="Pin as lore").wait_for()
 
 
 async def test_browsing_turns_pages_and_shows_words_as_words(visit: Visit, archive: Archive) -> None:
     tab = await visit("/memory", width=NARROW)
-    await tab.get_by_role("tab", name="Browse").click()
+    await push(tab.get_by_role("tab", name="Browse"))
     newest = tab.get_by_role("article").first
     await newest.get_by_text(MARKUP).wait_for()
     assert await newest.locator("strong").inner_text() == EVE.display_name
     assert await newest.locator("img, .words b, .words a").count() == 0
     assert not await overflows(tab)
-    await tab.get_by_role("button", name="Older").click()
+    await push(tab.get_by_role("button", name="Older"))
     await newest.get_by_text(MARKUP).wait_for(state="detached")
     second = archive.browsing.page(Wanted(), limit=40)[20]
     assert await newest.locator("> .words").inner_text() == archive.messages([second])[second].rendered
-    await tab.get_by_role("button", name="Newer").click()
+    await push(tab.get_by_role("button", name="Newer"))
     await newest.get_by_text(MARKUP).wait_for()
     await tab.get_by_label("Until").fill("2024-10-01")
     (early,) = archive.browsing.page(Wanted(end=day_begin("2024-10-02", None)), limit=1)
     await newest.get_by_text(archive.messages([early])[early].rendered).wait_for()
-    await tab.get_by_role("switch", name="Pinned as lore").click()
+    await push(tab.get_by_role("switch", name="Pinned as lore"))
     await tab.get_by_text("Nothing here that may be remembered.").wait_for()
 
 
 async def test_what_is_held_back_is_counted_and_summaries_are_told(visit: Visit, archive: Archive) -> None:
     tab = await visit("/memory")
-    await tab.get_by_role("tab", name="Held back").click()
+    await push(tab.get_by_role("tab", name="Held back"))
     row = tab.get_by_role("listitem").filter(has_text="Not embedded yet")
     assert await row.locator(".count").inner_text() == f"{archive.vectors.count_pending():,}"
-    await tab.get_by_text("Some that wait to be embedded").click()
+    await push(tab.get_by_role("button", name="Some that wait to be embedded"))
     await tab.get_by_role("article").first.get_by_text(MARKUP).wait_for()
-    await tab.get_by_role("tab", name="Summaries").click()
+    await push(tab.get_by_role("tab", name="Summaries"))
     await tab.get_by_role("heading", name="2 pieces, 1 of them without a summary").wait_for()
     assert await tab.get_by_text(SUMMARY).count() == 1
     assert await tab.get_by_text("by BART").count() == 1

@@ -23,7 +23,7 @@ from sususbot.bot.health import Health, HealthServer
 from sususbot.training.metrics import Measured, Metrics, StepDone
 from sususbot.web.pages import PAGES
 from tests.support.shown import demo_in
-from tests.web.browsing import BROWSING, NARROW, PATIENCE_MS, WIDE, Served, Visit, overflows, serving
+from tests.web.browsing import BROWSING, NARROW, PATIENCE_MS, WIDE, Served, Visit, overflows, push, serving
 from tests.web.test_chat import ask
 from tests.web.test_health import busy, written
 
@@ -128,7 +128,7 @@ async def _chat(tab: "Page") -> None:
     await ask(tab, "hello there")
     line = await ask(tab, _QUESTIONS[WIDE if wide else NARROW, dark])
     await line.evaluate(_HEAR_SCROLL)
-    await line.get_by_role("button", name="Why this reply").click()
+    await push(line.get_by_role("button", name="Why this reply"))
     await line.get_by_role("heading", name="Memories").wait_for()
     # The page goes to what was opened a moment later.
     await line.evaluate("(line) => line.scrolled")
@@ -150,7 +150,7 @@ async def _training(tab: "Page") -> None:
     for name in ("autumn", "winter"):
         box = tab.get_by_role("checkbox", name=f"Show {name}")
         if await box.get_attribute("aria-checked") != "true":
-            await box.click()
+            await push(box)
     curves = tab.get_by_role("img", name="Loss by step")
     for name in ("autumn", "winter"):
         await curves.and_(tab.get_by_label(f"{name}: ")).wait_for()

@@ -30,7 +30,7 @@ from tests.archive.making import NOON
 from tests.bot.running import until
 from tests.support.commands import run_here
 from tests.training import tiny
-from tests.web.browsing import BROWSING, NARROW, Served, Visit, at_width, overflows, serving, write_community
+from tests.web.browsing import BROWSING, NARROW, Served, Visit, at_width, overflows, push, serving, write_community
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
@@ -124,11 +124,10 @@ async def beyond(tab: "Page", step: int) -> None:
 async def test_a_training_is_started_seen_stopped_and_gone_on_with(owner: Visit, ended: Path) -> None:
     tab = await owner("/training")
     tab.set_default_timeout(LOADING_MS)
-    await tab.get_by_text("Start a training").click()
+    await push(tab.get_by_role("button", name="Start a training"))
     await tab.get_by_label("Name of the run").fill("live")
-    # By keyboard: what unfolds moves them away from under a mouse.
-    await tab.get_by_role("switch", name="On the processor").press("Space")
-    await tab.get_by_role("button", name="Start", exact=True).press("Enter")
+    await push(tab.get_by_role("switch", name="On the processor"))
+    await push(tab.get_by_role("button", name="Start", exact=True))
     row = tab.locator('tr[data-run="live"]')
     await row.get_by_text("training", exact=True).wait_for()
     await beyond(tab, 2)
@@ -139,13 +138,13 @@ async def test_a_training_is_started_seen_stopped_and_gone_on_with(owner: Visit,
     assert await curve.get_attribute("aria-label") != first
     assert await curve.locator("canvas").count() == 1
 
-    await row.get_by_role("button", name="Stop live").click()
+    await push(row.get_by_role("button", name="Stop live"))
     await row.get_by_text("stopped", exact=True).wait_for()
     stopped = await steps_of(tab)
     assert json.loads((ended / "data" / RUNS / "live" / "manifest.json").read_bytes())["state"] == "stopped"
     # Another tab knows it, too, and one that was opened later.
     await tab.reload()
-    await row.get_by_role("button", name="Resume live").press("Enter")
+    await push(row.get_by_role("button", name="Resume live"))
     await row.get_by_text("training", exact=True).wait_for()
     await beyond(tab, stopped)
     await tab.locator('[data-log="training"]').get_by_text("bits per byte").first.wait_for()
@@ -159,14 +158,14 @@ async def test_runs_are_compared(owner: Visit, ended: Path) -> None:
     tab = await owner("/training")
     # One run is shown at once, whichever is the newest; who wants to see none sees none.
     shown = tab.locator('[role="checkbox"][aria-checked="true"]')
-    await shown.press("Space")
+    await push(shown)
     await tab.get_by_role("heading", name="No run is chosen").wait_for()
     write_run(ended / "data", "other", steps=30, recipe={"rank": 16, "learning_rate": 0.001})
     await tab.locator('tr[data-run="other"]').wait_for()
     assert await shown.count() == 0
     curves = tab.get_by_role("img", name="Loss by step")
     for name in ("earlier", "other"):
-        await tab.get_by_role("checkbox", name=f"Show {name}").press("Space")
+        await push(tab.get_by_role("checkbox", name=f"Show {name}"))
         await curves.and_(tab.get_by_label(f"{name}: ")).wait_for()
     different = tab.get_by_role("region", name="Differences of the recipes")
     await different.get_by_text("rank").wait_for()
@@ -178,7 +177,7 @@ async def test_runs_are_compared(owner: Visit, ended: Path) -> None:
     assert "earlier: 400 points, from 4.995 to 2.00" in loss
     assert "other: 30 points" in loss
     assert await tab.locator('[data-figure="Heat"]').text_content() == "61 °C"
-    await tab.get_by_text("The same as a table").click()
+    await push(tab.get_by_text("The same as a table"))
     await tab.get_by_role("region", name="Curves of the chosen runs").get_by_text("1,200").wait_for()
     await at_width(tab, NARROW)
     assert not await overflows(tab)
@@ -194,7 +193,7 @@ async def test_an_evaluation_is_shown_and_runs_nothing(owner: Visit, ended: Path
     store.keep(ended / "data", report, (page, page), [])
     tab = await owner("/training", width=NARROW)
     await tab.get_by_role("region", name="Evaluations").get_by_text("accuracy 0.87").wait_for()
-    await tab.get_by_role("button", name="Show evaluation winter").click()
+    await push(tab.get_by_role("button", name="Show evaluation winter"))
     frame = tab.frame_locator('iframe[title="Evaluation winter"]')
     await frame.get_by_role("heading", name="How good it is").wait_for()
     assert await tab.title() == "Training · sususbot"
@@ -341,7 +340,7 @@ async def test_an_odd_manifest_leaves_the_page_as_it_is(owner: Visit, ended: Pat
     box = tab.get_by_role("checkbox", name="Show odd")
     await tab.locator('[role="checkbox"][aria-checked="true"]').first.wait_for()
     if await box.get_attribute("aria-checked") != "true":
-        await box.click()
+        await push(box)
     await tab.get_by_role("heading", name="odd: finished").wait_for()
     assert await tab.locator("tr[data-run]").count() >= 2
     for run in runs:

@@ -12,7 +12,7 @@ import html as escaping
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, Literal
+from typing import Final
 
 from nicegui import html, ui
 
@@ -26,13 +26,11 @@ from sususbot.web.pages import PAGES, Page
 
 logger = logging.getLogger(__name__)
 
-Theme = Literal["light", "dark", "auto"]
 CONTENT_ID: Final = "content"
 _UNFINISHED: Final = (
     "Not all is erased yet of what is to be forgotten: another program was in the way, or it is being done at this "
     "moment. Nothing of it is used any more."
 )
-_DARK: Final[dict[str, bool | None]] = {"light": False, "dark": True}
 
 # Before the first paint: the theme that was chosen, so that nothing flashes.
 _HEAD: Final = """<style>{css}</style><script>
@@ -41,13 +39,13 @@ _HEAD: Final = """<style>{css}</style><script>
   const kept = document.cookie.match(/(?:^|; )theme=(light|dark)/);
   root.dataset.theme = kept ? kept[1] : "auto";
   root.lang = "en";
-  const isDark = () => root.dataset.theme === "dark" ||
-    (root.dataset.theme === "auto" && matchMedia("(prefers-color-scheme: dark)").matches);
+  // Whether dark was chosen: null where the system is followed.
+  window.chosenDark = () => root.dataset.theme === "auto" ? null : root.dataset.theme === "dark";
   window.switchTheme = () => {{
-    const next = isDark() ? "light" : "dark";
-    root.dataset.theme = next;
-    document.cookie = "theme=" + next + "; path=/; max-age=31536000; samesite=strict";
-    if (typeof setDark === "function") setDark(next === "dark");
+    const dark = !(chosenDark() ?? matchMedia("(prefers-color-scheme: dark)").matches);
+    root.dataset.theme = dark ? "dark" : "light";
+    document.cookie = "theme=" + root.dataset.theme + "; path=/; max-age=31536000; samesite=strict";
+    if (typeof setDark === "function") setDark(dark);
   }};
 }})();
 </script>"""
@@ -65,12 +63,13 @@ _LINK: Final = (
 
 
 @contextmanager
-def frame(page: Page, chosen: Theme = "auto", title: str | None = None) -> Iterator[None]:
+def frame(page: Page, title: str | None = None) -> Iterator[None]:
     """Everything drawn inside stands in the page's content; `title` is what stands above it, where not the page's."""
     ui.add_head_html(_HEAD.format(css=theme.style_sheet()))
     ui.add_body_html(_BODY.format(content=CONTENT_ID, links="".join(_link(one, page) for one in PAGES)))
-    # No element of the page's own layout: it only tells the widgets which theme is on.
-    ui.dark_mode(_DARK.get(chosen))
+    # No element of the page's own layout: it only tells the widgets which theme is on. It does so whenever anything on
+    # the page changes, so it asks the document, which knows what was chosen since the page was drawn.
+    ui.dark_mode(None).props(':value="chosenDark()"')
     with html.div(id=CONTENT_ID, tabindex=-1).classes(f"content page-{page.name}"):
         html.h1(title or page.title).classes("title")
         yield

@@ -21,13 +21,11 @@ from typing import Final, cast
 import uvicorn
 from fastapi import FastAPI
 from nicegui import core, ui
-from starlette.requests import Request
 
 from sususbot.errors import PasswordMissing, PortTaken, SususError, WebError
-from sususbot.web import theme
 from sususbot.web.access import Access, App, Receive, Scope, Send, is_loopback, new_token
 from sususbot.web.desk import Desk
-from sususbot.web.frame import Theme, failed, frame, unfinished
+from sususbot.web.frame import failed, frame, unfinished
 from sususbot.web.pages import PAGES, Page
 
 # A tab that is gone for longer is forgotten, and what it waited for ends.
@@ -161,9 +159,8 @@ def _mount(desk: Desk, page: Page) -> None:
     title = desk.scene.channel if desk.scene is not None and page.path == "/" else None
 
     @ui.page(page.path, title=f"{page.title} · sususbot", response_timeout=_BUILD_SECONDS)
-    async def draw(request: Request) -> None:
-        chosen = request.cookies.get(theme.COOKIE, "auto")
-        with frame(page, cast(Theme, chosen), title):
+    async def draw() -> None:
+        with frame(page, title):
             try:
                 await unfinished(desk)
                 drawn = build(desk)

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 # Eight hues that read on white and on near-black alike, and that the colour-blind tell apart (Okabe and Ito's order).
 CHART: Final = ("#3f7fd4", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#2b8cbe", "#8c6bb1", "#8a8a8a")
-COOKIE: Final = "theme"
 _MUTED: Final = "#8b8f98"
 
 
