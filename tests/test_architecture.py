@@ -62,7 +62,6 @@ FENCES: Final = {
     "httpx": ("model",),
     "nicegui": ("web",),
     "fastapi": ("web",),
-    "starlette": ("web",),
     "uvicorn": ("web",),
     "playwright": ("benchmarks.web",),
     "pydantic": ("settings", "env_file"),
