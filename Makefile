@@ -16,7 +16,7 @@ APT_INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install -y -qq
 # What Python compiled is kept, whatever this machine usually wants: without it each process compiles all tests anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install demo test check docs requirements format clean browser set-up-run set-up-dev
+.PHONY: install demo test check docs pictures requirements format clean browser set-up-run set-up-dev
 
 install: set-up-run
 	@echo "sususbot is set up. Next:  source $(BIN)/activate  once a terminal, then  sususbot init"
@@ -39,6 +39,10 @@ check: set-up-dev
 docs: set-up-dev
 	$(BIN)/python tools/reference.py
 	$(BIN)/python tools/licences.py
+
+# The pages as the documents show them, where they look different by now.
+pictures: set-up-dev browser
+	SUSUSBOT_PICTURES=1 $(BIN)/python -m pytest tests/web/test_pictures.py
 
 # What is pinned, made from pyproject.toml; with UPGRADE=1 the newest of everything.
 requirements: set-up-dev

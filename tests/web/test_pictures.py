@@ -1,12 +1,13 @@
 """Pictures of every page for the documentation, narrow and wide; each is what a visitor sees, and fits its window.
 
-A picture in `docs/pictures/` is replaced only where the page looks different by now, so that a run changes no file that
-need not change. What this machine is called, and where things lie on it, is not to be in a picture.
+A run of all tests draws them and keeps none. `make pictures` puts them into `docs/pictures/`, and only where the page
+looks different by now. What this machine is called, and where things lie on it, is not to be in a picture.
 """
 
 import io
 import json
 import math
+import os
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 pytestmark = BROWSING
 
+_KEPT: Final = bool(os.environ.get("SUSUSBOT_PICTURES"))
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "pictures"
 # Of all pixels, how many may differ in a page that looks the same: times of day, milliseconds.
 _SAME: Final = 0.01
@@ -241,7 +243,9 @@ def _alike(one: Image.Image, other: Image.Image) -> bool:
 
 
 def _keep(picture: Image.Image, path: Path) -> None:
-    """Put it in its place, small, unless what is there looks the same."""
+    """Put it in its place, small, where that is asked for, unless what is there looks the same."""
+    if not _KEPT:
+        return
     small = picture.quantize(192, dither=Image.Dither.NONE)
     if path.is_file() and _alike(Image.open(path).convert("RGB"), small.convert("RGB")):
         return
