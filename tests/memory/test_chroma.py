@@ -1,7 +1,9 @@
 """Chroma, beyond what every index promises: it gets no text, is a copy that mends itself, and tells its faults."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -19,6 +21,30 @@ pytest.importorskip("chromadb")
 MATRIX = clusters(20, 8)
 
 
+SAID = b"what somebody said "
+
+
+def leave_in_memory() -> None:
+    """Fill memory with words and give it back, in pieces of many sizes."""
+    sizes = (100, 400, 1000, 4000, 8000, 20_000, 60_000, 120_000)
+    pieces = [(SAID * (size // len(SAID) + 1))[:size] for size in sizes for _ in range(max(20, 400_000 // size))]
+    pieces.clear()
+
+
+def in_threads(work: Callable[[], None]) -> None:
+    """In this thread and in some others, whose memory Chroma's own threads take over once they have ended."""
+    threads = [Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    work()
+
+
+def places_of(words: bytes, folder: Path) -> list[str]:
+    return [path.name for path in folder.rglob("*") if path.is_file() and words.strip() in path.read_bytes()]
+
+
 def opened(folder: Path, *, dimensions: int = 8, url: str | None = None) -> VectorIndex:
     return make_index("chroma", dimensions=dimensions, folder=str(folder), url=url)
 
@@ -34,6 +60,70 @@ def test_its_files_hold_no_words_and_no_names(archive: Archive, chat: Chat, tmp_
     assert files
     written = b"".join(path.read_bytes() for path in files).lower()
     assert not [word for word in (b"zanzibar", b"secret", b"mia", b"channel-1") if word in written]
+
+
+def test_its_files_hold_nothing_that_the_process_remembered_by_chance(tmp_path: Path) -> None:
+    # Whether Chroma is given such memory is up to the system: of six tries one alone hardly ever.
+    for folder in (tmp_path / name for name in "abcdef"):
+        in_threads(leave_in_memory)
+        index = opened(folder)
+        in_threads(leave_in_memory)
+        index.add([1], [1], MATRIX[:1])
+        assert places_of(SAID, folder) == []
+        in_threads(leave_in_memory)
+        # Its graph is written after a thousand vectors.
+        index.add(range(2, 1202), [1] * 1200, clusters(1200, 8))
+        index.remove(range(2, 100))
+        assert places_of(SAID, folder) == []
+        index.close()
+
+
+def test_what_an_earlier_version_left_in_its_files_goes_with_the_next_start(tmp_path: Path) -> None:
+    matrix = clusters(1200, 8)
+    pieces = [(np.arange(1200), np.ones(1200, np.int64), matrix)]
+    first = opened(tmp_path)
+    first.synchronise(pieces)
+    first.close()
+    (data,), (lengths,) = tmp_path.glob("*/data_level0.bin"), tmp_path.glob("*/length.bin")
+    data.write_bytes(data.read_bytes() + SAID)
+    lengths.write_bytes((SAID * 1200)[: lengths.stat().st_size])
+    again = opened(tmp_path)
+    again.synchronise(pieces)
+    assert places_of(SAID, tmp_path) == []
+    assert data.read_bytes().endswith(bytes(len(SAID)))
+    assert not any(lengths.read_bytes())
+    again.close()
+    third = opened(tmp_path)
+    third.synchronise(pieces)
+    for id_ in (0, 600, 1199):
+        assert [id_] == [found for found, _ in third.search(matrix[id_], limit=1)]
+    third.close()
+
+
+def test_files_whose_layout_is_not_known_are_told_and_left_alone(tmp_path: Path) -> None:
+    index = opened(tmp_path)
+    index.add([1], [1], MATRIX[:1])
+    (header,) = tmp_path.glob("*/header.bin")
+    (data,) = tmp_path.glob("*/data_level0.bin")
+    data.write_bytes(SAID)
+    header.write_bytes(b"\2" + header.read_bytes()[1:])
+    with pytest.raises(VectorStoreError, match=r"Chroma cannot use .*: set VECTOR_DB=exact \(ValueError\)"):
+        index.add([2], [1], MATRIX[1:2])
+    assert data.read_bytes() == SAID
+    index.close()
+
+
+def test_a_header_that_was_never_written_is_made_anew(tmp_path: Path) -> None:
+    first = opened(tmp_path)
+    first.add([1], [1], MATRIX[:1])
+    first.close()
+    (header,) = tmp_path.glob("*/header.bin")
+    header.write_bytes(b"")
+    again = opened(tmp_path)
+    again.synchronise([(np.array([1, 2]), np.ones(2, np.int64), MATRIX[:2])])
+    assert [id_ for id_, _ in again.search(MATRIX[1], limit=1)] == [2]
+    assert header.read_bytes()
+    again.close()
 
 
 def test_a_folder_is_opened_again_with_what_it_holds(tmp_path: Path) -> None:

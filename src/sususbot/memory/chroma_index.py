@@ -1,15 +1,17 @@
 """ChromaDB, embedded or as a server, behind the `VectorIndex` protocol: for several machines that share one index.
 
-It is given ids and vectors, never text: what was deleted must not be readable in its files. It is a copy that can
-always be made again: `synchronise` compares it with the archive and mends the difference. Its search is approximate
-(HNSW), so cosines are computed again from the stored vectors. Channels stay on our side (its filtered search is ten
-times slower), hence the over-fetch; where even that finds too few, the audience's vectors are compared one by one.
+It is given ids and vectors, never text: what was deleted must not be readable in its files, and what Chroma itself lets
+into them is wiped out (`memory/chroma_files`). It is a copy that can always be made again: `synchronise` compares it
+with the archive and mends the difference. Its search is approximate (HNSW), so cosines are computed again from the
+stored vectors. Channels stay on our side (its filtered search is ten times slower), hence the over-fetch; where even
+that finds too few, the audience's vectors are compared one by one.
 One process, one client: an embedded store does not see another process's writes.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -17,6 +19,7 @@ import numpy as np
 
 from sususbot.archive.vectors import Ids, Matrix
 from sususbot.errors import MissingExtra, SettingsError, VectorStoreError
+from sususbot.memory.chroma_files import wipe
 from sususbot.memory.places import Channels
 from sususbot.memory.vector_index import Hits, Vector, VectorIndex
 from sususbot.messages import Audience
@@ -39,7 +42,7 @@ def chroma_index(dimensions: int | None, folder: str, url: str | None) -> Vector
     settings = Settings(anonymized_telemetry=False)
     if url is None:
         client = partial(chromadb.PersistentClient, folder, settings=settings)
-        return ChromaIndex(client, dimensions, f"Chroma cannot use {folder}: set VECTOR_DB=exact")
+        return ChromaIndex(client, dimensions, f"Chroma cannot use {folder}: set VECTOR_DB=exact", folder=Path(folder))
     host, port, secure = _address(url)
     client = partial(chromadb.HttpClient, host, port, ssl=secure, settings=settings)
     return ChromaIndex(
@@ -64,9 +67,12 @@ def remove_from_server(url: str, ids: Sequence[int]) -> None:
 class ChromaIndex:
     """One Chroma collection."""
 
-    def __init__(self, connect: Callable[[], Any], dimensions: int | None, complaint: str) -> None:
-        """`complaint` is the sentence for the user when Chroma fails."""
+    def __init__(
+        self, connect: Callable[[], Any], dimensions: int | None, complaint: str, *, folder: Path | None = None
+    ) -> None:
+        """`complaint` is the sentence for the user when Chroma fails; `folder` where its files are, if here."""
         self._complaint = complaint
+        self._folder = folder
         self._channels = Channels()
         self._dimensions = dimensions or 0
         with self._told():
@@ -77,7 +83,8 @@ class ChromaIndex:
             self._collection = self._open(dimensions)
 
     def synchronise(self, pieces: Iterable[tuple[Ids, Ids, Matrix]]) -> None:
-        with self._told():
+        # Reading writes as well: Chroma takes in first what it had not when it was killed.
+        with self._changing():
             there = {int(id_) for id_ in self._collection.get(include=[])["ids"]}
         self._channels = Channels()
         for ids, channels, matrix in pieces:
@@ -93,14 +100,14 @@ class ChromaIndex:
         # Chroma refuses an id that comes twice; the last one counts.
         rows = {id_: row for row, id_ in enumerate(ids)}
         for part in _batches(list(rows)):
-            with self._told():
+            with self._changing():
                 self._collection.upsert(ids=_names(part), embeddings=matrix[[rows[id_] for id_ in part]])
         chosen = np.array([*rows.values()], np.int64)
         self._channels.put(np.array([*rows], np.int64), np.array(channels, np.int64)[chosen])
 
     def remove(self, ids: Sequence[int]) -> None:
         for part in _batches(list(dict.fromkeys(ids))):
-            with self._told():
+            with self._changing():
                 self._collection.delete(ids=_names(part))
             self._channels.drop(np.array(part, np.int64))
 
@@ -171,6 +178,16 @@ class ChromaIndex:
             embedding_function=None,
             configuration={"hnsw": {"space": "ip", "ef_search": 200}},
         )
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """A change of Chroma's files, which are clean afterwards."""
+        with self._told():
+            try:
+                yield
+            finally:
+                if self._folder is not None:
+                    wipe(self._folder)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
