@@ -60,17 +60,22 @@ def fill(index: VectorIndex, ids: list[int], matrix: Matrix) -> None:
 
 
 def assert_nearest(
-    hits: Hits, query: Vector, limit: int, audience: Audience = None, held: Collection[int] = IDS
+    index: VectorIndex, query: Vector, limit: int, audience: Audience = None, held: Collection[int] = IDS
 ) -> None:
-    """The hits are the nearest of what is held and may be seen, in order, with their cosines."""
+    """The hits are the nearest of what is held and may be seen, in order, with their cosines.
+
+    Chroma may miss one of ten: its threads make another graph each time, in which now and then a vector is not reached.
+    """
+    hits = index.search(query, limit=limit, audience=audience)
     exact = {id_: float(VECTOR_OF[id_] @ query) for id_ in held if audience is None or CHANNEL_OF[id_] in audience}
     found = dict(hits)
     assert len(found) == len(hits) == min(limit, len(exact))
     assert found == {id_: pytest.approx(exact[id_], abs=ROUNDING) for id_ in found}
     scores = list(found.values())
     assert scores == sorted(scores, reverse=True)
-    missed = [exact[id_] for id_ in exact.keys() - found.keys()]
-    assert max(missed, default=-2) <= min(scores, default=2) + ROUNDING
+    last = min(scores, default=2) + ROUNDING
+    missed = [id_ for id_ in exact.keys() - found.keys() if exact[id_] > last]
+    assert len(missed) <= (0 if isinstance(index, ExactIndex) else limit // 10)
 
 
 def ids_of(hits: Hits) -> list[int]:
@@ -89,14 +94,14 @@ def test_an_empty_index_finds_nothing(index: VectorIndex) -> None:
 
 def test_it_finds_the_nearest_in_order_with_their_cosines(full: VectorIndex) -> None:
     for query, limit in zip(clusters(15, DIMENSIONS, seed=1), [1, 10, 100] * 5, strict=True):
-        assert_nearest(full.search(query, limit=limit), query, limit)
+        assert_nearest(full, query, limit)
 
 
 def test_it_finds_only_what_the_audience_may_see(full: VectorIndex) -> None:
     for query in clusters(5, DIMENSIONS, seed=2):
         for channels in ({3}, {3, 4}, {3, 777}, set(range(CHANNELS - 1))):
             audience = frozenset(channels)
-            assert_nearest(full.search(query, limit=15, audience=audience), query, 15, audience)
+            assert_nearest(full, query, 15, audience)
 
 
 def test_it_finds_nothing_for_nobody_and_for_unknown_channels(full: VectorIndex) -> None:
@@ -115,7 +120,7 @@ def test_the_only_allowed_vectors_are_found_even_when_all_others_are_nearer(inde
 
 
 def test_a_limit_larger_than_the_index_gives_all_of_it(full: VectorIndex) -> None:
-    assert_nearest(full.search(MATRIX[5], limit=10 * COUNT), MATRIX[5], COUNT)
+    assert_nearest(full, MATRIX[5], 10 * COUNT)
     assert len(full.search(MATRIX[5], limit=10 * COUNT, audience=frozenset({2}))) == COUNT // CHANNELS
     assert full.search(MATRIX[5], limit=0) == []
 
@@ -142,7 +147,7 @@ def test_what_is_removed_is_not_found(full: VectorIndex) -> None:
     full.remove(gone)
     full.remove(gone)
     assert len(full) == COUNT // 2
-    assert_nearest(full.search(MATRIX[0], limit=20), MATRIX[0], 20, held=set(IDS) - set(gone))
+    assert_nearest(full, MATRIX[0], 20, held=set(IDS) - set(gone))
     assert full.cosines(MATRIX[0], IDS[:2]).keys() == {IDS[1]}
 
 
@@ -157,7 +162,7 @@ def test_it_stays_right_while_ids_come_and_go(index: VectorIndex) -> None:
         index.remove(gone)
         held -= set(gone)
         assert len(index) == len(held)
-        assert_nearest(index.search(MATRIX[3], limit=30), MATRIX[3], 30, held=held)
+        assert_nearest(index, MATRIX[3], 30, held=held)
 
 
 def test_cosines_leave_out_the_unknown(full: VectorIndex) -> None:
@@ -208,7 +213,7 @@ def test_synchronise_drops_adds_and_mends(full: VectorIndex) -> None:
     assert ids_of(full.search(-MATRIX[100], limit=1)) == [IDS[100]]
     assert set(ids_of(full.search(MATRIX[0], limit=COUNT))) == set(IDS[100:300])
     full.synchronise(pieces(list(range(COUNT))))
-    assert_nearest(full.search(MATRIX[0], limit=20), MATRIX[0], 20)
+    assert_nearest(full, MATRIX[0], 20)
     full.synchronise([])
     assert len(full) == 0
 
@@ -236,7 +241,7 @@ def test_exact_search_does_as_a_dict_of_vectors_would(
             held = {id_: None for id_ in held if id_ not in set(ids)}
         assert len(index) == len(held)
     for among in (None, audience):
-        assert_nearest(index.search(MATRIX[7], limit=limit, audience=among), MATRIX[7], limit, among, held)
+        assert_nearest(index, MATRIX[7], limit, among, held)
     assert index.cosines(MATRIX[7], IDS).keys() == held.keys()
 
 
