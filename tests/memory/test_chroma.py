@@ -63,7 +63,7 @@ def test_its_files_hold_no_words_and_no_names(archive: Archive, chat: Chat, tmp_
 
 
 def test_its_files_hold_nothing_that_the_process_remembered_by_chance(tmp_path: Path) -> None:
-    # Whether Chroma is given such memory is up to the system: of six tries one alone hardly ever.
+    # Whether Chroma is given such memory is up to the system: seldom in none of six folders.
     for folder in (tmp_path / name for name in "abcdef"):
         in_threads(leave_in_memory)
         index = opened(folder)
@@ -79,25 +79,20 @@ def test_its_files_hold_nothing_that_the_process_remembered_by_chance(tmp_path: 
 
 
 def test_what_an_earlier_version_left_in_its_files_goes_with_the_next_start(tmp_path: Path) -> None:
-    matrix = clusters(1200, 8)
-    pieces = [(np.arange(1200), np.ones(1200, np.int64), matrix)]
+    pieces = [(np.arange(1200), np.ones(1200, np.int64), clusters(1200, 8))]
     first = opened(tmp_path)
     first.synchronise(pieces)
     first.close()
     (data,), (lengths,) = tmp_path.glob("*/data_level0.bin"), tmp_path.glob("*/length.bin")
-    data.write_bytes(data.read_bytes() + SAID)
+    vectors = data.read_bytes()
+    data.write_bytes(vectors + SAID)
     lengths.write_bytes((SAID * 1200)[: lengths.stat().st_size])
     again = opened(tmp_path)
     again.synchronise(pieces)
     assert places_of(SAID, tmp_path) == []
-    assert data.read_bytes().endswith(bytes(len(SAID)))
+    assert data.read_bytes() == vectors + bytes(len(SAID))
     assert not any(lengths.read_bytes())
     again.close()
-    third = opened(tmp_path)
-    third.synchronise(pieces)
-    for id_ in (0, 600, 1199):
-        assert [id_] == [found for found, _ in third.search(matrix[id_], limit=1)]
-    third.close()
 
 
 def test_files_whose_layout_is_not_known_are_told_and_left_alone(tmp_path: Path) -> None:
