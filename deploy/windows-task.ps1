@@ -14,7 +14,7 @@ administrator is needed, and the bot runs while you are signed in.
 For Windows PowerShell 5.1 and PowerShell 7. Exit codes: 0 done, 1 not done (the last line says why, and what to do).
 
 .PARAMETER Folder
-Where .venv, .env and data are: the bot runs there. Default is the folder above this script.
+Where .env and data are: the bot runs there. Default is the folder above this script, in which .venv is.
 
 .PARAMETER Name
 The name of the task; two bots need two.
@@ -72,10 +72,10 @@ function Test-Administrator {
 }
 
 function Find-Program {
-    # Without a window of its own: the task has nowhere to show one.
-    $program = Join-Path $Folder '.venv\Scripts\pythonw.exe'
+    # Without a window of its own: the task has nowhere to show one. One program may serve several bots' folders.
+    $program = Join-Path (Split-Path -Parent $PSScriptRoot) '.venv\Scripts\pythonw.exe'
     if (-not (Test-Path -LiteralPath $program)) {
-        Stop-Script "there is no $program here: run setup.ps1 first, or name the bot's folder with -Folder"
+        Stop-Script "there is no ${program}: run setup.ps1 first"
     }
     return $program
 }
@@ -84,7 +84,7 @@ function Test-Settings {
     # A bot without a window has no other place to speak than its log file.
     $settings = Join-Path $Folder '.env'
     if (-not (Test-Path -LiteralPath $settings)) {
-        Stop-Script "there is no $settings here: run  sususbot init  there first"
+        Stop-Script "there is no ${settings}: run  sususbot init  in that folder first, or name another with -Folder"
     }
     if (-not (Select-String -LiteralPath $settings -Pattern '^\s*LOG_FILE\s*=\s*\S' -Quiet)) {
         Stop-Script ("LOG_FILE is not set in ${settings}, and the bot has no other place to speak: add the line  " +
@@ -140,9 +140,10 @@ function Write-State {
     $task = Get-Task
     if (($null -eq $task) -or ($task.State -ne 'Running')) {
         Stop-Script ("$Name is registered and does not run: read the end of LOG_FILE, or see what  " +
-            ".venv\Scripts\sususbot.exe bot  says in $Folder")
+            "sususbot bot  says in $Folder")
     }
-    Write-Host "windows-task: $Name runs; what it says is in LOG_FILE. Stop-ScheduledTask $Name stops it at once"
+    Write-Host ("windows-task: $Name runs; what it says is in LOG_FILE. To stop it:  " +
+        "Disable-ScheduledTask $Name; Stop-ScheduledTask $Name")
 }
 
 function Unregister-Bot {

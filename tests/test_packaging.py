@@ -4,6 +4,7 @@ Nothing here asks a network or builds an environment: files are read by the same
 the wheel is built from a copy.
 """
 
+import json
 import re
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import sususbot
+from tests.support.commands import run_here
 from tests.support.tools import tool
 
 ROOT: Final = Path(__file__).parents[1]
@@ -253,7 +255,21 @@ def test_the_container_runs_as_nobody_and_keeps_its_data() -> None:
     assert f"--uid {user.split(':')[0]}" in " ".join(words("runtime", "RUN"))
     assert words("runtime", "VOLUME") == words("runtime", "WORKDIR") == ["/data"]
     assert [each for each, _ in stages()["cpu"] + stages()["cuda"] if each in ("USER", "RUN")] == []
-    assert '"--data", "/data"' in words("runtime", "ENTRYPOINT")[0]
+
+
+def test_commands_follow_each_other_in_the_containers_volume(tmp_path: Path) -> None:
+    """The folder stands for the volume: what the container calls is called in it, and finds what `init` wrote."""
+    (entry,) = words("runtime", "ENTRYPOINT")
+    program, *options = (word.replace("/data", str(tmp_path)) for word in json.loads(entry))
+    assert program == "sususbot"
+    for command in (
+        ["init", "--yes", "--token", "MTIz.abc.def-ghi", "--channel", "1213800000000000000"],
+        ["import", str(PACKAGE / "sample" / "general.json")],
+        ["consent", "list"],
+    ):
+        done = run_here(*options, *command, folder=tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / ".env").exists()
 
 
 def test_the_container_is_asked_for_the_bots_health() -> None:

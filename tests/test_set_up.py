@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -253,6 +254,19 @@ def test_a_set_up_that_was_cut_short_is_begun_anew_and_one_that_fails_says_why(t
     (tmp_path / ".venv" / "set-up.json").write_text(json.dumps(stamp), encoding="utf-8")
     done = set_up(tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_python_that_is_too_old_leaves_the_environment_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = copied(tmp_path) / "tools" / "environment.py"
+    (tmp_path / ".venv").mkdir()
+    monkeypatch.setattr(sys, "version_info", (3, 10, 12))
+    monkeypatch.setattr(sys, "argv", [str(program), "run", "--look"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(program), run_name="__main__")
+    assert str(ended.value).startswith(
+        "set-up: this is Python 3.10, and sususbot needs 3.11 or newer: call it by another"
+    )
+    assert not any((tmp_path / ".venv").iterdir())
 
 
 def test_the_set_up_needs_nothing_that_is_not_there_yet() -> None:

@@ -26,6 +26,13 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Final
 
+# Before anything of .venv is moved away: with this one, nothing could be installed into the next.
+if sys.version_info < (3, 11):  # noqa: UP036
+    sys.exit(
+        f"set-up: this is Python {sys.version_info[0]}.{sys.version_info[1]}, and sususbot needs 3.11 or newer: call "
+        "it by another, as in  python3.12 tools/environment.py run"
+    )
+
 ROOT: Final = Path(__file__).resolve().parents[1]
 VENV: Final = ROOT / ".venv"
 LOG: Final = VENV / "set-up.log"

@@ -61,8 +61,8 @@ def test_one_that_is_not_there_is_said_with_the_next_step(
     with pytest.raises(ModelNotFound) as caught:
         find_model(name)
     assert str(caught.value) == (
-        f"the summarizer {name} is not on this machine: run  hf download {name}  once, set SUMMARIZATION_MODEL to its "
-        "folder, or set SUMMARIZER=extractive"
+        f'the summarizer {name} is not on this machine: run  hf download {name} --exclude "*.h5" --exclude "*.ot" '
+        '--exclude "*.msgpack"  once, set SUMMARIZATION_MODEL to its folder, or set SUMMARIZER=extractive'
     )
 
 

@@ -130,7 +130,10 @@ def _token_from_input() -> str:
 
     token = _hidden() if sys.stdin.isatty() else sys.stdin.readline()
     if not token.strip():
-        raise SettingsError("no token came by standard input: write it there, as in  sususbot init --token - < FILE")
+        raise SettingsError(
+            "no token came by standard input: write it there, as in  sususbot init --token - < FILE  "
+            "(PowerShell:  Get-Content FILE | sususbot init --token -)"
+        )
     return token
 
 

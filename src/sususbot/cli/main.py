@@ -97,7 +97,7 @@ class _LazyGroup(click.Group):
 @click.group(
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example:  sususbot import export.json && sususbot index && sususbot chat",
+    epilog="Example:  sususbot import export.json, then  sususbot index, then  sususbot chat",
 )
 @click.option(
     "--data",
