@@ -11,7 +11,7 @@ from tests.support.sources import files, name_of, source
 
 # Low to high. What stands in one line never imports its neighbours.
 LAYERS: Final = (
-    ("messages", "errors", "wording", "machine", "sample", "in_place"),
+    ("messages", "errors", "wording", "machine", "sample", "in_place", "log_content"),
     ("settings", "chat_format", "artifacts", "notice", "linking", "proxy", "file_lock"),
     ("archive", "model", "standin", "env_file"),
     ("sources", "corpus", "memory", "safety"),

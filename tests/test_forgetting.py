@@ -12,6 +12,7 @@ import pytest
 from sususbot.archive.archive import Archive
 from sususbot.errors import ArchiveLocked, VectorStoreError
 from sususbot.forgetting import Forgetting, Gone, Traces, left_by, purge, purgeable, told
+from sususbot.log_content import MARK
 from sususbot.memory.indexing import index
 from sususbot.messages import Attachment, Author, Message
 from tests.archive.making import NOON, TOM, filled, message
@@ -78,7 +79,9 @@ def test_nothing_of_the_forgotten_is_left_in_any_room(archive: Archive, tmp_path
     (tmp_path / "bench" / "x" / "archive.db").write_text(WORDS[2], encoding="utf-8")
     (tmp_path / "archive.db.tmp").write_text(WORDS[4], encoding="utf-8")
     (tmp_path / "logs" / "bot.log").write_text(f"answered {HER.display_name}: {WORDS[5]}", encoding="utf-8")
-    (tmp_path / "logs" / "other.log").write_text("answered Tom", encoding="utf-8")
+    (tmp_path / "logs" / "words.log").write_text(f"asked {MARK} {WORDS[8]}", encoding="utf-8")
+    (tmp_path / "logs" / "words.log.1").write_text(f"asked {MARK} {WORDS[9]}", encoding="utf-8")
+    (tmp_path / "logs" / "other.log").write_text("answered Tom, asked (9 characters)", encoding="utf-8")
     (tmp_path / "dump.jsonl").write_text(f'{{"author": "{HER_ID}", "content": "{WORDS[6]}"}}', encoding="utf-8")
     (tmp_path / "exports" / "chat.json.gz").write_bytes(gzip.compress(f'{{"id": "{HER_ID}"}}'.encode()))
     with zipfile.ZipFile(tmp_path / "exports" / "package.zip", "w") as package:
@@ -97,7 +100,8 @@ def test_nothing_of_the_forgotten_is_left_in_any_room(archive: Archive, tmp_path
     assert list(gone.files) == foretold
     assert set(gone.files) == {
         "reports", "bench", "corpora/.main.new", "corpora/with-her", "corpora/unreadable", "corpora/named",
-        "archive.db.tmp", "logs/bot.log", "dump.jsonl", "exports/chat.json.gz", "exports/package.zip",
+        "archive.db.tmp", "logs/bot.log", "logs/words.log", "logs/words.log.1", "dump.jsonl",
+        "exports/chat.json.gz", "exports/package.zip",
         "runs/one/samples.txt",
     }  # fmt: skip
     assert [path.exists() for path in (with_her, unreadable, named, begun, without)] == [False] * 4 + [True]
@@ -187,10 +191,13 @@ def test_a_corpus_goes_with_the_consent_of_anyone_in_it(archive: Archive, tmp_pa
 
 def test_what_is_past_its_time_goes_from_what_was_made_of_it(archive: Archive, tmp_path: Path) -> None:
     corpus(tmp_path, "main", [TOM.id])
-    (tmp_path / "reports").mkdir()
+    for room in ("reports", "logs"):
+        (tmp_path / room).mkdir()
+    (tmp_path / "logs" / "bot.log").write_text("answered message 9", encoding="utf-8")
+    (tmp_path / "logs" / "bot.log.1").write_text(f"asked {MARK} {WORDS[3]}", encoding="utf-8")
     work = Forgetting(archive, tmp_path)
     assert work.expire(NOON) == Gone()
-    assert work.expire(NOON + 31_000) == Gone(30, ("corpora/main", "reports"))
+    assert work.expire(NOON + 31_000) == Gone(30, ("corpora/main", "reports", "logs/bot.log.1"))
     left = everything(tmp_path)
     assert [word.encode() in left for word in WORDS] == [False] * 30 + [True] * 30
 

@@ -4,6 +4,7 @@ Found by reading the sources. What only looks unused stands in a table with its 
 any more fails, too. A use in tests alone is no use, but for the stand-in Discord: it is there for tests.
 """
 
+import ast
 import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
@@ -241,6 +242,42 @@ def _named(name: str) -> tuple[str, ...]:
     """How code may name a class: as it is, by its beginning (`page-{name}`), by a colour (`svg` has fill- before)."""
     colour = name.removeprefix("fill-").removeprefix("stroke-")
     return rf"(?<![\w-])({name}|{colour})(?![\w-])", rf"(?<![\w-]){name.partition('-')[0]}-\{{"
+
+
+# -- logs
+
+# What words of members are called, and prompts, which are made of them.
+WORDS: Final = re.compile(r"_?(text|content|rendered|prompt|asked|said|words|lines?|raw|body|refused|turns?|summary)")
+# Discord's own words for a refusal, and what an engine prints before it heard of anybody.
+NOT_THEIRS: Final = {"bot.controls: error.text", "bot.sending: error.text", "model.child: words"}
+
+
+def logged(node: ast.AST) -> Iterator[str]:
+    """Names whose values a log call is given, but for what passes `content` and what is only counted."""
+    match node:
+        case ast.Call(func=ast.Name(id="content" | "len")):
+            pass
+        case ast.Call():
+            for given in (*node.args, *(keyword.value for keyword in node.keywords)):
+                yield from logged(given)
+        case ast.Name() | ast.Attribute():
+            yield ast.unparse(node)
+        case _:
+            for inner in ast.iter_child_nodes(node):
+                yield from logged(inner)
+
+
+def test_what_members_say_enters_a_log_by_one_door() -> None:
+    """`content` leaves it out, or marks it: words without the mark would outlive whoever is forgotten."""
+    calls = [
+        (name_of(path), call)
+        for path in files("src")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and re.match(r"_?log(ger)?\.", ast.unparse(call.func))
+    ]
+    given = {(module, name) for module, call in calls for name in logged(call)}
+    found = {f"{module}: {name}" for module, name in given if WORDS.fullmatch(name.rpartition(".")[2])}
+    none(sorted(found ^ NOT_THEIRS), "logged without  content,  or needless in NOT_THEIRS")
 
 
 # -- heads

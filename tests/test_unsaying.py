@@ -9,6 +9,7 @@ from sususbot.archive.archive import Archive
 from sususbot.archive.consents import Statement
 from sususbot.doctor import checks_data
 from sususbot.forgetting import Forgetting, Gone
+from sususbot.log_content import MARK
 from sususbot.memory.indexing import index
 from sususbot.memory.long_term import LongTerm
 from sususbot.memory.vector_index import ExactIndex
@@ -44,13 +45,14 @@ def test_nothing_of_one_message_is_left_and_no_import_brings_it_back(archive: Ar
         for path, text in (
             ("reports/analysis.html", SAID.rendered),
             ("logs/bot.log", "turns 5"),
+            ("logs/words.log", f"said {MARK} {SAID.rendered}"),
             ("dump.jsonl", f'{{"id": "{ID}", "content": "{SAID.rendered}"}}'),
         ):
             (tmp_path / path).parent.mkdir(exist_ok=True)
             (tmp_path / path).write_text(text, encoding="utf-8")
         work = Forgetting(archive, tmp_path)
         named = work.repeating(ID)
-        assert sorted(named) == ["corpora/with-it", "dump.jsonl", "reports"]
+        assert sorted(named) == ["corpora/with-it", "dump.jsonl", "logs/words.log", "reports"]
         gone = work.unsay(ID, at=AT)
         memory.drop_stale([ID])
         assert (gone.messages, sorted(gone.files)) == (1, sorted(named))

@@ -39,6 +39,7 @@ from sususbot.artifacts import (
     authors_of,
 )
 from sususbot.errors import ArchiveLocked
+from sususbot.log_content import MARK
 from sususbot.messages import joined_names
 
 # The archive is SQLite's: it empties its files itself. A copy of it is a file like others.
@@ -49,6 +50,8 @@ _OURS_ALONE: Final = frozenset({MODELS, DEMO})
 _WEIGHTS: Final = frozenset({".safetensors", ".gguf", ".bin", ".pt", ".pth"})
 # A shorter name stands in too many texts that mean somebody else.
 _TELLING: Final = 3
+# A log with words in it does not say whose they are.
+_WORDS: Final = re.compile(re.escape(MARK.encode()))
 # What a write that was interrupted leaves behind.
 _LEFTOVER: Final = re.compile(r"\.(?:tmp|part|new|partial)(?:\.|$)|~$")
 _CHUNK: Final = 1 << 20
@@ -156,6 +159,7 @@ class Forgetting:
         if not self._archive.erasure.expired():
             return Gone()
         made_of_them = [*self._corpora(), *_there(self._folder / REPORTS, self._folder / BENCH)]
+        made_of_them += [path for path in _files(self._folder / LOGS) if _holds(path, _WORDS)]
         return Gone(0, tuple(self._remove(path) for path in made_of_them))
 
     def drop_corpora(self) -> Gone:
@@ -229,7 +233,7 @@ class Forgetting:
             authors = authors_of(folder)
             if authors is None or traces.author_id in authors or any(_holds(path, pattern) for path in _files(folder)):
                 yield folder
-        pattern = traces.pattern(shortest=_TELLING)
+        pattern = _or_words(traces.pattern(shortest=_TELLING))
         for path in self._other_files():
             if _LEFTOVER.search(path.name) or _holds(path, pattern):
                 yield path
@@ -239,6 +243,7 @@ class Forgetting:
         yield from _there(self._folder / REPORTS, self._folder / BENCH)
         pattern = Traces(message_id).pattern()
         yield from (folder for folder in self._corpora() if any(_holds(path, pattern) for path in _files(folder)))
+        pattern = _or_words(pattern)
         yield from (path for path in self._other_files() if _holds(path, pattern))
 
     def _rebuildable(self) -> Iterator[Path]:
@@ -334,6 +339,10 @@ def _files(folder: Path) -> list[Path]:
                 rooms.remove(room)
             been.add(real)
     return sorted(found)
+
+
+def _or_words(pattern: re.Pattern[bytes]) -> re.Pattern[bytes]:
+    return re.compile(pattern.pattern + b"|" + _WORDS.pattern)
 
 
 def _holds(path: Path, pattern: re.Pattern[bytes]) -> bool:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from sususbot.archive.archive import Archive, now_ms
 from sususbot.bot import logs
 from sususbot.bot.limits import Limits
+from sususbot.forgetting import Forgetting
 from sususbot.model.scripted import Scripted
 from sususbot.standin.objects import Message, User
 from sususbot.standin.server import StandIn
@@ -91,9 +93,30 @@ async def test_words_stand_in_the_log_only_where_the_settings_say_so(
     server: StandIn, place: Place, tmp_path: Path, shown: bool
 ) -> None:
     with logs.logged("DEBUG", file=tmp_path / "log", content=shown):
-        async with bot(server, place.general, tmp_path / "data", [Scripted(["gerald, again"])]):
+        async with bot(server, place.general, tmp_path / "data", [Scripted(["gerald, again"])]) as running:
+            server.say(place.general, place.bob, "the plumber was here")
             await answered(server, ask(server, place, place.ada, "who broke the printer?"))
+            await settled(running, place)
     log = (tmp_path / "log").read_text(encoding="utf-8")
     assert "answered message" in log
     assert ("who broke the printer" in log, "gerald, again" in log) == (shown, shown)
+    assert "the plumber was here" not in log
     assert place.world.token not in log
+
+
+@pytest.mark.parametrize("shown", [False, True])
+async def test_a_log_with_words_in_it_goes_with_whoever_stood_in_the_talk(
+    server: StandIn, place: Place, tmp_path: Path, shown: bool
+) -> None:
+    """Neither id nor name of who asked stands in it, nor of whom the answer repeats."""
+    log = tmp_path / "logs" / "bot.jsonl"
+    with logs.logged("INFO", file=log, content=shown):
+        async with bot(server, place.general, tmp_path, [Scripted(["ask the plumber"])]) as running:
+            server.say(place.general, place.bob, "the plumber was here")
+            await answered(server, ask(server, place, place.ada, "who broke the printer?"))
+            await settled(running, place)
+    assert not [name for name in (place.bob.id, place.ada.id) if str(name) in log.read_text(encoding="utf-8")]
+    with Archive(tmp_path) as archive:
+        gone = Forgetting(archive, tmp_path).forget(int(place.bob.id), at=now_ms())
+    assert gone.messages == 1
+    assert (gone.files, log.exists()) == ((("logs/bot.jsonl",), False) if shown else ((), True))

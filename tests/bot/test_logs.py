@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from sususbot.bot import logs
 from sususbot.bot.log_file import LogFile
 from sususbot.errors import SettingsError, TokenRefused
+from sususbot.log_content import MARK, content, shown
 from tests.support.disk import small_disk
 
 Opened = Callable[..., tuple[logging.Logger, list[None]]]
@@ -125,10 +126,30 @@ def test_whatever_a_secret_is_and_wherever_it_stands_it_is_not_written(secret: s
 
 
 def test_what_members_write_is_logged_only_where_the_settings_say_so() -> None:
-    assert logs.content("the kettle leaks") == "(16 characters)"
+    assert content("the kettle leaks") == "(16 characters)"
     with logs.logged("INFO", content=True):
-        assert logs.content("the kettle leaks") == "the kettle leaks"
-    assert logs.content("x") == "(1 characters)"
+        assert content("the kettle leaks") == f"{MARK} the kettle leaks"
+    assert content("x") == "(1 characters)"
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=80))
+def test_whatever_is_hidden_in_words_their_mark_stays(words: str) -> None:
+    """By it `forget` finds the file; it stands where nothing before it can be a secret's beginning."""
+    with shown(True):
+        text = f"answered message 1: asked {content(words)}, said {content('password: ' + words)}; by recall"
+    line = logs._ForPrograms(logs._Hide([SECRET])).format(logging.makeLogRecord({"msg": text}))
+    assert MARK.encode() in line.encode(errors="backslashreplace")
+
+
+# `discord.gateway` has whole events at DEBUG; the last is a library that nobody thought of.
+@pytest.mark.parametrize("name", ["discord.gateway", "discord.http", "httpx", "aiohttp.client", "chromadb.api", "else"])
+def test_what_libraries_tell_at_debug_is_never_logged(name: str, tmp_path: Path) -> None:
+    with logs.logged("DEBUG", file=tmp_path / "log"):
+        logging.getLogger(name).debug("WebSocket Event: %s", {"content": "the kettle leaks"})
+        logging.getLogger(name).info("POST %s", "the kettle leaks")
+        logging.getLogger(name).warning("rate limited")
+        logging.getLogger("sususbot.bot.client").debug("ours")
+    assert [line["message"] for line in written(tmp_path / "log")] == ["rate limited", "ours"]
 
 
 def test_what_ends_the_bot_is_the_last_line_and_the_user_is_told_once(
@@ -165,7 +186,7 @@ def test_a_thread_that_dies_and_a_warning_are_in_the_log(tmp_path: Path) -> None
 
 def test_afterwards_logging_is_as_it_was() -> None:
     def state() -> tuple[object, ...]:
-        named = [logging.getLogger(name).level for name in ("", "discord", "discord.client", "httpx")]
+        named = [logging.getLogger(name).level for name in ("", "sususbot", "discord.client")]
         return named, logging.getLogger().handlers[:], logging.raiseExceptions, threading.excepthook
 
     before = state()

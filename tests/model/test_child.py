@@ -1,5 +1,6 @@
 """A process of its own for an engine: what is said to it and by it, how it ends, and that it never stays behind."""
 
+import logging
 import os
 import queue
 import signal
@@ -34,6 +35,9 @@ def hear(message):
             print("printed by Python")
             os.write(1, b"written past Python\\n")
             parent.say({"said": "printed"})
+        case "cut":
+            os.write(parent._out.fileno(), b'{"text": "the kettle leaks')
+            os._exit(3)
         case "raise":
             done.set()
         case "grow":
@@ -89,6 +93,29 @@ def test_what_libraries_print_is_no_message(child: Child, heard: "queue.SimpleQu
     assert said(child, heard, {"do": "print"}) == {"said": "printed"}
     child.stop()
     assert set(child.words) == {"written past Python", "printed by Python"}
+
+
+@pytest.mark.parametrize(("members", "logged"), [(False, "written past Python"), (True, "(19 characters)")])
+def test_what_it_prints_once_it_heard_members_is_theirs(
+    child: Child, heard: "queue.SimpleQueue[Any]", caplog: pytest.LogCaptureFixture, members: bool, logged: str
+) -> None:
+    """An engine says why it does not load, and of a prompt where it parts from the one before."""
+    caplog.set_level(logging.DEBUG, "sususbot")
+    child.heard_members = members
+    said(child, heard, {"do": "print"})
+    child.stop()
+    assert f"talker: {logged}" in caplog.messages
+    assert ("talker: written past Python" in caplog.messages) is not members
+
+
+def test_what_is_cut_off_from_a_message_is_not_logged(
+    child: Child, heard: "queue.SimpleQueue[Any]", caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "sususbot")
+    child.say({"do": "cut", "text": "the kettle leaks"})
+    assert heard.get(timeout=PATIENCE) is child
+    assert "(29 characters)" in caplog.text
+    assert "kettle" not in caplog.text
 
 
 def test_it_minds_no_signal_that_ends_its_parent_but_its_parents_end(

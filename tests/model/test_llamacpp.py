@@ -1,5 +1,7 @@
 """llama.cpp itself, with a model of half a megabyte."""
 
+import logging
+import re
 import subprocess
 import sys
 import threading
@@ -223,3 +225,18 @@ def test_dry_ends_a_run_that_stood_there_before_and_a_new_line_begins_another(ba
     # Broken by a name, a line or our mark of one, the run has only one token.
     for breaker in (":", "\n", " ⏎"):
         assert said(f"{before}the quick{breaker} fox", dry).startswith(" eats cake")
+
+
+def test_what_the_engine_prints_is_logged_until_it_reads_prompts(
+    tiny_model: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of two prompts it may print where they part."""
+    caplog.set_level(logging.DEBUG, "sususbot")
+    with closing(LlamaCpp(tiny_model, context_tokens=512, threads=1)) as backend:
+        reply(backend, asked("eats the quick"))
+        reply(backend, asked("eats the fox"))
+    lines = [line for line in caplog.messages if line.startswith("llamacpp_process: ")]
+    hidden = [re.fullmatch(r"llamacpp_process: \(\d+ characters\)", line) is not None for line in lines]
+    assert any("tiny.gguf" in line for line in lines)
+    assert hidden[-1]
+    assert hidden == sorted(hidden)

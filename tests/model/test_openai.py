@@ -7,6 +7,7 @@ import logging
 import re
 import socket
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from aiohttp import web
 
 from sususbot.errors import BackendFailed, BackendUnreachable, ModelError, SettingsError
+from sususbot.log_content import MARK, shown
 from sususbot.model.backend import Deadline, Request
 from sususbot.model.estimate import estimate_tokens
 from sususbot.model.openai import OpenAI
@@ -70,7 +72,7 @@ async def test_stop_strings_that_the_server_ignores_are_obeyed_here() -> None:
 
 REASON = '{"error": {"message": "because", "type": "BadRequestError", "code": 400}}'
 REFUSALS = {
-    400: "refuses the request .400, BadRequestError.: LOG_LEVEL=DEBUG shows why",
+    400: "refuses the request .400, BadRequestError.: LOG_LEVEL=DEBUG with LOG_CONTENT=true shows why",
     401: "refuses the key .401, BadRequestError.: correct OPENAI_API_KEY",
     403: "correct OPENAI_API_KEY",
     404: "does not have the model 'tiny' .* correct OPENAI_MODEL",
@@ -99,7 +101,7 @@ async def test_a_refusal_is_told_in_one_sentence(status: int) -> None:
 )
 async def test_the_reason_is_found_in_every_shape_of_error(body: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "sususbot")
-    with pytest.raises(BackendFailed, match=r"failed .500, it is out of memory.: look at the server's log"):
+    with shown(True), pytest.raises(BackendFailed, match=r"failed .500, it is out of memory.: look at the server's"):
         await reply(refusing(500, body))
     assert any(re.search("out ?of ?memory", message, re.IGNORECASE) for message in caplog.messages)
 
@@ -150,11 +152,17 @@ async def test_what_members_said_is_in_no_error_and_no_log(caplog: pytest.LogCap
     for handler in echoes():
         with pytest.raises(BackendFailed) as raised:
             await reply(handler, Request(SECRET, ()))
-        told.append(str(raised.value))
+        told += [str(raised.value), *traceback.format_exception(raised.value)]
     assert len(set(told)) > 6
-    logged = [record.getMessage() for record in caplog.records if record.levelno > logging.DEBUG]
-    assert not [line for line in (*told, *logged) if re.search("[а-яА-Я]|u04", line)]
-    assert any(SECRET in record.getMessage() for record in caplog.records)
+    assert any("says: (" in message for message in caplog.messages)
+    assert not [line for line in (*told, *caplog.messages) if re.search("[а-яА-Я]|u04", line)]
+
+
+async def test_what_a_server_says_of_a_refusal_is_logged_where_words_may_be(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "sususbot")
+    with shown(True), pytest.raises(BackendFailed):
+        await reply(refusing(400, json.dumps({"error": {"message": f"not this: {SECRET}"}})))
+    assert any(f"{MARK} not this: {SECRET}" in message for message in caplog.messages)
 
 
 async def test_bytes_of_a_reply_that_came_instead_of_http_are_in_no_error() -> None:

@@ -19,12 +19,13 @@ from typing import Any, Final
 import discord
 
 from sususbot.archive.mentions import How
-from sususbot.bot import logs, policy, rendering
+from sususbot.bot import policy, rendering
 from sususbot.bot.limits import Limits
 from sususbot.bot.metrics import Metrics
 from sususbot.bot.question import Question, Talk
 from sususbot.bot.sending import Seen, Sender
 from sususbot.errors import Busy
+from sususbot.log_content import content
 from sususbot.responder import Reply, Responder
 
 logger = logging.getLogger(__name__)
@@ -262,8 +263,11 @@ class Answering:
         trace.seconds["send"] = time.perf_counter() - begun
         self._settle([message.id], "reply")
         self._metrics.answered(trace)
-        said = f"asked {logs.content(trace.asked)}, said {logs.content(reply.text)}"
-        logger.info("answered message %s: %s; %s", message.id, said, trace.facts(), extra=trace.figures())
+        logger.info(
+            "answered message %s: asked %s, said %s; %s",
+            *(message.id, content(trace.asked), content(reply.text), trace.facts()),
+            extra=trace.figures(),
+        )
         self._answered[message.id] = Answered(channel.id, message.id, tuple(sent), reply)
         if len(self._answered) > _ANSWERED:
             self._answered.popitem(last=False)

@@ -3,7 +3,7 @@
 Whoever logs only puts a record into a queue; one thread writes. So neither a slow disk nor a terminal that somebody
 marked text in stops the bot, nor does a full disk: lines that cannot be written are counted, and the first line after
 them says how many are missing. Nothing is written that looks like a secret, nor a secret of the settings in any line;
-what members write stands in none, unless LOG_CONTENT asks for it (`content`).
+what members write stands in none, unless LOG_CONTENT asks for it (`log_content`).
 """
 
 import copy
@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-from sususbot import proxy
+from sususbot import log_content, proxy
 from sususbot.bot.log_file import LogFile
 from sususbot.errors import SususError
 from sususbot.wording import privacy
@@ -41,11 +41,11 @@ _USUAL: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctim
 _VISIBLE: Final = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
 # systemd's levels, with which `journalctl -p warning` finds what matters.
 _PRIORITIES: Final = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
-# At INFO these tell of every request: discord.py with payloads, httpx with addresses that may hold a password. That
-# voice is not installed, of which discord.client warns, is no news for a bot that writes.
-_QUIET: Final = dict.fromkeys(
-    ("discord", "httpx", "httpcore", "chromadb", "aiohttp.access", "urllib3", "asyncio"), logging.WARNING
-) | {"discord.client": logging.ERROR}
+_OURS: Final = "sususbot"
+# Of libraries, whatever they are, nothing below this is wanted: discord.py tells of every event with what was said in
+# it, httpx of addresses that may hold a password. That voice is not installed, of which discord.client warns, is no
+# news for a bot that writes.
+_OTHERS: Final = {"": logging.WARNING, "discord.client": logging.ERROR}
 
 
 @contextmanager
@@ -69,9 +69,9 @@ def logged(
         handlers.append(LogFile(file, _ForPrograms(hide), most=int(file_mb * MB), kept=files, missed=_missed))
     entrance = _Entrance(handlers)
     entrance.begin(level)
-    _state.content = content
     try:
-        yield
+        with log_content.shown(content):
+            yield
     except KeyboardInterrupt:
         _log.info("stopped", extra=_TOLD)
         raise
@@ -83,12 +83,6 @@ def logged(
         raise
     finally:
         entrance.end()
-        _state.content = False
-
-
-def content(text: str) -> str:
-    """What a member wrote, or the bot answered, as it may stand in a line: with LOG_CONTENT=true the text itself."""
-    return text if _state.content else f"({len(text)} characters)"
 
 
 def lost() -> int:
@@ -99,7 +93,6 @@ def lost() -> int:
 class _State:
     """What of logging is one for the whole program, as logging itself is."""
 
-    content = False
     lost = 0
 
 
@@ -119,14 +112,14 @@ class _Entrance(QueueHandler):
         self._handlers = handlers
         self._writing = _Writing(self._records, *handlers)
         self._handlers_before = logging.getLogger().handlers[:]
-        self._levels_before = {name: logging.getLogger(name).level for name in ("", *_QUIET)}
+        self._levels_before = {name: logging.getLogger(name).level for name in (_OURS, *_OTHERS)}
         self._hooks_before = (threading.excepthook, logging.raiseExceptions)
 
     def begin(self, level: str) -> None:
         logging.getLogger().handlers[:] = [self]
-        for name, lowest in _QUIET.items():
+        for name, lowest in _OTHERS.items():
             logging.getLogger(name).setLevel(max(lowest, logging.getLevelName(level)))
-        logging.getLogger().setLevel(level)
+        logging.getLogger(_OURS).setLevel(level)
         logging.captureWarnings(True)
         # What goes wrong with a line is counted, not printed between the lines of others.
         threading.excepthook, logging.raiseExceptions = _thread_failed, False

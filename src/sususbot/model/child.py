@@ -22,6 +22,8 @@ from typing import Any, Final
 
 import psutil  # type: ignore[import-untyped]
 
+from sususbot.log_content import content
+
 _log = logging.getLogger(__name__)
 
 _LAST_WORDS: Final = 20
@@ -56,6 +58,8 @@ class Child:
         )
         self.pid = self._process.pid
         self.ended: str | None = None
+        self.heard_members = False
+        """Whether it was given members' words: what it prints from then on may repeat them."""
         self._hear = hear
         self._died = died
         # None: there will be no more.
@@ -118,7 +122,7 @@ class Child:
                     message = json.loads(line)
                 except ValueError:
                     # Cut off by its death, or printed by a library that writes past Python.
-                    _log.debug("process %d: %r", self.pid, line[:_LONGEST_WORDS])
+                    _log.debug("process %d: %s", self.pid, content(repr(line[:_LONGEST_WORDS])))
                     continue
                 self._hear(message)
         code = self._process.wait()
@@ -143,7 +147,7 @@ class Child:
             for line in lines:
                 if words := line.decode(errors="replace").rstrip():
                     self._words.append(words)
-                    _log.debug("%s: %s", name, words)
+                    _log.debug("%s: %s", name, content(words) if self.heard_members else words)
 
 
 def _how(code: int, words: deque[str]) -> str:

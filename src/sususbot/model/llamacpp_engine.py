@@ -107,6 +107,8 @@ class Engine:
             raise ModelLoadFailed(f"llama.cpp loads {order['model']} but cannot run it: {refused}") from refused
         if first is None or facts is None or begin is None:
             raise ModelLoadFailed(f"llama.cpp loads {order['model']} but is too slow to run it: use a smaller model.")
+        # Where it begins to read anew it tells the tokens at which two prompts part.
+        self._child.heard_members = True
         self._loaded = _Loaded(
             wire,
             answer["address"],

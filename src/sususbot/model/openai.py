@@ -25,6 +25,7 @@ from typing import Any, Final, Literal
 import httpx
 
 from sususbot.errors import BackendFailed, BackendUnreachable, SettingsError
+from sususbot.log_content import content
 from sususbot.model.backend import DRY_BREAKERS, DRY_TOKENS, Chunk, Deadline, Facts, Finish, Request, Usage
 from sususbot.model.estimate import estimate_tokens
 from sususbot.model.openai_refusals import WRONG_KEY, refusal
@@ -328,7 +329,7 @@ class OpenAI:
         try:
             yield
         except Refused as refused:
-            _log.debug("%s says: %s", self._host, refused)
+            _log.debug("%s says: %s", self._host, content(refused.said))
             left_alone = self._not_before - time.monotonic()
             raise refusal(refused, self._host, self._model, left_alone) from refused
         except _UNREACHABLE as error:

@@ -17,6 +17,7 @@ WRONG_KEY: Final = (401, 403)
 # What servers call their errors (`insufficient_quota`, `BadRequestError`): one word, as no message is.
 _NAME: Final = re.compile(r"[a-z]+(?:_[a-z0-9]+)+|(?:[A-Z][a-z0-9]+){2,}")
 _LONGEST_NAME: Final = 40
+_SHOWS_WHY: Final = "LOG_LEVEL=DEBUG with LOG_CONTENT=true shows why"
 # What they mean by what they say.
 _MEANINGS: Final = (
     (
@@ -32,7 +33,7 @@ _MEANINGS: Final = (
 
 def refusal(refused: Refused, host: str, model: str | None, left_alone: float) -> BackendFailed:
     """`model` as it was asked for; `left_alone`: for how many seconds more the server wants to be."""
-    meaning = next((words for pattern, words in _MEANINGS if pattern.search(str(refused))), None)
+    meaning = next((words for pattern, words in _MEANINGS if pattern.search(refused.said)), None)
     said = ", ".join(filter(None, (str(refused.status), _name(refused.error))))
     if refused.status == httpx.codes.TOO_MANY_REQUESTS:
         until = f" for {left_alone:.0f} s" if left_alone > 1 else ""
@@ -46,7 +47,7 @@ def refusal(refused: Refused, host: str, model: str | None, left_alone: float) -
         said = f"{said}, {meaning}" if meaning else said
         return BackendFailed(f"{host} failed ({said}): look at the server's log.")
     if refused.status >= httpx.codes.BAD_REQUEST:
-        return BackendFailed(f"{host} refuses the request ({said}): {meaning or 'LOG_LEVEL=DEBUG shows why'}.")
+        return BackendFailed(f"{host} refuses the request ({said}): {meaning or _SHOWS_WHY}.")
     reason = meaning or "what it says is no JSON object"
     return BackendFailed(f"{host} does not answer as a model server ({reason}): correct OPENAI_BASE_URL.")
 

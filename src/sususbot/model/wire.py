@@ -44,13 +44,15 @@ _Inbox = queue.SimpleQueue[Event | Exception | None]
 class Refused(Exception):
     """The server said no (`status` of 400 and up) or something that is not JSON; `error` is its own explanation.
 
-    Its message and `error` may repeat what was sent.
+    `said`, the beginning of it in words, and `error` may repeat what was sent. So they are not what it is called: a
+    traceback in a log shows that.
     `retry_after` is for how many seconds it wants to be left alone, where it says so.
     """
 
-    def __init__(self, status: int, message: str, error: Mapping[str, Any] | None = None) -> None:
-        super().__init__(message[:_LONGEST_REASON])
+    def __init__(self, status: int, said: str, error: Mapping[str, Any] | None = None) -> None:
+        super().__init__(f"the server said no ({status})")
         self.status = status
+        self.said = said[:_LONGEST_REASON]
         self.error = error or {}
         self.retry_after: float | None = None
 
