@@ -328,11 +328,11 @@ class Erasure:
             self._replace(id_, (content, rendered), (without_quotes(content), without_quotes(rendered)))
 
     def unname_channels(self, ids: Iterable[int], *, source: int | None = None) -> None:
-        """Take from these channels what they are called after; the caller is inside a transaction.
+        """Take their names from these channels where those are words of who is gone; inside the caller's transaction.
 
-        A post in a forum has the id of its first message, and its title is that member's words: it goes with that
-        message, or with all that an erased member said. A direct talk is called after
-        who is in it, as is, mostly, the file that it came from: `source`.
+        A post in a forum has the id of its first message, and its title is that member's words: it goes with the
+        message, however that went. A direct talk is called after who is in it, as is, mostly, the file that it came
+        from: `source`.
         """
         among = _json(ids)
         self._database.execute(

@@ -38,7 +38,10 @@ class Built:
 def build(
     archive: Archive, folder: Path, recipe: Recipe, counter: TokenCounter, progress: Progress = lambda _done: None
 ) -> Built:
-    """Make the corpus in `folder` anew. Raises CorpusEmpty, CorpusNotWritten, SettingsError; the old one stays then."""
+    """Make the corpus in `folder` anew; where this raises, the old one stays.
+
+    Raises CorpusEmpty, CorpusNotWritten, SettingsError, and ArchiveLocked where another program writes all the time.
+    """
     persona_tokens = counter.count([f"{recipe.persona_text.strip()}\n\n"])[0]
     if persona_tokens > recipe.sample_tokens // 2:
         raise SettingsError(
