@@ -1,20 +1,25 @@
 """Taking words away everywhere: every room of the data folder, to the byte; and going on after any end."""
 
+import bz2
 import gzip
+import io
 import json
+import lzma
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from sususbot.archive.archive import Archive
 from sususbot.errors import ArchiveLocked, VectorStoreError
-from sususbot.forgetting import Forgetting, Gone, Traces, left_by, purge, purgeable, told
+from sususbot.forgetting import Forgetting, Gone, left_by, purge, purgeable, told
 from sususbot.log_content import MARK
 from sususbot.memory.indexing import index
 from sususbot.messages import Attachment, Author, Message
+from sususbot.sources.traces import Traces
 from tests.archive.making import NOON, TOM, filled, message
 from tests.memory.chat import WordEmbedder
 from tests.memory.chroma_server import chroma_server
@@ -113,6 +118,58 @@ def test_nothing_of_the_forgotten_is_left_in_any_room(archive: Archive, tmp_path
     assert next(told(gone)) == "60 messages lost their words"
     assert gone.steps == ["sususbot build", "sususbot analyze"]
     assert work.forget(HER_ID, at=AT + 1) == Gone()
+
+
+def zipped(text: bytes, method: int) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", method) as package:
+        package.writestr("chat.txt", text)
+    return packed.getvalue()
+
+
+PACKED: Final[dict[str, Callable[[bytes], bytes]]] = {
+    "plain": bytes,
+    "gz": gzip.compress,
+    "xz": lzma.compress,
+    "xz in two": lambda text: lzma.compress(text[: 1 << 20]) + lzma.compress(text[1 << 20 :]),
+    "lzma": lambda text: lzma.compress(text, lzma.FORMAT_ALONE),
+    "bz2": bz2.compress,
+    "zip": lambda text: zipped(text, zipfile.ZIP_DEFLATED),
+    "zip of lzma": lambda text: zipped(text, zipfile.ZIP_LZMA),
+}
+
+
+@pytest.mark.parametrize("packed", PACKED)
+def test_a_file_that_names_them_goes_however_it_is_packed_and_written(
+    archive: Archive, tmp_path: Path, packed: str
+) -> None:
+    pack, naming = PACKED[packed], []
+    for encoding in ("utf-8", "utf-16", "utf-16-le", "utf-16-be"):
+        for place, name in enumerate((str(HER_ID), HER.name, HER.display_name)):
+            naming.append(f"{encoding}.{place}")
+            (tmp_path / naming[-1]).write_bytes(pack(f"é: {name} said so".encode(encoding)))
+            (tmp_path / f"other.{encoding}.{place}").write_bytes(
+                pack(f"tea, x{name} and {name}x there".encode(encoding))
+            )
+        # Across the end of a piece of 1 MiB.
+        naming.append(f"{encoding}.long")
+        before = "tea " * ((1 << (18 if encoding == "utf-8" else 17)) - 1)
+        (tmp_path / naming[-1]).write_bytes(pack(f"{before}é {HER.name} said so".encode(encoding)))
+    assert Forgetting(archive, tmp_path).forget(HER_ID, at=AT).files == tuple(sorted(naming))
+    assert len(list(tmp_path.glob("other.*"))) == 12
+
+
+@pytest.mark.parametrize("packed", [packed for packed in PACKED if packed not in ("plain", "gz")])
+@pytest.mark.parametrize("damage", ["cut", "garbled"])
+def test_a_packed_file_that_cannot_be_read_is_taken_to_name_them(
+    archive: Archive, tmp_path: Path, packed: str, damage: str
+) -> None:
+    whole = PACKED[packed](" ".join(map(str, range(300_000))).encode())
+    middle = len(whole) // 2
+    zip_end = whole[whole.rfind(b"PK\x01\x02") :] if packed.startswith("zip") else b""
+    broken = whole[:middle] + (b"\xff" * 999 + whole[middle + 999 :] if damage == "garbled" else zip_end)
+    (tmp_path / "chat").write_bytes(broken)
+    assert Forgetting(archive, tmp_path).forget(HER_ID, at=AT).files == ("chat",)
 
 
 def test_what_a_running_bot_holds_is_left_to_it(archive: Archive, tmp_path: Path) -> None:
@@ -344,5 +401,5 @@ def test_purge_deletes_an_archive_that_is_broken(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_is_known_by_id_and_names(text: str, named: bool) -> None:
-    pattern = Traces(HER_ID, (HER.name, HER.display_name)).pattern()
+    pattern = Traces([HER_ID], (HER.name, HER.display_name)).pattern()
     assert (pattern.search(text.encode()) is not None) == named

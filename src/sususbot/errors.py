@@ -15,7 +15,7 @@
     ├── CorpusError
     │   ├── CorpusEmpty         nothing is left to learn from
     │   ├── CorpusMissing       there is no finished corpus of that name
-    │   ├── CorpusNotWritten    the disk (or another build) stopped a write; what was there stays
+    │   ├── CorpusNotWritten    the disk, another build or a forgetting stopped it; what was there stays
     │   └── CorpusChanged       its files are not those that were built
     ├── ConsentError            whose answer it is, or what they said, cannot be told
     ├── TrainingNotPermitted    Discord, or a member, did not agree to training on this
@@ -142,7 +142,7 @@ class CorpusMissing(CorpusError):
 
 
 class CorpusNotWritten(CorpusError):
-    """The disk (or another build) stopped a write; what was there stays."""
+    """The disk, another build or a forgetting stopped a write; what was there stays."""
 
 
 class CorpusChanged(CorpusError):

@@ -11,14 +11,11 @@ the program between, `resume` (every command begins with it) goes on from there.
 import os
 import re
 import shutil
-import zipfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-
-import orjson
 
 from sususbot.archive.archive import FILE_NAME, Archive
 from sususbot.archive.consents import Statement
@@ -41,6 +38,7 @@ from sususbot.artifacts import (
 from sususbot.errors import ArchiveLocked
 from sususbot.log_content import MARK
 from sususbot.messages import joined_names
+from sususbot.sources.traces import Traces, holds
 
 # The archive is SQLite's: it empties its files itself. A copy of it is a file like others.
 _ARCHIVE: Final = tuple(FILE_NAME + ending for ending in ("", "-wal", "-shm", "-journal"))
@@ -54,7 +52,6 @@ _TELLING: Final = 3
 _WORDS: Final = re.compile(re.escape(MARK.encode()))
 # What a write that was interrupted leaves behind.
 _LEFTOVER: Final = re.compile(r"\.(?:tmp|part|new|partial)(?:\.|$)|~$")
-_CHUNK: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +76,6 @@ _MAKES: Final = (
     (f"{REPORTS}/{EVALUATION}", "sususbot eval"),
     (REPORTS, "sususbot analyze"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Traces:
-    """What tells that a file is about a member: their id, and the names they were seen with."""
-
-    author_id: int
-    names: tuple[str, ...] = ()
-
-    def pattern(self, *, shortest: int = 1) -> re.Pattern[bytes]:
-        """Bytes of a text file that name them; names below a length may mean something else there."""
-        names = [name for name in self.names if len(name) >= shortest]
-        # Files of JSON may have names as \u escapes.
-        written = {form for name in names for form in (name, orjson.dumps(name).decode()[1:-1], _escaped(name))}
-        texts = [str(self.author_id), *sorted(written, key=lambda text: (-len(text), text))]
-        return re.compile(rb"(?<![\w])(?:" + b"|".join(re.escape(text.encode()) for text in texts) + rb")(?![\w])")
 
 
 class Forgetting:
@@ -159,7 +140,7 @@ class Forgetting:
         if not self._archive.erasure.expired():
             return Gone()
         made_of_them = [*self._corpora(), *_there(self._folder / REPORTS, self._folder / BENCH)]
-        made_of_them += [path for path in _files(self._folder / LOGS) if _holds(path, _WORDS)]
+        made_of_them += [path for path in _files(self._folder / LOGS) if holds(path, _WORDS)]
         return Gone(0, tuple(self._remove(path) for path in made_of_them))
 
     def drop_corpora(self) -> Gone:
@@ -184,21 +165,20 @@ class Forgetting:
 
     def about(self, author_id: int) -> list[str]:
         """The files and folders that would go with a member."""
-        return [self._name(path) for path in self._holding(Traces(author_id, self._names(author_id)))]
+        return [self._name(path) for path in self._holding(author_id)]
 
     def naming(self, author_ids: Collection[int]) -> list[str]:
         """Files that name one of these by id, whatever they are; not the archive, models, and what runs put down."""
         if not author_ids:
             return []
-        numbers = b"|".join(str(author_id).encode() for author_id in sorted(author_ids))
-        pattern = re.compile(rb"(?<![\w])(?:" + numbers + rb")(?![\w])")
+        pattern = Traces(author_ids).pattern()
         rooms = [self._folder / room for room in (CORPORA, REPORTS, BENCH)]
         made = [path for room in _there(*rooms) for path in _files(room)]
-        return [self._name(path) for path in (*made, *self._other_files()) if _holds(path, pattern)]
+        return [self._name(path) for path in (*made, *self._other_files()) if holds(path, pattern)]
 
     def _take_away(self, author_id: int) -> Gone:
         # Files first: as long as the archive knows the names, they can be looked for.
-        files = [self._remove(path) for path in self._holding(Traces(author_id, self._names(author_id)))]
+        files = [self._remove(path) for path in self._holding(author_id)]
         messages = self._archive.erasure.carry_out(author_id)
         self._tell_chroma(self._archive.erasure.tombstones(author_id))
         return Gone(messages, tuple(files))
@@ -225,26 +205,27 @@ class Forgetting:
     def _names(self, author_id: int) -> tuple[str, ...]:
         return tuple(self._archive.erasure.names(author_id))
 
-    def _holding(self, traces: Traces) -> Iterator[Path]:
+    def _holding(self, author_id: int) -> Iterator[Path]:
         """What goes with a member, in the order in which it goes."""
         yield from self._rebuildable()
+        traces = Traces([author_id], self._names(author_id))
         pattern = traces.pattern()
         for folder in self._corpora():
             authors = authors_of(folder)
-            if authors is None or traces.author_id in authors or any(_holds(path, pattern) for path in _files(folder)):
+            if authors is None or author_id in authors or any(holds(path, pattern) for path in _files(folder)):
                 yield folder
         pattern = _or_words(traces.pattern(shortest=_TELLING))
         for path in self._other_files():
-            if _LEFTOVER.search(path.name) or _holds(path, pattern):
+            if _LEFTOVER.search(path.name) or holds(path, pattern):
                 yield path
 
     def _repeating(self, message_id: int) -> Iterator[Path]:
         """What goes with a message: what shows words without saying whose, and what names it by its id."""
         yield from _there(self._folder / REPORTS, self._folder / BENCH)
-        pattern = Traces(message_id).pattern()
-        yield from (folder for folder in self._corpora() if any(_holds(path, pattern) for path in _files(folder)))
+        pattern = Traces([message_id]).pattern()
+        yield from (folder for folder in self._corpora() if any(holds(path, pattern) for path in _files(folder)))
         pattern = _or_words(pattern)
-        yield from (path for path in self._other_files() if _holds(path, pattern))
+        yield from (path for path in self._other_files() if holds(path, pattern))
 
     def _rebuildable(self) -> Iterator[Path]:
         """What tells of all members at once and is made again in minutes."""
@@ -343,39 +324,3 @@ def _files(folder: Path) -> list[Path]:
 
 def _or_words(pattern: re.Pattern[bytes]) -> re.Pattern[bytes]:
     return re.compile(pattern.pattern + b"|" + _WORDS.pattern)
-
-
-def _holds(path: Path, pattern: re.Pattern[bytes]) -> bool:
-    """Whether a file names somebody, packed or plain. What cannot be read is taken to."""
-    try:
-        return any(pattern.search(piece) for piece in _pieces(path))
-    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError):
-        return True
-
-
-def _pieces(path: Path) -> Iterator[bytes]:
-    """A file's content in overlapping pieces, so that no name falls between two."""
-    from sususbot.sources.byte_stream import ByteStream
-
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            for entry in archive.infolist():
-                with archive.open(entry) as file:
-                    yield from _overlapping(iter(lambda file=file: file.read(_CHUNK), b""))  # type: ignore[misc]
-        return
-    with ByteStream(path) as stream:
-        yield from _overlapping(iter(stream.read, b""))
-
-
-def _overlapping(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    end = b""
-    for piece in pieces:
-        yield end + piece
-        end = piece[-1024:]
-
-
-def _escaped(text: str) -> str:
-    r"""As JSON writers that keep to ASCII have it: `é` is é."""
-    units = text.encode("utf-16-be", "surrogatepass")
-    codes = [units[at] << 8 | units[at + 1] for at in range(0, len(units), 2)]
-    return "".join(chr(code) if code < 128 else f"\\u{code:04x}" for code in codes)

@@ -20,6 +20,7 @@ from sususbot.corpus.recipe import Recipe
 from sususbot.corpus.samples import Sample
 from sususbot.corpus.tokens import Estimate
 from sususbot.errors import CorpusChanged, CorpusEmpty, CorpusMissing, CorpusNotWritten, SettingsError
+from sususbot.forgetting import Forgetting
 from sususbot.messages import Author, Message
 from tests.corpus.talk import ANA, GARDEN, HOUR, KITCHEN, LEO, MIA, MINUTE, NOON, SUSU, TOM, archive_of, message, talk
 from tests.support.consents import agree, refuse
@@ -290,6 +291,50 @@ def test_a_build_that_fails_leaves_the_old_corpus_and_nothing_else(tmp_path: Pat
             writer.add("train.jsonl", next(manifests.load(folder).train()))
     assert manifests.load(folder).manifest == before
     assert sorted(path.name for path in folder.parent.iterdir()) == ["c"]
+
+
+def expired(archive: Archive, folder: Path) -> None:
+    Forgetting(archive, folder).expire(NOON + 2)
+
+
+def unsaid(archive: Archive, folder: Path) -> None:
+    Forgetting(archive, folder).unsay(next(archive.history()).id, at=NOON)
+
+
+def forgotten(archive: Archive, folder: Path) -> None:
+    Forgetting(archive, folder).forget(LEO.id, at=NOON)
+
+
+def begun(archive: Archive, _folder: Path) -> None:
+    archive.erasure.begin(LEO.id, at=NOON)
+
+
+def begun_before(archive: Archive, folder: Path) -> None:
+    """Put on record before the build, and carried out during it."""
+    Forgetting(archive, folder).resume(at=NOON)
+
+
+@pytest.mark.parametrize("taken", [expired, unsaid, forgotten, begun, begun_before])
+def test_a_build_during_which_something_was_forgotten_is_refused(
+    tmp_path: Path, taken: Callable[[Archive, Path], None]
+) -> None:
+    """What it gathered before may stand in lines of others, which no manifest tells."""
+    folder = tmp_path / "corpora" / "c"
+    said = [*small_talk(), *talk((MIA, f"ask @{LEO.display_name}"), (TOM, "I will"), start=-HOUR)]
+    with archive_of(tmp_path, said) as archive, Archive(tmp_path) as other:
+        if taken is begun_before:
+            archive.erasure.begin(LEO.id, at=NOON)
+        with pytest.raises(CorpusNotWritten, match=r"something was forgotten meanwhile.* run  sususbot build  again"):
+            build(archive, folder, RECIPE, Estimate(), lambda _done: taken(other, tmp_path))
+        assert list(folder.parent.iterdir()) == []
+        Forgetting(archive, tmp_path).resume(at=NOON)
+        build(archive, folder, RECIPE, Estimate())
+        # What Discord lost is no wish: on a busy server no build would ever end.
+        build(archive, folder, RECIPE, Estimate(), lambda _done: deleted(other))
+
+
+def deleted(archive: Archive) -> None:
+    archive.delete([next(archive.history()).id], at=NOON)
 
 
 def test_a_stop_between_two_renames_leaves_no_corpus_rather_than_a_mixed_one(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sususbot.archive.archive import Archive
 from sususbot.errors import NotAnExport
+from sususbot.forgetting import Forgetting
 from sususbot.messages import Message
 from sususbot.sources import source as limits
 from sususbot.sources.dump_lines import dump_lines
@@ -248,6 +249,8 @@ def test_an_erasure_reaches_all_files_in_any_order(tmp_path: Path) -> None:
     imported(tmp_path / "last", *paths[::-1])
     assert everything(tmp_path / "first")["erased"] == [(102, 1_709_467_200_000)]
     for name in ("first", "last"):
+        with Archive(tmp_path / name) as archive:
+            Forgetting(archive, tmp_path / name).resume(at=1_709_467_200_000)
         own = raw(tmp_path / name, "SELECT content || rendered FROM messages WHERE author_id = 102")
         assert {words for (words,) in own} == {""}
     assert len(own) == 5

@@ -19,7 +19,7 @@ import orjson
 from sususbot.archive.database import Database, Row
 from sususbot.archive.feedback import Feedback
 from sususbot.archive.mentions import Mentions
-from sususbot.archive.nameless import NOBODY, SOMEONE, named, without_names, without_quotes
+from sususbot.archive.nameless import NOBODY, SOMEONE, named, nameless, without_quotes
 from sususbot.archive.summaries import Summaries
 from sususbot.archive.vectors import Vectors
 from sususbot.messages import DISCORD_EPOCH_MS
@@ -58,6 +58,7 @@ class Erasure:
             words_at = 0, fetched_at = 0 WHERE id = ?""",
             [(at, id_) for id_, at in rows],
         )
+        self.unname_channels(gone)
         return len(rows)
 
     def erase(self, author_id: int, *, at: int) -> int:
@@ -69,6 +70,7 @@ class Erasure:
     def begin(self, author_id: int, *, at: int, may_return: bool = False) -> None:
         """Put the wish on record. Who was forgotten stays so; who said no to everything can still be forgotten."""
         with self._database.transaction():
+            self._count_wish()
             self._database.execute(
                 """INSERT INTO erased (author_id, at, may_return) VALUES (?, ?, ?)
                 ON CONFLICT (author_id) DO UPDATE SET finished_at = NULL,
@@ -113,6 +115,28 @@ class Erasure:
     def unfinished(self) -> list[int]:
         """Erased members of whom something may still be left, in the archive or outside."""
         return [row[0] for row in self._database.rows("SELECT author_id FROM erased WHERE finished_at IS NULL")]
+
+    def wishes(self) -> tuple[int, bool]:
+        """How often something was put on record to be taken away, and whether some of it is in the archive still.
+
+        What is made of the archive meanwhile may hold it, in lines of others, too.
+        """
+        rows = self._database.rows("SELECT value FROM facts WHERE name = 'wishes'")
+        left = self._database.rows(
+            f"""SELECT 1 FROM messages WHERE deleted_at IS NULL AND id IN (SELECT value FROM json_each(?))
+            UNION ALL SELECT 1 FROM messages JOIN erased USING (author_id)
+                WHERE finished_at IS NULL AND deleted_at IS NULL
+            UNION ALL SELECT 1 FROM authors JOIN erased ON author_id = id
+                WHERE finished_at IS NULL AND NOT may_return AND (name <> '' OR display_name <> '{NOBODY}') LIMIT 1""",
+            [_json(self.unsaying())],
+        )
+        return int(rows[0][0]) if rows else 0, bool(left)
+
+    def _count_wish(self) -> None:
+        self._database.execute(
+            """INSERT INTO facts (name, value) VALUES ('wishes', '1')
+            ON CONFLICT (name) DO UPDATE SET value = value + 1"""
+        )
 
     def readmit(self, author_id: int) -> None:
         """Let a member in again; the caller is inside a transaction.
@@ -202,6 +226,7 @@ class Erasure:
                 self._database.execute(
                     "INSERT OR REPLACE INTO facts (name, value) VALUES ('expiring', ''), ('expired', '')"
                 )
+                self._count_wish()
                 self.bury(rows)
             gone += [row[0] for row in rows]
         if gone or thumbs:
@@ -219,6 +244,7 @@ class Erasure:
     def begin_unsaying(self, ids: Iterable[int]) -> None:
         """Put on record that these messages are to be taken away for good, here and elsewhere."""
         with self._database.transaction():
+            self._count_wish()
             self._note_unsaying({*self.unsaying(), *ids})
 
     def unsaying(self) -> list[int]:
@@ -230,6 +256,24 @@ class Erasure:
         """Nothing of these messages is left anywhere."""
         with self._database.transaction():
             self._note_unsaying(set(self.unsaying()) - set(ids))
+
+    def move(self, ids: Iterable[tuple[int, int]]) -> None:
+        """Messages get another id (old, new): what was taken away, or is to be, is so under it, too.
+
+        The caller is inside a transaction. What may come back with a member's yes is left out.
+        """
+        new = dict(ids)
+        gone = self._database.rows(
+            """SELECT messages.id, deleted_at FROM messages LEFT JOIN erased USING (author_id)
+            WHERE messages.id IN (SELECT value FROM json_each(?)) AND deleted_at IS NOT NULL
+            AND NOT (coalesce(may_return, 0) AND deleted_at = at)""",
+            [_json(new)],
+        )
+        self._database.execute_many(
+            "INSERT OR IGNORE INTO deleted_unseen (id, deleted_at) VALUES (?, ?)", [(new[id_], at) for id_, at in gone]
+        )
+        if begun := new.keys() & self.unsaying():
+            self.begin_unsaying(new[id_] for id_ in begun)
 
     def scrub(self, ids: Iterable[int]) -> None:
         """Of messages that were deleted nothing is left in any corner of the file, nor quoted in answers to them.
@@ -260,16 +304,17 @@ class Erasure:
             exactly=[name for name in names if not self._shared(author_id, name)],
         )
         rows = self._database.rows(
-            """SELECT id, content, rendered, EXISTS (SELECT 1 FROM json_each(mentions) WHERE value = ?1) AS mentioned
+            """SELECT id, content, rendered, type,
+                EXISTS (SELECT 1 FROM json_each(mentions) WHERE value = ?1) AS mentioned
             FROM messages WHERE deleted_at IS NULL AND (mentioned OR EXISTS
                 (SELECT 1 FROM json_each(?2)
                     WHERE instr(lower(rendered), '@' || value) OR instr(lower(content), '@' || value)))""",
             [author_id, orjson.dumps([_lower(name) for name in names]).decode()],
         )
-        for id_, content, rendered, mentioned in rows:
-            nameless = without_names(content, rendered, [author_id]) if mentioned else rendered
+        for id_, content, rendered, type_, mentioned in rows:
+            texts = nameless(type_, content, rendered, [author_id]) if mentioned else (content, rendered)
             pattern = theirs if mentioned else alone
-            self._replace(id_, (content, rendered), (pattern.sub(SOMEONE, content), pattern.sub(SOMEONE, nameless)))
+            self._replace(id_, (content, rendered), (pattern.sub(SOMEONE, texts[0]), pattern.sub(SOMEONE, texts[1])))
 
     def unquote(self, ids: Iterable[int], author_id: int | None = None) -> None:
         """Take quotes out of the answers to these messages, and to a member; the caller is inside a transaction."""
@@ -283,15 +328,17 @@ class Erasure:
             self._replace(id_, (content, rendered), (without_quotes(content), without_quotes(rendered)))
 
     def unname_channels(self, ids: Iterable[int], *, source: int | None = None) -> None:
-        """Take from these channels what erased members called them; the caller is inside a transaction.
+        """Take their names from these channels where those are words of who is gone; inside the caller's transaction.
 
-        A post in a forum has the id of its first message, and its title is their words. A direct talk is called after
-        who is in it, as is, mostly, the file that it came from: `source`.
+        A post in a forum has the id of its first message, and its title is that member's words: it goes with the
+        message, however that went. A direct talk is called after who is in it, as is, mostly, the file that it came
+        from: `source`.
         """
         among = _json(ids)
         self._database.execute(
             f"""UPDATE channels SET name = '{NOBODY}', topic = NULL WHERE id IN (SELECT value FROM json_each(?))
-            AND (EXISTS (SELECT 1 FROM messages JOIN erased USING (author_id) WHERE messages.id = channels.id)
+            AND (EXISTS (SELECT 1 FROM messages WHERE messages.id = channels.id
+                    AND (deleted_at IS NOT NULL OR author_id IN (SELECT author_id FROM erased)))
                 OR type LIKE 'Direct%' AND EXISTS (SELECT 1 FROM messages JOIN erased USING (author_id)
                     WHERE messages.channel_id = channels.id AND NOT may_return))""",
             [among],

@@ -7,9 +7,13 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from sususbot.messages import LORE_TYPES
+
 # What stands where an erased member's name stood.
 NOBODY: Final = "someone"
 SOMEONE: Final = f"@{NOBODY}"
+# What an application answers to a command is said, as what members write is. Discord or an exporter makes all else.
+_SAID_TYPES: Final = LORE_TYPES | {20, 23}
 _QUOTED: Final = "> …"
 _QUOTE: Final = re.compile(r"^(?:>>> [\s\S]*|> .*)", re.MULTILINE)
 _TAG: Final = re.compile(r"(<[^<>\s]+>)")
@@ -22,6 +26,18 @@ _OPEN_PLACES: Final = 6
 def without_quotes(text: str) -> str:
     """An answer to the forgotten, without the lines that it quotes."""
     return _QUOTE.sub(_QUOTED, text)
+
+
+def nameless(type_: int, content: str, rendered: str, erased: Iterable[int]) -> tuple[str, str]:
+    """Both texts of a message that mentions erased members, without their names.
+
+    `Added Mia K to the group.`: which of her names it is, and where it begins, no source tells. It is nobody's words,
+    so such a text goes as a whole.
+    """
+    if type_ in _SAID_TYPES:
+        return content, without_names(content, rendered, erased)
+    left = SOMEONE if content or rendered else ""
+    return left, left
 
 
 def without_names(content: str, rendered: str, erased: Iterable[int]) -> str:

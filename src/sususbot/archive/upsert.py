@@ -14,7 +14,7 @@ import orjson
 from sususbot.archive.database import Database, Row
 from sususbot.archive.erasure import Erasure
 from sususbot.archive.lore import Lore
-from sususbot.archive.nameless import NOBODY, without_names, without_quotes
+from sususbot.archive.nameless import NOBODY, nameless, without_quotes
 from sususbot.archive.summaries import Summaries
 from sususbot.archive.vectors import Vectors
 from sususbot.messages import DISCORD_EPOCH_MS, Author, Message, Origin
@@ -118,28 +118,33 @@ class Upsert:
             if other is None or _version(message) > _version(other):
                 batch[message.id] = message
         if fidelity == _NO_ID:
-            told = self._moments(batch.values(), "<>")
+            # Or was taken away: edited since, it would come under another id.
+            told = self._moments(batch.values(), "(origin <> 'csv' OR deleted_at IS NOT NULL)")
             return {id_: message for id_, message in batch.items() if _moment(message) not in told}
         self._replace_idless(batch)
         return batch
 
     def _replace_idless(self, batch: dict[int, Message]) -> None:
-        """A real message takes the place of the row that was made of it by a source without ids."""
+        """A real message takes the place of the row that was made of it by a source without ids.
+
+        Where that was taken away, the real one is, too.
+        """
         if not self._database.rows("SELECT 1 FROM sources WHERE origin = 'csv' LIMIT 1"):
             return
-        told = self._moments(batch.values(), "=")
+        told = self._moments(batch.values(), "origin = 'csv'")
         met = [(told[moment], message.id) for message in batch.values() if (moment := _moment(message)) in told]
         if not met:
             return
         ids = [id_ for id_, _ in met]
         self._lore.move(met)
+        self._erasure.move(met)
         self._vectors.drop(ids)
         self._summaries.drop(ids)
         self._database.execute_many("DELETE FROM messages WHERE id = ?", [(id_,) for id_ in ids])
         self._database.empty_log()
 
-    def _moments(self, messages: Iterable[Message], sign: str) -> dict[tuple[int, int, int], int]:
-        """(channel, author, time) -> id of what id-less sources gave (`=`) or others (`<>`), near these.
+    def _moments(self, messages: Iterable[Message], which: str) -> dict[tuple[int, int, int], int]:
+        """(channel, author, time) -> id of such rows near these; `which` is a condition of SQLite's.
 
         Nobody says two things in one channel within one millisecond, so this names a message where no id does.
         """
@@ -151,7 +156,7 @@ class Upsert:
             rows = self._database.rows(
                 f"""SELECT author_id, created_at, messages.id FROM messages
                 JOIN sources ON sources.id = source_id
-                WHERE channel_id = ? AND messages.id BETWEEN ? AND ? AND origin {sign} 'csv'""",
+                WHERE channel_id = ? AND messages.id BETWEEN ? AND ? AND {which}""",
                 [channel_id, (min(times) - DISCORD_EPOCH_MS) << 22, ((max(times) - DISCORD_EPOCH_MS + 1) << 22) - 1],
             )
             found |= {(channel_id, author, at): id_ for author, at, id_ in rows}
@@ -332,7 +337,7 @@ def _without(
         return message
     content, rendered = message.content, message.rendered
     if not mentioned.isdisjoint(forgotten):
-        rendered = without_names(content, rendered, forgotten)
+        content, rendered = nameless(message.type, content, rendered, forgotten)
     return replace(message, content=without_quotes(content), rendered=without_quotes(rendered))
 
 

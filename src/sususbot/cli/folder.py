@@ -45,7 +45,7 @@ def open_archive(place: Place, *, filled: bool = False) -> Archive:
     archive = Archive(place.data)
     try:
         archive.consents.set_mode(settings.consent)
-        _catch_up(forgetting(place, settings, archive), settings.retention_days)
+        catch_up(forgetting(place, settings, archive), settings.retention_days)
         if filled and archive.newest() is None:
             raise _empty(place.data)
     except BaseException:
@@ -85,8 +85,8 @@ def forgetting(place: Place, settings: Settings, archive: Archive) -> Forgetting
     return Forgetting(archive, place.data, chroma_url=settings.chroma_url if settings.vector_db == "chroma" else None)
 
 
-def _catch_up(forgetting: Forgetting, retention_days: int | None) -> None:
-    """What an earlier command left undone, members who said no since, and what is past its time."""
+def catch_up(forgetting: Forgetting, retention_days: int | None = None) -> None:
+    """What was begun and is not done yet, members who said no since, and what is past its time."""
     gone = Gone()
     try:
         gone = forgetting.resume(at=now_ms())

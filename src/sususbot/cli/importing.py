@@ -59,11 +59,14 @@ def import_(place: Place, files: tuple[Path, ...], dry_run: bool, as_json: bool)
 
 def _import(place: Place, files: Sequence[Path], *, as_json: bool) -> Exception | None:
     from sususbot.archive.upsert import Added
-    from sususbot.cli.folder import open_archive
+    from sususbot.cli.folder import catch_up, forgetting, load_settings, open_archive
     from sususbot.sources.ingest import ingest
 
+    settings = load_settings(place)
     with open_archive(place) as archive:
         done, refused = _each(files, lambda path, told: ingest(archive, path, told), _report, as_json=as_json)
+        # A dump says who is forgotten, and who said no.
+        catch_up(forgetting(place, settings, archive))
         counts = archive.counts()
     added = sum((result.added for result in done), Added())
     if as_json:

@@ -6,7 +6,8 @@ only their sizes and signatures stay. The same archive and settings give the sam
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,10 @@ class Built:
 def build(
     archive: Archive, folder: Path, recipe: Recipe, counter: TokenCounter, progress: Progress = lambda _done: None
 ) -> Built:
-    """Make the corpus in `folder` anew. Raises CorpusEmpty, CorpusNotWritten, SettingsError; the old one stays then."""
+    """Make the corpus in `folder` anew; where this raises, the old one stays.
+
+    Raises CorpusEmpty, CorpusNotWritten, SettingsError, and ArchiveLocked where another program writes all the time.
+    """
     persona_tokens = counter.count([f"{recipe.persona_text.strip()}\n\n"])[0]
     if persona_tokens > recipe.sample_tokens // 2:
         raise SettingsError(
@@ -47,14 +51,31 @@ def build(
     shape = Shape(recipe.sample_tokens, recipe.others_weight, recipe.linking.run_ms, persona_tokens)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        wishes = _wishes(archive)
         with tempfile.TemporaryFile(dir=folder.parent) as scratch, collector_at_rest():
             gathering = Gathering(archive, recipe, counter, shape, scratch)
-            return _Building(archive, folder, recipe, counter, shape, gathering).build(gathering.gather(progress))
+            building = _Building(archive, folder, recipe, counter, shape, gathering, wishes)
+            return building.build(gathering.gather(progress))
     except OSError as error:
         raise CorpusNotWritten(
             f"the corpus could not be written to {folder} ({error.strerror or error}): free some space there, and let "
             f"only one build of it run at a time"
         ) from error
+
+
+def _wishes(archive: Archive) -> int:
+    """How often something was to be forgotten. Raises CorpusNotWritten where it still is in the archive."""
+    count, left = archive.erasure.wishes()
+    if left:
+        raise _forgotten()
+    return count
+
+
+def _forgotten() -> CorpusNotWritten:
+    return CorpusNotWritten(
+        "the corpus was not written, for something was forgotten meanwhile, or is not taken away yet, and it may hold "
+        "it: run  sususbot build  again"
+    )
 
 
 class _Building:
@@ -68,6 +89,7 @@ class _Building:
         counter: TokenCounter,
         shape: Shape,
         gathering: Gathering,
+        wishes: int,
     ) -> None:
         self._archive = archive
         self._folder = folder
@@ -75,6 +97,7 @@ class _Building:
         self._counter = counter
         self._shape = shape
         self._gathering = gathering
+        self._wishes = wishes
         names = {id_: (author.display_name, author.name) for id_, author in gathering.accounts.items()}
         self._names = Names(names, recipe.own_name)
 
@@ -97,8 +120,16 @@ class _Building:
                     writer.add(name, made)
                     for turn in made.turns:
                         learned[turn.author_id] += turn.weight * turn.tokens if name == TRAIN else 0.0
-            corpus = writer.finish(self._manifest(split, learned))
+            corpus = writer.finish(self._manifest(split, learned), self._nothing_forgotten())
         return Built(corpus, self._gathering.tally, dict(left_out))
+
+    @contextmanager
+    def _nothing_forgotten(self) -> Iterator[None]:
+        """As long as the archive is held, nobody puts another wish on record, to look through corpora before ours."""
+        with self._archive.together():
+            if _wishes(self._archive) != self._wishes:
+                raise _forgotten()
+            yield
 
     def _plays(self, sizes: Sequence[plan.Size], train: Sequence[int]) -> list[Play]:
         """Members named as the persona are meant to be learned most; of a server, nobody is."""

@@ -7,6 +7,7 @@ one rename each; the old manifest goes first, so that a stop between leaves no c
 import hashlib
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -112,11 +113,17 @@ class Writer:
     def add(self, name: str, sample: Sample) -> None:
         self._files[name].add(sample)
 
-    def finish(self, manifest: Mapping[str, Any]) -> Corpus:
-        """Put it in place; only now is the old one gone."""
+    def finish(self, manifest: Mapping[str, Any], permitted: AbstractContextManager[None] | None = None) -> Corpus:
+        """Put it in place; only now is the old one gone. `permitted` is held meanwhile, and may refuse it."""
         whole = {**manifest, "files": {name: output.closed() for name, output in self._files.items()}}
+        with permitted or nullcontext():
+            self._put(whole)
+        return Corpus(self._folder, orjson.loads((self._folder / MANIFEST).read_bytes()))
+
+    def _put(self, manifest: Mapping[str, Any]) -> None:
+        options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
         with (self._aside / MANIFEST).open("wb") as file:
-            file.write(orjson.dumps(whole, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS))
+            file.write(orjson.dumps(manifest, option=options))
             sync(file)
         self._folder.mkdir(exist_ok=True)
         (self._folder / MANIFEST).unlink(missing_ok=True)
@@ -124,7 +131,6 @@ class Writer:
         for name in (TRAIN, VALID, MANIFEST):
             put(self._aside / name, self._folder / name)
             flush_folder(self._folder)
-        return Corpus(self._folder, orjson.loads((self._folder / MANIFEST).read_bytes()))
 
 
 class _Output:

@@ -60,6 +60,7 @@ class Survey:
 def ingest(archive: Archive, path: Path, progress: Progress = lambda _messages, _bytes: None) -> Ingested:
     """Take a file in. Raises NotAnExport, and ArchiveError when it cannot be written.
 
+    Whom it names as erased is so on record afterwards, and no more: `Forgetting.resume` does the rest.
     A file that is not whole is no error here: what is whole is taken in, and `faults` says what was not.
     """
     source = open_source(path)
@@ -128,13 +129,18 @@ class _Writer:
             case Said(statements):
                 self._archive.consents.add(statements)
             case Erased(author_id, at, may_return):
-                if author_id not in self._archive.erasure.erased():
-                    self._archive.erasure.begin(author_id, at=at, may_return=may_return)
-                    self._archive.erasure.carry_out(author_id)
+                self._begin_erasing(author_id, at, may_return=may_return)
             case Pinned(message_id, at):
                 self._archive.lore.pin(message_id, at=at)
             case Thumb(rated):
                 self._archive.feedback.restore(rated)
+
+    def _begin_erasing(self, author_id: int, at: int, *, may_return: bool) -> None:
+        """Only on record: while the names are known, other files can be searched for them (`forgetting`)."""
+        erasure = self._archive.erasure
+        known = erasure.withheld([author_id]) if may_return else erasure.forgotten([author_id])
+        if not known:
+            erasure.begin(author_id, at=at, may_return=may_return)
 
     def _source(self, origin: Origin) -> int:
         if origin not in self._sources:
