@@ -11,6 +11,7 @@ from typing import Final
 NOBODY: Final = "someone"
 SOMEONE: Final = f"@{NOBODY}"
 _QUOTED: Final = "> …"
+LEFT_OF_QUOTES: Final = re.compile(rf"^{_QUOTED}\n?", re.MULTILINE)
 _QUOTE: Final = re.compile(r"^(?:>>> [\s\S]*|> .*)", re.MULTILINE)
 _TAG: Final = re.compile(r"(<[^<>\s]+>)")
 _MENTION: Final = re.compile(r"<@!?(-?\d+)>")
