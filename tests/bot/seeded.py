@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sususbot.archive.archive import FILE_NAME, Archive
 from sususbot.messages import Author, Guild
@@ -21,7 +21,7 @@ CALLBACK = "/interactions/{interaction_id}/{interaction_token}/callback"
 LORE = "the printer in the cellar is called Gerald"
 
 
-def seed(folder: Path, server: StandIn, channel: Channel, author: User, *texts: str) -> list[int]:
+def seed(folder: Path, server: StandIn, channel: Channel, author: User, *texts: str, **more: Any) -> list[int]:
     """What was said in a channel before the bot came."""
     guild = Guild(server.world.guild_id, "x")
     with Archive(folder) as archive:
@@ -29,7 +29,7 @@ def seed(folder: Path, server: StandIn, channel: Channel, author: User, *texts: 
         archive.add_channel(guild, known, origin="export", seen_at=1)
         who = Author(author.id, author.name, author.display or author.name)
         ids = [server.world.next_id() for _ in texts]
-        kept = [Kept(id_, channel.id, who, 0, text, text) for id_, text in zip(ids, texts, strict=True)]
+        kept = [Kept(id_, channel.id, who, 0, text, text, **more) for id_, text in zip(ids, texts, strict=True)]
         archive.add(kept, source=archive.add_source("export", "x"), fetched_at=0)
     return ids
 

@@ -221,6 +221,39 @@ async def test_why_shows_nothing_that_is_gone_hidden_or_not_to_be_quoted(
         assert "not to be seen here" in text
 
 
+async def test_why_shows_others_lines_without_what_they_quote_of_who_is_not_to_be_quoted(
+    server: StandIn, place: Place, tmp_path: Path
+) -> None:
+    hall = server.world.add_channel("hall")
+    (hers,) = seed(tmp_path, server, hall, place.bob, LORE)
+    seed(tmp_path, server, hall, place.ada, f"> {LORE}\nand rightly so", reply_to=hers)
+    async with commanded(server, place.general, tmp_path) as bot:
+        await bot.ask(place.ada, "what is the printer in the cellar rightly called?")
+        assert "Gerald" in await bot.said(place.ada, "why")
+        await bot.said(place.bob, "opt-out", what="quoting")
+        assert "and rightly so" in (text := await bot.said(place.ada, "why"))
+        assert "Gerald" not in text
+
+
+async def test_a_quote_of_who_opted_out_leaves_the_running_bot_and_comes_back_with_a_yes(
+    server: StandIn, place: Place, tmp_path: Path
+) -> None:
+    async with commanded(server, place.general, tmp_path) as bot:
+        memory = bot.controls.long_term
+
+        def found(word: str) -> list[str]:
+            return [hit.message.content for hit in memory.search(word, limit=9).hits]
+
+        hers = server.say(place.general, place.bob, LORE)
+        quoting = server.say(place.general, place.ada, f"> {LORE}\nand rightly so", reply_to=hers)
+        await until(lambda: len(found("Gerald")) == 2)
+        await bot.said(place.bob, "opt-out", what="remembering")
+        await until(lambda: "> …\nand rightly so" in found("rightly"))
+        assert quoting.id not in {hit.message.id for hit in memory.search("Gerald", limit=9).hits if hit.parts["words"]}
+        await bot.said(place.bob, "opt-in", what="remembering")
+        await until(lambda: sorted(found("Gerald")) == sorted([hers.content, quoting.content]))
+
+
 def hidden(server: StandIn, channel: Channel) -> dict[str, Any]:
     from sususbot.standin import render
 

@@ -15,6 +15,7 @@ import pytest
 from sususbot.archive.archive import Archive
 from sususbot.corpus import manifest as manifests
 from sususbot.corpus.build import Built, build
+from sususbot.corpus.clean import rules_without
 from sususbot.corpus.consent import persona
 from sususbot.corpus.recipe import Recipe
 from sususbot.corpus.samples import Sample
@@ -138,6 +139,23 @@ def test_who_refused_is_left_out_altogether(make: Callable[..., Built]) -> None:
     assert "ask @someone the secretkeeper" in words_of(built)
     assert LEO.id not in built.corpus.authors
     assert built.left_out["consent"] == sum(one.author.id == LEO.id for one in small_talk())
+
+
+def test_lines_of_who_refused_are_not_learned_from_others_quotes_either(make: Callable[..., Built]) -> None:
+    """Where quotes are learned at all: with the rule, no quote is."""
+    quoting = talk(
+        (LEO, "the secret is marzipan"), (TOM, "> the secret is marzipan\nwell kept"), (MIA, "ok"), start=200 * HOUR
+    )
+    quoting[1] = replace(quoting[1], reply_to=quoting[0].id)
+    open_ = replace(RECIPE, rules=rules_without(["quotes"]))
+    assert "> the secret is marzipan" in words_of(make([*small_talk(), *quoting], open_))
+    built = make(
+        [*small_talk(), *quoting],
+        open_,
+        consents=lambda archive: archive.consents.say(LEO.id, by="member", way="dm", at=1, learn=False),
+    )
+    assert "well kept" in words_of(built)
+    assert "marzipan" not in words_of(built)
 
 
 def test_opt_in_learns_only_from_those_who_said_yes(make: Callable[..., Built]) -> None:

@@ -1,10 +1,13 @@
 """Lines are said again word for word: only of members who may be quoted, however many others say it better."""
 
 from sususbot.archive.archive import Archive
+from sususbot.memory.embedding import embedded_text
 from sususbot.memory.lines import RememberedLines
 from sususbot.memory.long_term import LongTerm
+from sususbot.memory.short_term import ShortTerm
+from sususbot.memory.vector_index import ExactIndex
 from sususbot.messages import Turn
-from tests.memory.chat import EVE, HOUR, MIA, TOM, Chat
+from tests.memory.chat import EVE, HOUR, MIA, TOM, Chat, WordEmbedder
 
 
 def say(archive: Archive, author_id: int, at: int = 1, **answers: bool) -> None:
@@ -55,3 +58,38 @@ def test_silence_is_no_quote_where_silence_is_a_no(archive: Archive, chat: Chat)
     assert lines(archive, "printer") == []
     say(archive, TOM.id, remember=True)
     assert lines(archive, "printer") == []
+
+
+def test_what_may_not_be_quoted_is_not_said_again_out_of_somebody_elses_answer(archive: Archive, chat: Chat) -> None:
+    hers = chat.say(MIA, "the printer is haunted by gerald", after=HOUR)
+    chat.say(TOM, "> the printer is haunted by gerald\nthat printer has been cursed all along", reply_to=hers)
+    chat.say(EVE, "> the printer is haunted by gerald", reply_to=hers)
+    whole = "> the printer is haunted by gerald ⏎ that printer has been cursed all along"
+    assert whole in lines(archive, "what about the printer")
+    say(archive, MIA.id, quote=False)
+    assert lines(archive, "what about the printer") == ["that printer has been cursed all along"]
+    say(archive, MIA.id, at=2, quote=True)
+    assert whole in lines(archive, "what about the printer")
+
+
+def test_a_quote_of_one_who_may_not_be_remembered_is_in_no_window_and_leads_nowhere(
+    archive: Archive, chat: Chat
+) -> None:
+    def found() -> list[str]:
+        memory = LongTerm(archive, embedder, ExactIndex(embedder.dimensions))
+        memory.learn()
+        return [hit.message.rendered for hit in memory.search("samovar", limit=5).hits]
+
+    embedder = WordEmbedder()
+    hers = chat.say(MIA, "my samovar")
+    quoting = chat.say(TOM, "> my samovar\nnice one", reply_to=hers)
+    assert quoting.rendered in found()
+    say(archive, MIA.id, remember=False)
+    assert [turn.text for turn in ShortTerm(archive, window=9).recent(1)] == ["> …\nnice one"]
+    embedder.embedded.clear()
+    assert not any("samovar" in text for text in found())
+    assert embedder.embedded[0] == embedded_text("tom", "> …\nnice one")
+    # By words alone it is not found at all: none of hers is left in the index.
+    assert LongTerm(archive, None, None).search("samovar", limit=5).hits == []
+    say(archive, MIA.id, at=2, remember=True)
+    assert quoting.rendered in found()

@@ -240,7 +240,10 @@ class Archive:
         return [_message(row[:12], _author(row[12:])) for row in reversed(rows)]
 
     def messages(self, ids: Iterable[int]) -> dict[int, Message]:
-        """The messages with these ids; those that are not known or were deleted are left out."""
+        """The messages with these ids; those that are not known or were deleted are left out.
+
+        Without what they quote of members who may not be remembered, as in all that is read here but `history`.
+        """
         rows = self._database.rows(
             f"{_SELECT} WHERE m.id IN (SELECT value FROM json_each(?)) AND m.deleted_at IS NULL", [json_list(ids)]
         )
@@ -272,6 +275,7 @@ class Archive:
     ) -> Iterator[Message]:
         """Every message that is not deleted, of all types and also bots', channel by channel and oldest first.
 
+        Without what they quote of members who may not be learned from, as corpora and reports take it.
         Streamed: the whole never stands in memory. `first` and `last` are ids, both taken in.
         """
         authors = self.authors()
@@ -282,7 +286,7 @@ class Archive:
                 conditions.append(condition)
                 parameters.append(value)
         sql = f"""SELECT id, channel_id, created_at, content, rendered, type, edited_at, reply_to, pinned, mentions,
-            reactions, attachments, author_id FROM messages WHERE {" AND ".join(conditions)} ORDER BY channel_id, id"""
+            reactions, attachments, author_id FROM learnable WHERE {" AND ".join(conditions)} ORDER BY channel_id, id"""
         for rows in self._database.chunks(sql, parameters, size=_HISTORY_ROWS):
             for row in rows:
                 yield _message(row[:12], authors[row[12]])
@@ -345,7 +349,7 @@ _WRITTEN: Final = (
 )
 _SELECT: Final = """SELECT m.id, m.channel_id, m.created_at, m.content, m.rendered, m.type, m.edited_at, m.reply_to,
     m.pinned, m.mentions, m.reactions, m.attachments, a.id, a.name, a.display_name, a.is_bot
-    FROM messages AS m JOIN authors AS a ON a.id = m.author_id"""
+    FROM shown AS m JOIN authors AS a ON a.id = m.author_id"""
 _CHECKS: Final = {
     "tombstones still hold words": """SELECT count(*) FROM messages WHERE deleted_at IS NOT NULL
         AND (content <> '' OR rendered <> '')""",

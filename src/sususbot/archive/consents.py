@@ -3,7 +3,7 @@
 Three answers a member, each with its date and the way it was given. A member's own last word beats what the owner
 wrote down, and that beats the archive's mode: in `opt-out` and `all` silence is a yes, in `opt-in` it is a no.
 To be quoted is to be remembered first. Mode and answers are read from the file each time, so that what one program
-writes down holds in all of them at once.
+writes down holds in all of them at once. What others quote of a member goes by that member's answer (`quotes`).
 
 Who said no to learning and to remembering is `refused`: nothing of their words has a purpose, and `forgetting` takes
 them away; a yes lets them back in. Of a forgotten member only a yes of their own, said later, is heard at all.
@@ -19,6 +19,7 @@ import orjson
 from sususbot.archive.database import Database
 from sususbot.archive.erasure import Erasure
 from sususbot.archive.feedback import Feedback
+from sususbot.archive.quotes import Quotes, columns
 from sususbot.archive.summaries import Summaries
 from sususbot.messages import LORE_TYPES
 
@@ -55,6 +56,7 @@ class Consents:
 
     def __init__(self, database: Database, erasure: Erasure, summaries: Summaries, feedback: Feedback) -> None:
         self._database = database
+        self._quotes = Quotes(database, summaries, feedback)
         self._erasure = erasure
         self._summaries = summaries
         self._feedback = feedback
@@ -72,8 +74,11 @@ class Consents:
         """Kept in the file, so that every program that has it open agrees."""
         if mode != self.mode:
             with self._database.transaction():
+                everybody = self._quotes.everybody()
+                before = self._who_may("remember", everybody)
                 self._database.execute("INSERT OR REPLACE INTO facts (name, value) VALUES ('consent', ?)", [mode])
                 self._drop_refused()
+                self._read_quotes_anew(before, self._who_may("remember", everybody))
 
     def answers(self, author_id: int) -> Permissions:
         """What holds for a member, who need not be known."""
@@ -126,10 +131,26 @@ class Consents:
         with self._database.transaction():
             fresh = [statement for statement in statements if self._insert(statement)]
             authors = self._heard({statement.author_id for statement in fresh})
+            before = self._who_may("remember", authors)
             self._settle(authors)
             self._readmit(authors)
             self._drop_refused()
+            self._read_quotes_anew(before, self._who_may("remember", authors))
         return len(fresh)
+
+    def quotable(self, ids: Iterable[int]) -> dict[int, str]:
+        """Those of these messages that may be repeated, and their words as they may."""
+        return dict(
+            self._database.rows(
+                "SELECT id, rendered FROM quotable WHERE id IN (SELECT value FROM json_each(?))",
+                [orjson.dumps(list(ids)).decode()],
+            )
+        )
+
+    def depending_on(self, author_id: int) -> list[int]:
+        """The messages whose words depend on a member's answers: what they said, and what quotes them."""
+        said = self._database.rows("SELECT id FROM messages WHERE author_id = ?", [author_id])
+        return sorted({*(row[0] for row in said), *self._quotes.of([author_id])})
 
     def statements(self) -> list[Statement]:
         """All that was ever said, oldest first."""
@@ -218,6 +239,10 @@ class Consents:
         self._summaries.drop_refused(silence=bool(silence))
         self._feedback.drop_refused_words(silence=bool(silence))
 
+    def _read_quotes_anew(self, before: set[int], now: set[int]) -> None:
+        self._quotes.hide(before - now)
+        self._quotes.show(now - before)
+
     def _silence(self) -> bool:
         return self.mode != "opt-in"
 
@@ -250,16 +275,20 @@ _REFUSED: Final = "coalesce(learn, 1) = 0 AND coalesce(remember, 1) = 0"
 _SILENCE: Final = "(SELECT count(*) = 0 FROM main.facts WHERE name = 'consent' AND value = 'opt-in')"
 _ASKED: Final = f"coalesce((SELECT {{}} FROM main.answers WHERE answers.author_id = messages.author_id), {_SILENCE})"
 
-# What may be remembered and what may be quoted: one place decides, and every search asks it.
+# What may be remembered and what may be quoted: one place decides, and every search asks it. `shown` and `learnable`
+# hold all messages, and leave out only what they quote of members who said no to being remembered, or learned from.
 _VIEWS: Final = (
-    f"""CREATE TEMP VIEW remembered AS SELECT messages.* FROM main.messages
+    f"CREATE TEMP VIEW shown AS SELECT {columns('remember', _SILENCE)} FROM main.messages",
+    f"CREATE TEMP VIEW learnable AS SELECT {columns('learn', _SILENCE)} FROM main.messages",
+    f"""CREATE TEMP VIEW remembered AS SELECT {columns("remember", _SILENCE)} FROM main.messages
         JOIN main.authors ON authors.id = messages.author_id
         WHERE messages.type IN ({", ".join(map(str, sorted(LORE_TYPES)))})
             AND messages.deleted_at IS NULL
             AND messages.rendered <> ''
             AND NOT authors.is_bot
             AND {_ASKED.format("remember")}""",
-    f"CREATE TEMP VIEW quotable AS SELECT * FROM remembered AS messages WHERE {_ASKED.format('quote')}",
+    f"""CREATE TEMP VIEW quotable AS SELECT {columns("quote", _SILENCE)} FROM remembered AS messages
+        WHERE {_ASKED.format("quote")}""",
 )
 
 

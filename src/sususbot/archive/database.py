@@ -9,7 +9,7 @@ Not here: what the tables mean (`archive`, `vectors`, `terms` and their neighbou
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from importlib import resources
 from pathlib import Path
@@ -61,6 +61,11 @@ class Database:
     def close(self) -> None:
         with self._lock:
             self._connection.close()
+
+    def define(self, name: str, function: Callable[[str], str]) -> None:
+        """Let SQL call a pure function of one text."""
+        with self._lock, self._told():
+            self._connection.create_function(name, 1, function, deterministic=True)
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         with self._lock, self._told():

@@ -130,6 +130,14 @@ class Feedback:
             [silence],
         )
 
+    def drop_words_of(self, ids: Iterable[int]) -> None:
+        """Words made of these messages."""
+        self._database.execute(
+            f"""{_WORDLESS} WHERE id IN (SELECT feedback_id FROM feedback_messages
+                WHERE message_id IN (SELECT value FROM json_each(?)))""",
+            [_json(ids)],
+        )
+
     def drop_words_before(self, at: int) -> int:
         """Words that were said before this moment (ms); gives of how many thumbs."""
         return self._database.execute(f"{_WORDLESS} WHERE at < ? AND (asked <> '' OR said <> '')", [at])

@@ -15,6 +15,7 @@ SOMEONE: Final = f"@{NOBODY}"
 # What an application answers to a command is said, as what members write is. Discord or an exporter makes all else.
 _SAID_TYPES: Final = LORE_TYPES | {20, 23}
 _QUOTED: Final = "> …"
+LEFT_OF_QUOTES: Final = re.compile(rf"^{_QUOTED}\n?", re.MULTILINE)
 _QUOTE: Final = re.compile(r"^(?:>>> [\s\S]*|> .*)", re.MULTILINE)
 _TAG: Final = re.compile(r"(<[^<>\s]+>)")
 _MENTION: Final = re.compile(r"<@!?(-?\d+)>")

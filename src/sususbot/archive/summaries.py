@@ -36,8 +36,8 @@ class Made:
 
 
 # Of bots only our own lines are summed up.
-_STILL_SO: Final = """SELECT 1 FROM messages JOIN authors ON authors.id = author_id
-    WHERE messages.id = ?1 AND rendered = ?2 AND deleted_at IS NULL
+_STILL_SO: Final = """SELECT 1 FROM shown JOIN authors ON authors.id = author_id
+    WHERE shown.id = ?1 AND rendered = ?2 AND deleted_at IS NULL
     AND (is_bot OR EXISTS (SELECT 1 FROM remembered WHERE remembered.id = ?1))"""
 
 

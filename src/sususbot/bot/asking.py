@@ -122,11 +122,11 @@ def _shown(ids: list[int], guild: discord.Guild, audience: frozenset[int], archi
     """Memories as they may be seen in a channel with this audience now."""
     there = archive.remembered(ids)
     messages = [one for one in archive.messages(there).values() if one.channel_id in audience]
-    quotable = archive.consents.may_quote({one.author.id for one in messages})
+    quotable = archive.consents.quotable(one.id for one in messages)
     return {
         one.id: Shown(
             author=discord.utils.escape_markdown(one.author.display_name),
-            said=discord.utils.escape_markdown(one.rendered) if one.author.id in quotable else None,
+            said=discord.utils.escape_markdown(quotable[one.id]) if one.id in quotable else None,
             # Discord has no message to go to.
             where="(a note)" if one.type == NOTE_TYPE else _link(guild.id, one.channel_id, one.id),
         )

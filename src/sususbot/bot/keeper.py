@@ -204,7 +204,7 @@ class Keeper:
             self._fresh.clear()
 
     def relearn(self, ids: Sequence[int]) -> None:
-        """Make these findable again: their author may be remembered from now on."""
+        """Make these findable again, as far as they may be remembered: a member's answer changed how they read."""
         self._fresh.extend(ids)
         self._news.set()
 

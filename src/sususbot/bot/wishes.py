@@ -79,7 +79,7 @@ class Wishes:
 
     def _forget(self, author_id: int) -> str:
         archive = self._controls.archive
-        words, count = archive.ids_of(author_id), archive.erasure.count(author_id)
+        words, count = archive.consents.depending_on(author_id), archive.erasure.count(author_id)
         # From here on it is on record, and nothing of theirs is used or kept, whatever happens next.
         archive.erasure.begin(author_id, at=now_ms())
         done = self._take_away(words)
@@ -103,13 +103,13 @@ class Wishes:
 
     def _say(self, author_id: int, what: What, *, yes: bool) -> str:
         archive = self._controls.archive
-        words, count = archive.ids_of(author_id), archive.erasure.count(author_id)
+        words, count = archive.consents.depending_on(author_id), archive.erasure.count(author_id)
         was_erased = author_id in archive.erasure.erased()
         way = "/opt-in" if yes else "/opt-out"
         now = archive.consents.say(author_id, by="member", way=way, at=now_ms(), **dict.fromkeys(_MEANS[what], yes))
         lines = [(_YES if yes else _NO)[what]]
         if yes:
-            self._loop.call_soon_threadsafe(self._controls.keeper.relearn, words)
+            self._drop(words)
             if was_erased and words:
                 lines.append("What was erased comes back only if the owner imports the history of this server again.")
         else:
@@ -149,7 +149,7 @@ class Wishes:
         unsaid = archive.erasure.unsaying()
         begun, self._begun = self._begun, frozenset({*authors, *unsaid})
         if self._begun if own else self._begun & begun:
-            words = [*unsaid, *(id_ for author_id in authors for id_ in archive.ids_of(author_id))]
+            words = [*unsaid, *(id_ for author_id in authors for id_ in archive.consents.depending_on(author_id))]
             self._resume()
             self._drop(words)
             logger.info("what was to be erased is erased")
@@ -178,13 +178,14 @@ class Wishes:
         return asyncio.create_task(self.finish())
 
     def _drop(self, words: Iterable[int]) -> None:
-        """Out of what is held in memory."""
+        """Out of what is held in memory; what may be remembered of them comes back as it reads now."""
         ids = list(words)
         self._controls.short_term.changed(ids)
         try:
             self._controls.long_term.drop_stale(ids)
         except VectorStoreError as error:
             logger.warning("%s", error)
+        self._loop.call_soon_threadsafe(self._controls.keeper.relearn, ids)
 
     def _adapters(self, author_id: int) -> list[str]:
         """What of the models must be made anew on this member's account."""

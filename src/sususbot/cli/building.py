@@ -141,7 +141,10 @@ def _warn(built: "Built", settings: "Settings") -> None:
     if off:
         say(f"careful: with CLEAN_OFF={','.join(off)} the bot may learn what is nobody's business")
     if "quotes" in settings.clean_off:
-        say("careful: with CLEAN_OFF=quotes the bot may learn lines of members who said no, as others quoted them")
+        say(
+            "careful: with CLEAN_OFF=quotes the bot may learn lines of members who said no, where others quoted them "
+            "without a reply or a mention"
+        )
     against = objection(built.corpus.origins, confirmed=settings.training_permission_confirmed)
     if against is not None:
         say(f"before you train: {against}")

@@ -136,7 +136,7 @@ class PageBot:
             gone = self._forgetting().forget(author.id, at=now_ms())
         finally:
             # Also where something is left to be done: from its beginning on, nothing of theirs is to be used.
-            self.changed(self._archive.ids_of(author.id))
+            self.changed(self._archive.consents.depending_on(author.id))
         return tuple(told(gone))
 
     def changed(self, ids: "Sequence[int]") -> None:

@@ -2,14 +2,16 @@
 
 Two kinds: what people answered when something like this was asked before, and statements that are about it themselves.
 An answer is known by Discord's reply reference, else it is the next thing somebody else said within two minutes.
-A line is said again word for word, so only lines of members who may be quoted are given.
+A line is said again word for word, so only lines of members who may be quoted are given, and nothing that they quote of
+members who may not.
 """
 
 import math
 import re
 from collections.abc import Collection, Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
+from sususbot.archive.nameless import LEFT_OF_QUOTES
 from sususbot.chat_format import one_line
 from sususbot.memory.long_term import LongTerm
 from sususbot.memory.surroundings import Hit
@@ -66,32 +68,43 @@ class RememberedLines:
         """What was found that may be said again, each text once; and whether something may not."""
         found = self._memory.search(question, limit=limit, audience=audience, exclude=shown, now=at)
         best_score = max((hit.score for hit in found.hits), default=0.0)
-        lines = [line for hit in found.hits for line in _lines_of(hit, math.exp((hit.score - best_score) / _SPREAD))]
-        allowed = self._memory.may_quote({line.author_id for line in lines})
+        fits = [(hit, math.exp((hit.score - best_score) / _SPREAD)) for hit in found.hits]
+        candidates = [one for hit, fit in fits for one in _candidates_of(hit, fit)]
+        words = self._memory.quotable({one.message.id for one in candidates})
         best: dict[str, Line] = {}
-        for line in lines:
-            if not line.text or line.author_id not in allowed:
+        for one in candidates:
+            line = _line(one, words.get(one.message.id, ""))
+            if not line.text:
                 continue
             if line.text not in best or best[line.text].source.score < line.source.score:
                 best[line.text] = line
-        return list(best.values()), any(line.author_id not in allowed for line in lines)
+        return list(best.values()), any(one.message.id not in words for one in candidates)
 
 
-def _lines_of(hit: Hit, fits: float) -> Iterator[Line]:
+class _Candidate(NamedTuple):
+    """What may be said again, as far as it fits, and what it answers."""
+
+    message: Message
+    score: float
+    answers: Message | None = None
+
+
+def _candidates_of(hit: Hit, fits: float) -> Iterator[_Candidate]:
     asked = _asks(hit.message.rendered)
     # What merely stands beside the words that were looked for does not state anything about them.
     if "meaning" in hit.parts or hit.parts["words"] > 0:
-        yield _line(hit.message, fits * (_ASKS if asked else _STATES_IT))
+        yield _Candidate(hit.message, fits * (_ASKS if asked else _STATES_IT))
     answer = _answer(hit)
     if answer is not None:
         weight = _ANSWERS_A_QUESTION if asked else _FOLLOWS_A_STATEMENT
         score = fits * weight * (_ASKS if _asks(answer.rendered) else 1.0)
-        yield _line(answer, score, answers=hit.message)
+        yield _Candidate(answer, score, hit.message)
 
 
-def _line(message: Message, score: float, answers: Message | None = None) -> Line:
+def _line(candidate: _Candidate, said: str) -> Line:
+    message, score, answers = candidate
     # On one line, as a prompt has it, so that a stop at the first newline leaves all of it.
-    text = one_line(_ADDRESSED.sub("", message.rendered))
+    text = one_line(_ADDRESSED.sub("", LEFT_OF_QUOTES.sub("", said)))
     words = _LINK.sub("", text).split()
     if len(words) < 3:
         score *= _TOO_SHORT

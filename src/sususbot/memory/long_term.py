@@ -163,9 +163,9 @@ class LongTerm:
         found = self._candidates(question, audience, (), now_ms() if now is None else now, _Clock())
         return self._features(*found)
 
-    def may_quote(self, author_ids: Iterable[int]) -> set[int]:
-        """Those of these members whose words may be repeated as they are; to be found is not enough for that."""
-        return self._archive.consents.may_quote(author_ids)
+    def quotable(self, ids: Iterable[int]) -> dict[int, str]:
+        """The words of these messages as they may be repeated, if they may; to be found is not enough for that."""
+        return self._archive.consents.quotable(ids)
 
     def learn(self, ids: Sequence[int] | None = None) -> int:
         """Make new or edited messages findable by meaning, these or whatever waits, some at a time; gives how many.

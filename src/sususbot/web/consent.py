@@ -123,7 +123,7 @@ def write_down(desk: Desk, statement: Statement) -> list[str]:
     """An answer into the archive, and what follows from it; gives in sentences what that was."""
     archive = desk.archive
     away = archive.erasure.erased()
-    words = archive.ids_of(statement.author_id)
+    words = archive.consents.depending_on(statement.author_id)
     try:
         _, gone = desk.forgetting.answer([statement], at=now_ms())
     finally:

@@ -110,7 +110,10 @@ def _waiting(desk: Desk) -> bool:
 
 def _erase(desk: Desk) -> list[str]:
     erasure = desk.archive.erasure
-    ids = [*erasure.unsaying(), *(id_ for one in erasure.unfinished() for id_ in desk.archive.ids_of(one))]
+    ids = [
+        *erasure.unsaying(),
+        *(id_ for one in erasure.unfinished() for id_ in desk.archive.consents.depending_on(one)),
+    ]
     try:
         gone = desk.forgetting.resume(at=now_ms())
     finally:
