@@ -1,8 +1,9 @@
 """Taking a member's words away everywhere: archive, vectors, Chroma, corpora, reports, files left behind.
 
 Three occasions, one way: a member is to be forgotten; a member said no to everything; words are past their time.
-What can be made again (corpora, reports, benchmarks, a Chroma folder) goes as a whole. What a training made of their
-words stays and is named (`training/runs`). Models are not looked at: nobody's words are in them that we put there.
+What can be made again (corpora, reports, benchmarks, a Chroma folder, the own linker) goes as a whole. What a training
+made of their words stays and is named (`training/runs`), but for files of it that name them: a vocabulary, also in a
+GGUF. Models from elsewhere are not looked at: nobody's words are in them that we put there.
 
 **Invariant.** The wish is on record before anything is touched, and off it only when nothing is left. So whatever ends
 the program between, `resume` (every command begins with it) goes on from there.
@@ -30,23 +31,28 @@ from sususbot.artifacts import (
     CORPORA,
     DEMO,
     EVALUATION,
-    LOGS,
+    FILES,
+    LINKER,
     MANIFEST,
     MODELS,
     REPORTS,
+    ROOMS,
     RUNS,
     SESSIONS,
     authors_of,
 )
 from sususbot.errors import ArchiveLocked
+from sususbot.memory.own_links import teachers
 from sususbot.messages import joined_names
+from sususbot.model import gguf_header
 
 # The archive is SQLite's: it empties its files itself. A copy of it is a file like others.
 _ARCHIVE: Final = tuple(FILE_NAME + ending for ending in ("", "-wal", "-shm", "-journal"))
 # Not read through: models, and the made-up server of the demo.
 _OURS_ALONE: Final = frozenset({MODELS, DEMO})
-# Numbers, not words.
-_WEIGHTS: Final = frozenset({".safetensors", ".gguf", ".bin", ".pt", ".pth"})
+# Numbers, not words; of a GGUF all but its vocabulary.
+_WEIGHTS: Final = frozenset({".safetensors", ".bin", ".pt", ".pth"})
+_GGUF: Final = ".gguf"
 # A shorter name stands in too many texts that mean somebody else.
 _TELLING: Final = 3
 # What a write that was interrupted leaves behind.
@@ -75,6 +81,7 @@ _MAKES: Final = (
     (CORPORA, "sususbot build"),
     (f"{REPORTS}/{EVALUATION}", "sususbot eval"),
     (REPORTS, "sususbot analyze"),
+    (LINKER, "sususbot index --fit-links"),
 )
 
 
@@ -141,7 +148,7 @@ class Forgetting:
         if unfinished:
             self._archive.erasure.finish(unfinished, at=at)
         gone += self._take_unsaid(at=at)
-        return gone + self.drop_corpora() + self.drop_reports()
+        return gone + self.drop_corpora() + self.drop_reports() + self.drop_linker()
 
     def expire(self, before: int) -> Gone:
         """Take away all that was said before this moment (ms), and what was made of it."""
@@ -173,6 +180,16 @@ class Forgetting:
         if not shown.pop(room) <= may_quote:
             return Gone(0, (self._remove(room),))
         return Gone(0, tuple(self._remove(folder) for folder in sorted(shown) if not shown[folder] <= may_quote))
+
+    def drop_linker(self) -> Gone:
+        """Remove the server's own linker if it learned from members who may not be learned from (any more).
+
+        One that does not say from whom goes, too.
+        """
+        learned = teachers(self._folder)
+        if learned is not None and learned <= self._archive.consents.may_learn(learned):
+            return Gone()
+        return Gone(0, (self._remove(self._folder / LINKER),))
 
     def drop_index(self) -> Gone:
         """Remove the Chroma folder: it keeps vectors that were deleted from it. The next start fills it again."""
@@ -229,6 +246,9 @@ class Forgetting:
             authors = authors_of(folder)
             if authors is None or traces.author_id in authors or any(_holds(path, pattern) for path in _files(folder)):
                 yield folder
+        learned = teachers(self._folder)
+        if learned is None or traces.author_id in learned:
+            yield self._folder / LINKER
         pattern = traces.pattern(shortest=_TELLING)
         for path in self._other_files():
             if _LEFTOVER.search(path.name) or _holds(path, pattern):
@@ -254,8 +274,9 @@ class Forgetting:
         known = {CORPORA, REPORTS, BENCH, CHROMA, *_OURS_ALONE}
         for path in _files(self._folder):
             room, *rest = path.relative_to(self._folder).parts
-            # The archive is emptied by itself; no word stands in the others, and a running bot holds them.
-            wordless = not rest and room in (*_ARCHIVE, SESSIONS, BOT_LOCK)
+            # The archive is emptied by itself; no word stands in the others, and a running bot holds them or they go
+            # by whom they were learned from.
+            wordless = not rest and room in (*_ARCHIVE, SESSIONS, BOT_LOCK, LINKER)
             record = room == RUNS and (path.name == MANIFEST or path.suffix in _WEIGHTS)
             if not wordless and not record and not (rest and room in known):
                 yield path
@@ -272,9 +293,10 @@ class Forgetting:
 
 def purgeable(folder: Path) -> list[Path]:
     """Everything in a data folder that the program wrote, but base models."""
-    rooms = [folder / room for room in (CORPORA, RUNS, REPORTS, CHROMA, BENCH, DEMO, LOGS)]
+    rooms = [folder / room for room in ROOMS if room != MODELS]
+    files = [path for name in FILES for path in sorted(folder.glob(name.format("*")))]
     leftovers = [path for path in folder.glob("*") if path.is_file() and _LEFTOVER.search(path.name)]
-    return list(_there(*(folder / name for name in (*_ARCHIVE, SESSIONS, BOT_LOCK)), *rooms, *sorted(leftovers)))
+    return list(_there(*(folder / name for name in _ARCHIVE), *files, *rooms, *sorted(leftovers)))
 
 
 def purge(folder: Path) -> list[str]:
@@ -348,6 +370,9 @@ def _pieces(path: Path) -> Iterator[bytes]:
     """A file's content in overlapping pieces, so that no name falls between two."""
     from sususbot.sources.byte_stream import ByteStream
 
+    if path.suffix == _GGUF and (pieces := gguf_header.pieces(path)) is not None:
+        yield from pieces
+        return
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             for entry in archive.infolist():
