@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pytest
 
 from sususbot.archive.archive import Archive
+from sususbot.artifacts import FILES, LINKER, MODELS, ROOMS
 from sususbot.errors import ArchiveLocked, VectorStoreError
 from sususbot.forgetting import Forgetting, Gone, left_by, purge, purgeable, told
+from sususbot.linking.network import shipped
 from sususbot.log_content import MARK
 from sususbot.memory.indexing import index
 from sususbot.messages import Attachment, Author, Message
@@ -234,6 +237,43 @@ def test_a_full_no_takes_words_and_corpora_but_leaves_the_name(archive: Archive,
     assert Forgetting(archive, tmp_path).resume(at=AT) == Gone()
 
 
+def test_the_own_linker_goes_with_the_consent_of_anyone_who_taught_it(archive: Archive, tmp_path: Path) -> None:
+    work = Forgetting(archive, tmp_path)
+    linker = tmp_path / LINKER
+    shipped().save(linker, teachers=np.array([TOM.id, HER_ID]))
+    assert work.resume(at=AT) == Gone()
+    archive.consents.say(HER_ID, by="owner", way="x", at=1, learn=False)
+    gone = work.resume(at=AT)
+    assert (gone, gone.steps) == (Gone(0, (LINKER,)), ["sususbot index --fit-links"])
+    shipped().save(linker, teachers=np.array([TOM.id]))
+    assert LINKER not in work.forget(HER_ID, at=AT).files
+    assert work.about(TOM.id) == [LINKER]
+    assert work.forget(TOM.id, at=AT).files == (LINKER,)
+    # One of an earlier version does not say who taught it.
+    shipped().save(linker)
+    assert work.resume(at=AT) == Gone(0, (LINKER,))
+    assert not linker.exists()
+
+
+@pytest.mark.parametrize(("called", "goes"), [("quick", True), ("zyzz", False), ("llama", False)])
+def test_a_vocabulary_that_names_them_goes_whatever_file_it_stands_in(
+    archive: Archive, tmp_path: Path, called: str, goes: bool
+) -> None:
+    """A base made here learned its pieces from members' words; of its numbers nothing is read."""
+    pytest.importorskip("gguf", reason="what writes GGUF files is not installed")
+    from tests.support.tiny_gguf import write_model
+
+    filled(archive, message(400, "x", Author(55, called, called)))
+    run = tmp_path / "runs" / "own"
+    (run / "model").mkdir(parents=True)
+    write_model(run / "model.gguf")
+    with (run / "model.gguf").open("ab") as file:
+        file.write(b"\0zyzz\0")
+    (run / "model" / "tokenizer.json").write_text('{"vocab": {"▁quick": 3}}', encoding="utf-8")
+    gone = Forgetting(archive, tmp_path).forget(55, at=AT).files
+    assert set(gone) == ({"runs/own/model.gguf", "runs/own/model/tokenizer.json"} if goes else set())
+
+
 def test_a_corpus_goes_with_the_consent_of_anyone_in_it(archive: Archive, tmp_path: Path) -> None:
     work = Forgetting(archive, tmp_path)
     corpus(tmp_path, "both", [HER_ID, TOM.id])
@@ -372,6 +412,17 @@ def test_purge_deletes_what_is_ours_and_nothing_else(archive: Archive, tmp_path:
     assert left_by(tmp_path) == ["mine/", "models/", "notes.txt"]
     assert purgeable(tmp_path) == []
     assert purge(tmp_path) == []
+
+
+def test_purge_takes_every_kind_of_file_that_the_program_writes_but_bases(archive: Archive, tmp_path: Path) -> None:
+    archive.close()
+    for room in ROOMS:
+        (tmp_path / room).mkdir()
+        (tmp_path / room / "file").write_text("x", encoding="utf-8")
+    for name in FILES:
+        (tmp_path / name.format("8080")).write_text("x", encoding="utf-8")
+    purge(tmp_path)
+    assert left_by(tmp_path) == [f"{MODELS}/"]
 
 
 def test_purge_touches_nothing_while_another_program_uses_the_archive(archive: Archive, tmp_path: Path) -> None:

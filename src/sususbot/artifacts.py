@@ -27,6 +27,14 @@ MODELS: Final = "models"
 # Files of a running bot: how often it connected, and that it runs.
 SESSIONS: Final = "sessions.json"
 BOT_LOCK: Final = "bot.lock"
+# What learned who answers whom from the server's own replies.
+LINKER: Final = "linker.npz"
+# What leads a browser to the page, by the page's port.
+DOOR: Final = "open-{}.html"
+
+# Whatever the program writes into a data folder is the archive, or stands here.
+ROOMS: Final = (CORPORA, RUNS, REPORTS, CHROMA, BENCH, DEMO, LOGS, MODELS)
+FILES: Final = (SESSIONS, BOT_LOCK, LINKER, DOOR)
 
 MANIFEST: Final = "manifest.json"
 # With it the deepest file lies less than 150 letters below the data folder: Windows ends paths at 259.

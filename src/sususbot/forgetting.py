@@ -1,18 +1,19 @@
 """Taking a member's words away everywhere: archive, vectors, Chroma, corpora, reports, files left behind.
 
 Three occasions, one way: a member is to be forgotten; a member said no to everything; words are past their time.
-What can be made again (corpora, reports, benchmarks, a Chroma folder) goes as a whole. What a training made of their
-words stays and is named (`training/runs`). Models are not looked at: nobody's words are in them that we put there.
+What can be made again (corpora, reports, benchmarks, a Chroma folder, the own linker) goes as a whole. What a training
+made of their words stays and is named (`training/runs`), but for files of it that name them: a vocabulary, also in a
+GGUF. Models from elsewhere are not looked at: nobody's words are in them that we put there.
 
 **Invariant.** The wish is on record before anything is touched, and off it only when nothing is left. So whatever ends
-the program between, `resume` (every command begins with it) goes on from there.
+the program between, `resume` (a command that opens the archive begins with it) goes on from there.
 """
 
 import os
 import re
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -27,25 +28,31 @@ from sususbot.artifacts import (
     CORPORA,
     DEMO,
     EVALUATION,
+    FILES,
+    LINKER,
     LOGS,
     MANIFEST,
     MODELS,
     REPORTS,
+    ROOMS,
     RUNS,
     SESSIONS,
     authors_of,
 )
 from sususbot.errors import ArchiveLocked
 from sususbot.log_content import MARK
+from sususbot.memory.own_links import teachers
 from sususbot.messages import joined_names
+from sususbot.model import gguf_header
 from sususbot.sources.traces import Traces, holds
 
 # The archive is SQLite's: it empties its files itself. A copy of it is a file like others.
 _ARCHIVE: Final = tuple(FILE_NAME + ending for ending in ("", "-wal", "-shm", "-journal"))
 # Not read through: models, and the made-up server of the demo.
 _OURS_ALONE: Final = frozenset({MODELS, DEMO})
-# Numbers, not words.
-_WEIGHTS: Final = frozenset({".safetensors", ".gguf", ".bin", ".pt", ".pth"})
+# Numbers, not words; of a GGUF all but its vocabulary.
+_WEIGHTS: Final = frozenset({".safetensors", ".bin", ".pt", ".pth"})
+_GGUF: Final = ".gguf"
 # A shorter name stands in too many texts that mean somebody else.
 _TELLING: Final = 3
 # A log with words in it does not say whose they are.
@@ -75,6 +82,7 @@ _MAKES: Final = (
     (CORPORA, "sususbot build"),
     (f"{REPORTS}/{EVALUATION}", "sususbot eval"),
     (REPORTS, "sususbot analyze"),
+    (LINKER, "sususbot index --fit-links"),
 )
 
 
@@ -125,7 +133,7 @@ class Forgetting:
         if unfinished:
             self._archive.erasure.finish(unfinished, at=at)
         gone += self._take_unsaid(at=at)
-        return gone + self.drop_corpora() + self.drop_reports()
+        return gone + self.drop_corpora() + self.drop_reports() + self.drop_linker()
 
     def expire(self, before: int) -> Gone:
         """Take away all that was said before this moment (ms), and what was made of it."""
@@ -158,6 +166,16 @@ class Forgetting:
         if not shown.pop(room) <= may_quote:
             return Gone(0, (self._remove(room),))
         return Gone(0, tuple(self._remove(folder) for folder in sorted(shown) if not shown[folder] <= may_quote))
+
+    def drop_linker(self) -> Gone:
+        """Remove the server's own linker if it learned from members who may not be learned from (any more).
+
+        One that does not say from whom goes, too.
+        """
+        learned = teachers(self._folder)
+        if learned is not None and learned <= self._archive.consents.may_learn(learned):
+            return Gone()
+        return Gone(0, (self._remove(self._folder / LINKER),))
 
     def drop_index(self) -> Gone:
         """Remove the Chroma folder: it keeps vectors that were deleted from it. The next start fills it again."""
@@ -214,9 +232,12 @@ class Forgetting:
             authors = authors_of(folder)
             if authors is None or author_id in authors or any(holds(path, pattern) for path in _files(folder)):
                 yield folder
+        learned = teachers(self._folder)
+        if learned is None or author_id in learned:
+            yield self._folder / LINKER
         pattern = _or_words(traces.pattern(shortest=_TELLING))
         for path in self._other_files():
-            if _LEFTOVER.search(path.name) or holds(path, pattern):
+            if _LEFTOVER.search(path.name) or _holds(path, pattern):
                 yield path
 
     def _repeating(self, message_id: int) -> Iterator[Path]:
@@ -225,7 +246,7 @@ class Forgetting:
         pattern = Traces([message_id]).pattern()
         yield from (folder for folder in self._corpora() if any(holds(path, pattern) for path in _files(folder)))
         pattern = _or_words(pattern)
-        yield from (path for path in self._other_files() if holds(path, pattern))
+        yield from (path for path in self._other_files() if _holds(path, pattern))
 
     def _rebuildable(self) -> Iterator[Path]:
         """What tells of all members at once and is made again in minutes."""
@@ -240,8 +261,9 @@ class Forgetting:
         known = {CORPORA, REPORTS, BENCH, CHROMA, *_OURS_ALONE}
         for path in _files(self._folder):
             room, *rest = path.relative_to(self._folder).parts
-            # The archive is emptied by itself; no word stands in the others, and a running bot holds them.
-            wordless = not rest and room in (*_ARCHIVE, SESSIONS, BOT_LOCK)
+            # The archive is emptied by itself; no word stands in the others, and a running bot holds them or they go
+            # by whom they were learned from.
+            wordless = not rest and room in (*_ARCHIVE, SESSIONS, BOT_LOCK, LINKER)
             record = room == RUNS and (path.name == MANIFEST or path.suffix in _WEIGHTS)
             if not wordless and not record and not (rest and room in known):
                 yield path
@@ -258,9 +280,10 @@ class Forgetting:
 
 def purgeable(folder: Path) -> list[Path]:
     """Everything in a data folder that the program wrote, but base models."""
-    rooms = [folder / room for room in (CORPORA, RUNS, REPORTS, CHROMA, BENCH, DEMO, LOGS)]
+    rooms = [folder / room for room in ROOMS if room != MODELS]
+    files = [path for name in FILES for path in sorted(folder.glob(name.format("*")))]
     leftovers = [path for path in folder.glob("*") if path.is_file() and _LEFTOVER.search(path.name)]
-    return list(_there(*(folder / name for name in (*_ARCHIVE, SESSIONS, BOT_LOCK)), *rooms, *sorted(leftovers)))
+    return list(_there(*(folder / name for name in _ARCHIVE), *files, *rooms, *sorted(leftovers)))
 
 
 def purge(folder: Path) -> list[str]:
@@ -324,3 +347,12 @@ def _files(folder: Path) -> list[Path]:
 
 def _or_words(pattern: re.Pattern[bytes]) -> re.Pattern[bytes]:
     return re.compile(pattern.pattern + b"|" + _WORDS.pattern)
+
+
+def _holds(path: Path, pattern: re.Pattern[bytes]) -> bool:
+    """Whether a file names somebody; of a GGUF the vocabulary is asked, not its gigabytes of numbers."""
+    pieces = None
+    if path.suffix == _GGUF:
+        with suppress(OSError):
+            pieces = gguf_header.pieces(path)
+    return holds(path, pattern) if pieces is None else any(pattern.search(piece) for piece in pieces)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sususbot.archive.vectors import Matrix
 from sususbot.benchmarks.locomo import CUTS, Asked, interval, read_talks, recall
 from sususbot.benchmarks.memory import TUNED_ON, bench_memory
 from sususbot.benchmarks.memory_fit import Example, fit
@@ -94,6 +95,21 @@ def test_a_fit_finds_the_feature_that_tells() -> None:
         taught.append(Example(features, np.array([int(features[:, telling].argmax())])))
     weights = fit(taught)
     assert weights["named"] > 2 * max(abs(weight) for name, weight in weights.items() if name != "named")
+
+
+def test_the_copy_of_the_haystack_lies_where_it_is_told_and_goes(file: Path, tmp_path: Path) -> None:
+    copies: set[Path] = set()
+
+    class Watching(WordEmbedder):
+        def embed(self, texts: Sequence[str]) -> Matrix:
+            copies.update(path.parents[1] for path in scratch.glob("*/archive.db"))
+            return super().embed(texts)
+
+    scratch = tmp_path / "bench" / "scratch"
+    scratch.mkdir(parents=True)
+    bench_memory(file, small_exports(), Watching(), tmp_path / "bench", lambda _text: None, scratch=scratch)
+    assert copies == {scratch}
+    assert list(scratch.iterdir()) == []
 
 
 @pytest.mark.parametrize("haystack", [False, True])

@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 
 from sususbot.archive.archive import Archive
+from sususbot.artifacts import LINKER
 from sususbot.benchmarks.linking import bench_links
 from sususbot.errors import LinkerUnfit, TooFewReplies
 from sususbot.linking.line import Line
 from sususbot.linking.linker import Linker, relevance
 from sususbot.linking.network import Network, shipped
-from sususbot.memory.own_links import FILE_NAME, fit_links, network_of
+from sususbot.memory import own_links
+from sususbot.memory.own_links import fit_links, network_of, teachers
 from sususbot.messages import Author, Channel, Guild, Message
 from tests.corpus.talk import DATA
 
@@ -57,7 +59,7 @@ def test_relevance_is_highest_for_what_is_answered() -> None:
 
 
 def test_a_network_comes_back_from_its_file(tmp_path: Path) -> None:
-    shipped().save(tmp_path / FILE_NAME)
+    shipped().save(tmp_path / LINKER)
     network, name = network_of(tmp_path)
     assert name != network_of(tmp_path / "elsewhere")[1] or network.common == shipped().common
     assert [Linker(network).link(line).target for line in SAID] == [Linker().link(line).target for line in SAID]
@@ -74,8 +76,21 @@ def test_too_few_replies_are_said_in_one_sentence(tmp_path: Path) -> None:
         fit_links(archive, tmp_path)
 
 
+def test_an_own_linker_says_who_taught_it(tmp_path: Path) -> None:
+    assert teachers(tmp_path) == frozenset()
+    own_links._keep(shipped(), tmp_path / LINKER, {3, 1 << 62})
+    assert teachers(tmp_path) == frozenset({3, 1 << 62})
+    assert network_of(tmp_path)[0].common == shipped().common
+    for unsaid in (b"", b"no linker"):
+        (tmp_path / LINKER).write_bytes(unsaid)
+        assert teachers(tmp_path) is None
+
+
 def test_a_linker_that_proves_no_better_is_not_used(tmp_path: Path) -> None:
-    """Everybody always replies to what was said five lines before: a few lines do not teach that."""
+    """Everybody always replies to what was said five lines before: a few lines do not teach that.
+
+    What a member says who may not be learned from teaches nothing.
+    """
     who = [Author(number, f"m{number}", f"m{number}") for number in range(1, 8)]
     said = [
         Message(
@@ -91,9 +106,12 @@ def test_a_linker_that_proves_no_better_is_not_used(tmp_path: Path) -> None:
         )
         for place in range(700)
     ]
+    refusing = Author(99, "m99", "m99")
+    said += [Message(900 + place, 20, refusing, 400 * MINUTE, "hm", "hm", type=19, reply_to=1) for place in range(9)]
     with Archive(tmp_path) as archive:
         archive.add_channel(Guild(10, "x"), Channel(20, 10, "y"), origin="export", seen_at=1)
         archive.add(said, source=archive.add_source("export", "t"), fetched_at=1)
+        archive.consents.say(refusing.id, by="member", way="x", at=1, learn=False)
         fitted = fit_links(archive, tmp_path, lambda _line: None)
     assert (fitted.replies, fitted.used) == (694, False)
-    assert not (tmp_path / FILE_NAME).exists()
+    assert not (tmp_path / LINKER).exists()

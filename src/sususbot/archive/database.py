@@ -23,6 +23,9 @@ BUSY_SECONDS: Final = 5.0
 # Kibibytes, below zero as SQLite wants it. A million messages come in a fifth faster than with the usual 24 MB.
 _BULK_CACHE: Final = -131_072
 
+# Where SQLite's temporary files lie is said for the whole process.
+_REWRITING: Final = threading.Lock()
+
 Row = tuple[Any, ...]
 
 
@@ -160,8 +163,12 @@ class Database:
     def rewrite(self) -> None:
         """Write the whole file anew: what was deleted is in no corner of it any more. Seconds for a million rows."""
         # A connection of its own: others read on meanwhile, and it works in a file where ours would do so in memory.
-        with self._told(), closing(self._connected()) as connection:
+        with self._told(), _REWRITING, closing(self._connected()) as connection:
             connection.execute("PRAGMA secure_delete=ON")
+            # That file holds every word, and its blocks are not overwritten: it lies on the archive's own disk, not in
+            # the system's folder. Whole processes have one such place; no other connection of ours writes such files.
+            folder = str(self.path.parent.resolve()).replace("'", "''")
+            connection.execute(f"PRAGMA temp_store_directory='{folder}'")
             connection.execute("VACUUM")
 
     def copy_to(self, path: Path) -> None:

@@ -11,7 +11,7 @@ the archive either, and until then `unfinished` names them. `erase` is the first
 Not here: corpora, reports and other files (`sususbot.forgetting`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import orjson
@@ -193,6 +193,19 @@ class Erasure:
             "SELECT id FROM messages WHERE author_id = ? AND deleted_at IS NOT NULL", [author_id]
         )
         return [row[0] for row in rows]
+
+    def deletions(self) -> Iterator[dict[int, int]]:
+        """Id -> when it was deleted (ms), some at a time, also of messages that never came.
+
+        Without those of erased members: these are kept out by whose they are.
+        """
+        for rows in self._database.chunks(
+            """SELECT id, deleted_at FROM messages
+            WHERE deleted_at IS NOT NULL AND author_id NOT IN (SELECT author_id FROM erased)
+            UNION ALL SELECT id, deleted_at FROM deleted_unseen""",
+            size=_CHUNK,
+        ):
+            yield dict(rows)
 
     def names(self, author_id: int) -> list[str]:
         """Every name they were seen with. The longest first: "@mia k" is not "@mia" and a rest."""

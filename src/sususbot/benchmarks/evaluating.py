@@ -84,15 +84,20 @@ def bench_evaluating(
     other: Sequence[Path] = (),
     messages: int | None = None,
     sizes: Sizes | None = None,
+    scratch: Path | None = None,
+    owner: Archive | None = None,
 ) -> Result:
-    """`other` are annotated logs of IRC that the voice is told from; without any it is the sample community."""
+    """`other` are annotated logs of IRC that the voice is told from; without any it is the sample community.
+
+    All is made below `scratch`, without what `owner` leaves out.
+    """
     sizes = sizes or Sizes()
     given = measures.Given(other=[line.text for path in other for log in read_logs(path) for line in _lines(log)])
-    with tempfile.TemporaryDirectory() as scratch:
-        place = Path(scratch)
+    with tempfile.TemporaryDirectory(dir=scratch) as aside:
+        place = Path(aside)
         with Archive(place) as archive:
             told("importing and building a corpus")
-            fill(archive, exports, messages or sizes.messages)
+            fill(archive, exports, messages or sizes.messages, owner=owner)
             corpus = _corpus(archive, place, sizes)
             if embedder is not None:
                 index(archive, embedder, lambda done, of: told(f"{done:,} of {of:,} messages embedded"))

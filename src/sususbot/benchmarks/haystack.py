@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from sususbot.archive.archive import Archive
+from sususbot.archive.leaving_out import leave_out
 from sususbot.benchmarks.multiplied import multiplied
 from sususbot.memory.embedding import Embedder
 from sususbot.memory.indexing import index
@@ -19,8 +20,10 @@ _SEED: Final = 20_261_122
 _SHORTEST_QUESTION: Final = 20
 
 
-def fill(archive: Archive, exports: Sequence[Path], limit: int | None = None) -> None:
-    """Import messages, at most `limit` of them."""
+def fill(archive: Archive, exports: Sequence[Path], limit: int | None = None, *, owner: Archive | None = None) -> None:
+    """Import messages, at most `limit` of them, without what `owner`, the archive of the data folder, leaves out."""
+    if owner is not None:
+        leave_out(archive, owner)
     if limit is None:
         for path in exports:
             ingest(archive, path)
@@ -37,12 +40,18 @@ def fill(archive: Archive, exports: Sequence[Path], limit: int | None = None) ->
 
 
 def haystack(
-    folder: Path, exports: Sequence[Path], embedder: Embedder, progress: Callable[[int, int], None]
+    folder: Path,
+    exports: Sequence[Path],
+    embedder: Embedder,
+    progress: Callable[[int, int], None],
+    owner: Archive | None = None,
 ) -> Archive:
-    """The indexed archive of these exports; made on the first call."""
+    """The indexed archive of these exports, made on the first call; `owner` as for `fill`."""
     archive = Archive(_place(folder, exports))
     if archive.newest() is None:
-        fill(archive, exports)
+        fill(archive, exports, owner=owner)
+    elif owner is not None:
+        leave_out(archive, owner)
     index(archive, embedder, progress)
     return archive
 

@@ -38,13 +38,13 @@ class Run(NamedTuple):
     peak_rss_mb: float | None
 
 
-def bench_import(exports: Sequence[Path]) -> Result:
-    """Ours and the bare minimum in turns, each in a fresh process; medians."""
+def bench_import(exports: Sequence[Path], scratch: Path | None = None) -> Result:
+    """Ours and the bare minimum in turns, each in a fresh process, written below `scratch`; medians."""
     ours: list[Run] = []
     bare: list[Run] = []
     for _ in range(_ROUNDS):
-        ours.append(in_new_process(import_ours, exports))
-        bare.append(in_new_process(import_bare, exports))
+        ours.append(in_new_process(import_ours, exports, scratch))
+        bare.append(in_new_process(import_bare, exports, scratch))
     speed = [run.messages / run.seconds for run in ours]
     bare_speed = [run.messages / run.seconds for run in bare]
     return Result(
@@ -66,14 +66,14 @@ def bench_import(exports: Sequence[Path]) -> Result:
     )
 
 
-def import_ours(exports: Sequence[Path]) -> Run:
-    with tempfile.TemporaryDirectory() as folder, Archive(Path(folder)) as archive:
+def import_ours(exports: Sequence[Path], scratch: Path | None = None) -> Run:
+    with tempfile.TemporaryDirectory(dir=scratch) as folder, Archive(Path(folder)) as archive:
         results, seconds = timed(lambda: [ingest(archive, path) for path in exports])
     return Run(sum(result.added.new for result in results), seconds, peak_rss_mb())
 
 
-def import_bare(exports: Sequence[Path]) -> Run:
-    with tempfile.TemporaryDirectory() as folder:
+def import_bare(exports: Sequence[Path], scratch: Path | None = None) -> Run:
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
         database = sqlite3.connect(Path(folder) / "bare.db", isolation_level=None)
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("PRAGMA synchronous=NORMAL")

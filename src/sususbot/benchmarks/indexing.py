@@ -37,9 +37,9 @@ class Run(NamedTuple):
     peak_rss_mb: float | None
 
 
-def bench_index(exports: Sequence[Path], model: str, messages: int) -> Result:
-    """All in turns in one fresh process; medians."""
-    with tempfile.TemporaryDirectory() as folder:
+def bench_index(exports: Sequence[Path], model: str, messages: int, scratch: Path | None = None) -> Result:
+    """All in turns in one fresh process, written below `scratch`; medians."""
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
         run = in_new_process(_measure, Path(folder), exports, model, messages)
         restart = median(timed(lambda: _restart(Path(folder), model))[1] for _ in range(_ROUNDS))
     return Result(

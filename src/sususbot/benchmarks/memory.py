@@ -72,8 +72,14 @@ def bench_memory(
     folder: Path,
     say: Callable[[str], None],
     progress: Callable[[int, int], None] = lambda _done, _all: None,
+    *,
+    scratch: Path | None = None,
+    owner: Archive | None = None,
 ) -> Result:
-    """Each conversation by itself; with `exports`, all of them in one index with these messages around them, too."""
+    """Each conversation by itself; with `exports`, all of them in one index with these messages around them, too.
+
+    `folder` keeps the exports' archive (see `haystack`), `scratch` a copy of it for the while.
+    """
     talks = read_talks(locomo)
     say("fitting weights on other conversations than each is measured on")
     weights = _weights(talks, embedder)
@@ -83,9 +89,9 @@ def bench_memory(
     metrics: Metrics = {"questions": len(ways["ours"].values), "messages": sum(len(one.messages) for one in talks)}
     metrics |= found
     if exports:
-        haystack(folder, exports, embedder, progress).close()
+        haystack(folder, exports, embedder, progress, owner).close()
         say("searching all of them in one server")
-        within, count = _within(talks, weights, exports, embedder, folder)
+        within, count = _within(talks, weights, exports, embedder, folder, scratch)
         mine, its = _told(within)
         metrics["haystack"] = {"messages": count} | mine
         baseline["haystack"] = its
@@ -138,9 +144,10 @@ def _within(
     exports: Sequence[Path],
     embedder: Embedder,
     folder: Path,
+    scratch: Path | None,
 ) -> tuple[dict[str, Recalls], int]:
     recalled: dict[str, list[tuple[str, tuple[float, ...]]]] = {}
-    with tempfile.TemporaryDirectory() as place, Archive(copied(folder, exports, Path(place))) as archive:
+    with tempfile.TemporaryDirectory(dir=scratch) as place, Archive(copied(folder, exports, Path(place))) as archive:
         memory = indexed(archive, talks, embedder)
         messages = [one for talk in talks for one in talk.messages]
         around = [one for one in _all(archive) if one.channel_id not in {talk.channel.id for talk in talks}]

@@ -203,10 +203,14 @@ def bench_reply(
     folder: Path,
     progress: Callable[[int, int], None],
     mentions: int = MENTIONS,
+    *,
+    scratch: Path | None = None,
+    owner: Archive | None = None,
 ) -> Result:
-    haystack(folder, exports, embedder, progress).close()
+    """`folder` keeps the model and the exports' archive (see `haystack`), `scratch` a copy of it for the while."""
+    haystack(folder, exports, embedder, progress, owner).close()
     # The bot keeps what it hears: it is given a copy, so that the next run finds what this one found.
-    with tempfile.TemporaryDirectory() as copy, Archive(copied(folder, exports, Path(copy))) as archive:
+    with tempfile.TemporaryDirectory(dir=scratch) as copy, Archive(copied(folder, exports, Path(copy))) as archive:
         archive.vectors.use_embedder(embedder.name)
         network, linker = own_links.network_of(folder)
         archive.links.use_linker(linker)

@@ -73,9 +73,10 @@ def bench_retrieval(
     folder: Path,
     progress: Callable[[int, int], None],
     messages: int | None = None,
+    owner: Archive | None = None,
 ) -> Result:
     """Search in the exports, or in `messages` made of them where they hold fewer."""
-    with haystack(folder, exports, embedder, progress) as archive:
+    with haystack(folder, exports, embedder, progress, owner) as archive:
         texts = questions(archive, _QUESTIONS + _WARM_UP)
     asked = _Asked(embedder.name, texts, embedder.embed(texts))
     place = larger(folder, exports, messages, progress)

@@ -55,12 +55,17 @@ class Run(NamedTuple):
 
 
 def bench_scale(
-    exports: Sequence[Path], stages: Sequence[str], told: Callable[[str], None], *, large: int = _MILLION
+    exports: Sequence[Path],
+    stages: Sequence[str],
+    told: Callable[[str], None],
+    *,
+    large: int = _MILLION,
+    scratch: Path | None = None,
 ) -> Result:
-    """Each stage on the exports as they are and on a million messages made of them."""
+    """Each stage on the exports as they are and on a million messages made of them, all below `scratch`."""
     metrics: Metrics = {}
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
+    with tempfile.TemporaryDirectory(dir=scratch) as aside:
+        folder = Path(aside)
         sizes = {}
         for name, count in (("few", None), ("67k", None), ("1m", large)):
             told(f"writing {name}")
@@ -71,7 +76,7 @@ def bench_scale(
             runs[name] += [_run_all(folder, name, stages, told) for _ in range(_SMALL_RUNS - 1)]
         for stage in stages:
             metrics |= _metrics(stage, runs, sizes)
-        bare = in_new_process(import_bare, sorted((folder / "67k").iterdir()))
+        bare = in_new_process(import_bare, sorted((folder / "67k").iterdir()), folder)
     return Result(
         "scale",
         {"messages_67k": sizes["67k"], "messages_1m": sizes["1m"], **metrics},

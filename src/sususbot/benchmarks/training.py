@@ -68,8 +68,13 @@ def bench_train(
     messages: int | None = None,
     trl: bool = True,
     sizes: Sizes | None = None,
+    scratch: Path | None = None,
+    owner: Archive | None = None,
 ) -> Result:
-    """`folder` keeps TRL's environment and the last learning curve; all else is gone afterwards."""
+    """`folder` keeps TRL's environment and the last learning curve; all else, below `scratch`, is gone afterwards.
+
+    What `owner` leaves out is left out.
+    """
     sizes = sizes or Sizes()
     python: Path | WayFailed = WayFailed("not asked for")
     if trl:
@@ -77,10 +82,10 @@ def bench_train(
             python = trl_python(folder / f"trl-{TRL}", told)
         except WayFailed as failure:
             python = failure
-    with tempfile.TemporaryDirectory() as scratch:
-        place = Path(scratch)
+    with tempfile.TemporaryDirectory(dir=scratch) as aside:
+        place = Path(aside)
         told("building a corpus")
-        corpus = _corpus(exports, messages, place)
+        corpus = _corpus(exports, messages, place, owner)
         texts = general_texts(sizes.texts)
         told(f"training in turns: packed, padded{', TRL' if isinstance(python, Path) else ''}")
         raced, pack_fill = _race(place, corpus, texts, sizes, python)
@@ -93,9 +98,9 @@ def bench_train(
     return _result(raced, pack_fill, learned, control)
 
 
-def _corpus(exports: Sequence[Path], messages: int | None, folder: Path) -> Corpus:
+def _corpus(exports: Sequence[Path], messages: int | None, folder: Path, owner: Archive | None) -> Corpus:
     with Archive(folder) as archive:
-        fill(archive, exports, messages)
+        fill(archive, exports, messages, owner=owner)
         return build(archive, folder / "corpus", CorpusRecipe("sususbot", _PERSONA), token_counter()).corpus
 
 

@@ -82,8 +82,11 @@ _INTERACTIONS: Final = {
 }
 
 
-def bench_web(files: Sequence[Path], folder: Path, tell: Callable[[str], None]) -> Result:
-    """`files` are exports; `folder` keeps the model between runs. Raises MissingExtra and WebError."""
+def bench_web(files: Sequence[Path], folder: Path, tell: Callable[[str], None], scratch: Path | None = None) -> Result:
+    """`files` are exports; `folder` keeps the model between runs, and their archive is made below `scratch`.
+
+    Raises MissingExtra and WebError.
+    """
     try:
         from playwright.sync_api import sync_playwright
     except ImportError as error:
@@ -91,7 +94,7 @@ def bench_web(files: Sequence[Path], folder: Path, tell: Callable[[str], None]) 
     chromium = next((found for name in _BROWSERS if (found := shutil.which(name))), None)
     if chromium is None:
         raise WebError("no chromium is installed: install the package chromium, in which pages are measured")
-    with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory(dir=scratch) as place, sync_playwright() as playwright:
         settings = _prepared(files, Path(place), folder)
         browser = playwright.chromium.launch(executable_path=chromium, args=list(_FLAGS))
         tell("the page")

@@ -3,16 +3,19 @@
 To add one: its function here, a line in `_RUNS`, in the list of names and in the help.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
+from sususbot.artifacts import BENCH
 from sususbot.cli.main import Place
 from sususbot.cli.output import bar, print_json, say, working
 
 if TYPE_CHECKING:
+    from sususbot.archive.archive import Archive
     from sususbot.benchmarks.report import Result
 
 # What `--export` is without files: enough to see that it runs, too little to mean anything.
@@ -125,19 +128,19 @@ def bench(
         click.echo("\n".join(result.as_lines()))
 
 
-def _import(_place: Place, files: list[Path], _messages: int | None) -> "Result":
+def _import(place: Place, files: list[Path], _messages: int | None) -> "Result":
     from sususbot.benchmarks.importing import bench_import
 
-    with working("importing, again and again"):
-        return bench_import(files)
+    with working("importing, again and again"), _room(place) as room:
+        return bench_import(files, room.scratch)
 
 
 def _index(place: Place, files: list[Path], messages: int | None) -> "Result":
     from sususbot.benchmarks.indexing import bench_index
     from sususbot.cli.folder import load_settings
 
-    with working("embedding, again and again"):
-        return bench_index(files, load_settings(place).embedding_model, messages or _EMBEDDED)
+    with working("embedding, again and again"), _room(place) as room:
+        return bench_index(files, load_settings(place).embedding_model, messages or _EMBEDDED, room.scratch)
 
 
 def _memory(place: Place, locomo: Path | None, files: list[Path]) -> "Result":
@@ -150,7 +153,8 @@ def _memory(place: Place, locomo: Path | None, files: list[Path]) -> "Result":
     with bar("indexing") as progress:
         if locomo is None:
             return bench_memory_of_sample(embedder, progress.messages)
-        return bench_memory(locomo, files, embedder, place.data / "bench", say, progress.messages)
+        with _room(place) as (kept, scratch, owner):
+            return bench_memory(locomo, files, embedder, kept, say, progress.messages, scratch=scratch, owner=owner)
 
 
 def _summarizing(_place: Place, _files: list[Path], _messages: int | None) -> "Result":
@@ -166,9 +170,15 @@ def _retrieval(place: Place, files: list[Path], messages: int | None) -> "Result
     from sususbot.cli.folder import load_settings
 
     settings = load_settings(place)
-    with bar("indexing") as progress:
+    with bar("indexing") as progress, _room(place) as room:
         return bench_retrieval(
-            files, make_embedder(settings, place), settings.vector_db, place.data / "bench", progress.messages, messages
+            files,
+            make_embedder(settings, place),
+            settings.vector_db,
+            room.kept,
+            progress.messages,
+            messages,
+            room.owner,
         )
 
 
@@ -183,13 +193,15 @@ def _reply(place: Place, files: list[Path], messages: int | None) -> "Result":
     from sususbot.cli.build import make_embedder
     from sususbot.cli.folder import load_settings
 
-    with bar("indexing") as progress:
+    with bar("indexing") as progress, _room(place) as room:
         return bench_reply(
             files,
             make_embedder(load_settings(place), place),
-            place.data / "bench",
+            room.kept,
             progress.messages,
             messages or MENTIONS,
+            scratch=room.scratch,
+            owner=room.owner,
         )
 
 
@@ -207,7 +219,8 @@ def _train(place: Place, files: list[Path], messages: int | None, *, trl: bool) 
         from sususbot.benchmarks.training import bench_train
     except ImportError as error:
         raise MissingExtra("training", "train") from error
-    return bench_train(files, place.data / "bench", say, messages=messages, trl=trl)
+    with _room(place) as (kept, scratch, owner):
+        return bench_train(files, kept, say, messages=messages, trl=trl, scratch=scratch, owner=owner)
 
 
 def _evaluating(place: Place, files: list[Path], messages: int | None, irc: tuple[Path, ...]) -> "Result":
@@ -224,9 +237,15 @@ def _evaluating(place: Place, files: list[Path], messages: int | None, irc: tupl
     except (MissingExtra, ModelNotFound) as error:
         say(f"memory is searched by words alone: {error}")
         embedder = None
-    with bar("evaluating") as progress:
+    with bar("evaluating") as progress, _room(place) as room:
         return bench_evaluating(
-            files, embedder, lambda what: progress.update(0, None, what), other=irc, messages=messages
+            files,
+            embedder,
+            lambda what: progress.update(0, None, what),
+            other=irc,
+            messages=messages,
+            scratch=room.scratch,
+            owner=room.owner,
         )
 
 
@@ -251,10 +270,11 @@ def _links(_place: Place, files: list[Path], _messages: int | None) -> "Result":
         return bench_links(files)
 
 
-def _scale(_place: Place, files: list[Path], _messages: int | None) -> "Result":
+def _scale(place: Place, files: list[Path], _messages: int | None) -> "Result":
     from sususbot.benchmarks.scale import STAGES, bench_scale
 
-    return bench_scale(files, list(STAGES), say)
+    with _room(place) as room:
+        return bench_scale(files, list(STAGES), say, scratch=room.scratch)
 
 
 def _backfill(_place: Place, _files: list[Path], _messages: int | None) -> "Result":
@@ -267,7 +287,8 @@ def _backfill(_place: Place, _files: list[Path], _messages: int | None) -> "Resu
 def _web(place: Place, files: list[Path], _messages: int | None) -> "Result":
     from sususbot.benchmarks.web import bench_web
 
-    return bench_web(files, place.data / "bench", say)
+    with _room(place) as room:
+        return bench_web(files, room.kept, say, room.scratch)
 
 
 def _kills(_place: Place, _files: list[Path], _messages: int | None) -> "Result":
@@ -291,6 +312,30 @@ _RUNS: Final[dict[str, Callable[[Place, list[Path], int | None], "Result"]]] = {
     "links": _links,
     "summarizing": _summarizing,
 }
+
+
+class _Room(NamedTuple):
+    """Where a benchmark keeps what the next run uses again, where what is gone with it, and the owner's archive."""
+
+    kept: Path
+    scratch: Path
+    owner: "Archive | None"
+
+
+@contextmanager
+def _room(place: Place) -> Iterator[_Room]:
+    """For what members said: below the data folder, where the owner has one, and without what is left out there."""
+    from sususbot.archive.archive import FILE_NAME
+    from sususbot.cli import copied
+    from sususbot.cli.folder import open_archive
+
+    there = (place.data / FILE_NAME).is_file()
+    with (
+        open_archive(place) if there else nullcontext() as owner,
+        copied.folder(place.data, copied.BENCHMARK) as scratch,
+    ):
+        # Commands that a benchmark runs begin elsewhere.
+        yield _Room(place.data / BENCH, scratch.absolute(), owner)
 
 
 def _sample() -> list[Path]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from sususbot.artifacts import DOOR
 from sususbot.env_file import write_aside
 from sususbot.in_place import put
 
@@ -106,7 +107,7 @@ class Door:
 
 def _laid(folder: Path, link: str) -> Path | None:
     """A file that leads on to a link, and is nobody else's to read; None where that cannot be."""
-    place = folder.resolve() / f"open-{urlsplit(link).port}.html"
+    place = folder.resolve() / DOOR.format(urlsplit(link).port)
     try:
         put(write_aside(place, _LEADING_ON.format(link=escape(link))), place)
         if not place.stat().st_mode & 0o077:

@@ -165,7 +165,7 @@ def _index(settings: Settings, place: Place, embedder: Embedder | None) -> Vecto
     return make_index(
         settings.vector_db,
         dimensions=embedder.dimensions,
-        folder=str(place.data / "chroma"),
+        folder=str(place.data / artifacts.CHROMA),
         url=settings.chroma_url,
     )
 

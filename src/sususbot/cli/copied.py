@@ -1,7 +1,8 @@
-"""The folder that an evaluation's copy of the archive lies in: where `forget` reaches it, and gone with its command.
+"""The folder for what an evaluation or a benchmark makes of members' words: where `forget` reaches it, and gone with
+its command.
 
-Whatever ends a command, its copy does not stay: Ctrl-C and the end of a service take it away, and what a kill left the
-next command does.
+Whatever ends a command, its folder does not stay: Ctrl-C and the end of a service take it away, and what a kill left
+the next command does.
 """
 
 import shutil
@@ -17,18 +18,19 @@ from sususbot.artifacts import BENCH
 from sususbot.errors import SettingsError
 from sususbot.file_lock import Held, hold
 
-_BEGINS: Final = "eval-"
+EVALUATION: Final = "eval-"
+BENCHMARK: Final = "bench-"
 # Beside the folder: on Windows no folder goes that has an open file in it.
 _LOCK: Final = ".lock"
 
 
 @contextmanager
-def folder(data: Path) -> Iterator[Path]:
-    """An empty one of its own."""
+def folder(data: Path, begins: str = EVALUATION) -> Iterator[Path]:
+    """An empty one of its own, whose name begins so."""
     room = data / BENCH
     room.mkdir(parents=True, exist_ok=True)
     _sweep(room)
-    with _ended_by_service(), tempfile.NamedTemporaryFile(prefix=_BEGINS, suffix=_LOCK, dir=room, delete=False) as lock:
+    with _ended_by_service(), tempfile.NamedTemporaryFile(prefix=begins, suffix=_LOCK, dir=room, delete=False) as lock:
         path = Path(lock.name)
         mine = path.with_suffix("")
         try:
@@ -43,7 +45,7 @@ def folder(data: Path) -> Iterator[Path]:
 
 def _sweep(room: Path) -> None:
     """What no command holds any more; what cannot be deleted now is for the next time."""
-    for left in room.glob(f"{_BEGINS}*"):
+    for left in (path for begins in (EVALUATION, BENCHMARK) for path in room.glob(f"{begins}*")):
         if left.suffix == _LOCK:
             continue
         lock = left.with_name(left.name + _LOCK)

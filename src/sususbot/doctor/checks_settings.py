@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from sususbot.artifacts import MANIFEST, RUNS
+from sususbot.artifacts import LOGS, MANIFEST, RUNS
 from sususbot.doctor.checks_machine import Need
 from sususbot.doctor.findings import Finding, ok, skipped, told_by, warning, wrong
 from sususbot.errors import SettingsError, SususError
@@ -98,7 +98,7 @@ def log(settings: Settings, data: Path) -> list[Finding]:
             warning(
                 "log",
                 f"{settings.log_file} is outside the data folder, where  forget  does not reach it",
-                f"set LOG_FILE={data / 'logs' / 'bot.jsonl'}",
+                f"set LOG_FILE={data / LOGS / 'bot.jsonl'}",
             )
         )
     if settings.log_content:

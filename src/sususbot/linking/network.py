@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from sususbot.errors import LinkerUnfit
 from sususbot.linking.channel import Numbers
@@ -70,11 +71,13 @@ class Network:
         weights, offsets = self.layers[-1]
         return (value @ weights + offsets)[:, 0]
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, **also: Numbers | npt.NDArray[np.int64]) -> None:
+        """`also` is kept in the file beside the network, under these names."""
         words = json.dumps({word: round(share, 5) for word, share in sorted(self.common.items())})
         arrays: dict[str, Any] = {
             "features": np.array(json.dumps(_INPUTS)),
             "common": np.frombuffer(words.encode(), np.uint8),
+            **also,
         }
         for place, (weights, offsets) in enumerate(self.layers):
             arrays |= {f"w{place}": weights.astype(np.float16), f"b{place}": offsets.astype(np.float16)}

@@ -2,18 +2,23 @@
 
 A reply of Discord says for certain what a message answers, so the older ones teach and the newest examine: the shipped
 linker goes only when the new one finds more of them, by more than chance. What did not reply keeps the shipped
-linker's answer, so that nothing else is unlearned. The file holds numbers alone: no word or name of a member.
+linker's answer, so that nothing else is unlearned. It learns from those alone who may be learned from. The file holds
+numbers, and the ids of who taught it: no word or name of a member.
 """
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Final
+from zipfile import BadZipFile
+
+import numpy as np
 
 from sususbot.archive.archive import Archive
+from sususbot.artifacts import LINKER
 from sususbot.errors import TooFewReplies
 from sususbot.in_place import put
 from sususbot.linking.fit import Known, examples_of, fit_network
@@ -22,8 +27,8 @@ from sususbot.linking.linker import Linker
 from sususbot.linking.network import SHIPPED, Network, shipped
 from sususbot.memory.linking_pass import line_of
 
-FILE_NAME: Final = "linker.npz"
 LEAST_REPLIES: Final = 500
+_TEACHERS: Final = "teachers"
 _EXAMINED: Final = 0.2
 # Standard deviations of a coin that wins and losses must be apart by: one in twenty by chance.
 _SURE: Final = 1.645
@@ -42,15 +47,27 @@ class Fitted:
 
 def network_of(data: Path) -> tuple[Network, str]:
     """The linker in use in a data folder, and a name that tells it from others. Raises LinkerUnfit."""
-    path = data / FILE_NAME
+    path = data / LINKER
     here = path.is_file()
     network = Network.load(path) if here else shipped()
     return network, hashlib.sha256((path if here else SHIPPED).read_bytes()).hexdigest()[:16]
 
 
+def teachers(data: Path) -> frozenset[int] | None:
+    """Whose lines a data folder's own linker learned from; None where it does not say."""
+    try:
+        with np.load(data / LINKER) as file:
+            return frozenset(file[_TEACHERS].tolist())
+    except FileNotFoundError:
+        return frozenset()
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        return None
+
+
 def fit_links(archive: Archive, data: Path, say: Callable[[str], None] = print) -> Fitted:
     """Learn from the archive's replies; the new linker is used if it proves better. Raises TooFewReplies."""
-    channels = [list(lines) for _, lines in groupby(_lines(archive), key=lambda one: one[0])]
+    learned = archive.consents.may_learn(archive.authors())
+    channels = [list(lines) for _, lines in groupby(_lines(archive, learned), key=lambda one: one[0])]
     talks = [_Talk([line for _, line in lines]) for lines in channels]
     replies = sorted(id_ for talk in talks for id_ in talk.answers)
     if len(replies) < LEAST_REPLIES:
@@ -63,7 +80,7 @@ def fit_links(archive: Archive, data: Path, say: Callable[[str], None] = print) 
     before, after = ([right for talk in talks for right in talk.examine(one, border)] for one in (shipped(), own))
     used = _better(before, after)
     if used:
-        _keep(own, data / FILE_NAME)
+        _keep(own, data / LINKER, {line.author_id for talk in talks for line in talk.lines})
     share = [sum(rights) / len(rights) for rights in (before, after)]
     return Fitted(len(replies), len(before), share[0], share[1], used)
 
@@ -109,8 +126,8 @@ class _Talk:
                 yield target == self.answers[line.id]
 
 
-def _lines(archive: Archive) -> Iterator[tuple[int, Line]]:
-    return ((said.channel_id, line_of(said)) for said in archive.links.replies())
+def _lines(archive: Archive, authors: Collection[int]) -> Iterator[tuple[int, Line]]:
+    return ((said.channel_id, line_of(said)) for said in archive.links.replies() if said.author_id in authors)
 
 
 def _learn(talks: Sequence[_Talk], border: int, say: Callable[[str], None]) -> Network:
@@ -129,8 +146,8 @@ def _better(before: Sequence[bool], after: Sequence[bool]) -> bool:
     return won - lost > _SURE * math.sqrt(won + lost)
 
 
-def _keep(network: Network, path: Path) -> None:
+def _keep(network: Network, path: Path, taught_by: Collection[int]) -> None:
     """Whole or not at all."""
     part = path.with_suffix(".part")
-    network.save(part)
+    network.save(part, **{_TEACHERS: np.array(sorted(taught_by), np.int64)})
     put(part, path)

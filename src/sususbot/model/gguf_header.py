@@ -90,11 +90,23 @@ def _size(header: "_Header") -> ModelSize:
     )
 
 
-class _Header:
-    """Facts and the bytes of each tensor. Of long lists only the length is kept."""
+def pieces(path: Path) -> list[bytes] | None:
+    """The vocabulary, and whatever else is a list of texts; None where the file is no whole GGUF."""
+    found: list[bytes] = []
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            _Header(data, found)
+    except (ValueError, LookupError, TypeError, struct.error):
+        return None
+    return found
 
-    def __init__(self, data: mmap.mmap) -> None:
+
+class _Header:
+    """Facts and the bytes of each tensor. Of long lists only the length is kept, and their texts in `pieces`."""
+
+    def __init__(self, data: mmap.mmap, pieces: list[bytes] | None = None) -> None:
         self._data = data
+        self._pieces = pieces
         self._at = 0
         if self._take(4) != _MAGIC or self._number("I") not in _VERSIONS:
             raise ValueError("no GGUF")
@@ -126,7 +138,9 @@ class _Header:
         kind, length = self._number("I"), self._count()
         if kind == _STRING:
             for _ in range(length):
-                self._take(self._number("Q"))
+                piece = self._take(self._number("Q"))
+                if self._pieces is not None:
+                    self._pieces.append(piece)
             return range(length)
         code = _NUMBERS[kind]
         return list(struct.unpack(f"<{length}{code}", self._take(length * struct.calcsize(f"<{code}"))))
