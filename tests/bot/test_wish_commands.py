@@ -189,7 +189,7 @@ async def test_a_no_by_command_takes_the_chroma_folder_along_as_everywhere(
     seed(tmp_path, server, place.general, place.bob, LORE)
     (tmp_path / "chroma").mkdir()
     async with commanded(server, place.general, tmp_path) as bot:
-        await bot.said(place.bob, "opt-out", what="learning")
+        await bot.said(place.bob, "opt-out", what="quoting")
         assert (tmp_path / "chroma").exists()
         await bot.said(place.bob, "opt-out", what="remembering")
         assert not (tmp_path / "chroma").exists()
