@@ -203,7 +203,7 @@ def test_whatever_ends_it_the_next_command_goes_on(
 
     with monkeypatch.context() as during:
         target, name = {
-            "files": ("sususbot.forgetting", "_delete"),
+            "files": ("sususbot.forgetting", "delete"),
             "words": (archive.erasure, "carry_out"),
             "finish": (archive.erasure, "finish"),
         }[last]
@@ -314,7 +314,7 @@ def test_what_was_made_of_expired_words_goes_with_the_next_command_where_this_on
         if room == "archive":
             during.setattr("sususbot.archive.database.Database.rewrite", end)
         else:
-            during.setattr("sususbot.forgetting._delete", end)
+            during.setattr("sususbot.forgetting.delete", end)
         with pytest.raises(KeyboardInterrupt):
             work.expire(NOON + 31_000)
     assert work.expire(NOON + 31_000) == Gone(0, ("corpora/main", "chroma"))

@@ -1,6 +1,7 @@
 """Taking a member's words away everywhere: archive, vectors, Chroma, corpora, reports, files left behind.
 
-Three occasions, one way: a member is to be forgotten; a member said no to everything; words are past their time.
+Four occasions, one way: a member is to be forgotten; a member said no to everything; words are past their time; words
+were taken back on Discord.
 What can be made again (corpora, reports, benchmarks, a Chroma folder, the own linker) goes as a whole. What a training
 made of their words stays and is named (`training/runs`), but for files of it that name them: a vocabulary, also in a
 GGUF. Models from elsewhere are not looked at: nobody's words are in them that we put there.
@@ -9,10 +10,8 @@ GGUF. Models from elsewhere are not looked at: nobody's words are in them that w
 the program between, `resume` (a command that opens the archive begins with it) goes on from there.
 """
 
-import os
 import re
-import shutil
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,11 +37,17 @@ from sususbot.artifacts import (
     RUNS,
     SESSIONS,
     authors_of,
+    delete,
+    files_below,
+    holds_messages,
+    made_at,
+    there,
 )
 from sususbot.errors import ArchiveLocked
+from sususbot.file_lock import held
 from sususbot.log_content import MARK
 from sususbot.memory.own_links import teachers
-from sususbot.messages import joined_names
+from sususbot.messages import DISCORD_EPOCH_MS, joined_names
 from sususbot.model import gguf_header
 from sususbot.sources.traces import Traces, holds
 
@@ -59,6 +64,8 @@ _TELLING: Final = 3
 _WORDS: Final = re.compile(re.escape(MARK.encode()))
 # What a write that was interrupted leaves behind.
 _LEFTOVER: Final = re.compile(r"\.(?:tmp|part|new|partial)(?:\.|$)|~$")
+# By how much this machine's clock, which dates files, may be behind Discord's, which dates messages.
+_CLOCKS_MS: Final = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +122,19 @@ class Forgetting:
 
     def answer(self, statements: Sequence[Statement], *, at: int) -> tuple[int, Gone]:
         """Write members' answers down, and take away what has no purpose any more; gives how many were new, too."""
+        new = self.write_down(statements)
+        return new, self.resume(at=at)
+
+    def write_down(self, statements: Sequence[Statement]) -> int:
+        """Members' answers, and on record what is to go with them: `resume` takes it away. Gives how many were new."""
         consents = self._archive.consents
-        before = consents.all_answers()
-        new = consents.add(statements)
-        gone = self.resume(at=at)
         ids = {statement.author_id for statement in statements}
-        if any((id_ not in before or before[id_].remember) and not consents.answers(id_).remember for id_ in ids):
-            gone += self.drop_index()
-        return new, gone
+        with self._archive.together():
+            before = {id_: consents.answers(id_) for id_ in ids}
+            new = consents.add(statements)
+            if any(before[id_].remember and not consents.answers(id_).remember for id_ in ids):
+                self._archive.withdrawn.wear_index("now")
+        return new
 
     def resume(self, *, at: int) -> Gone:
         """Finish what was begun, and take away the words of who said no to everything; mostly that is nothing."""
@@ -133,7 +145,8 @@ class Forgetting:
         if unfinished:
             self._archive.erasure.finish(unfinished, at=at)
         gone += self._take_unsaid(at=at)
-        return gone + self.drop_corpora() + self.drop_reports() + self.drop_linker()
+        gone += self.drop_corpora() + self.drop_reports() + self.drop_linker()
+        return gone + self.drop_withdrawn() + self._drop_worn_index()
 
     def expire(self, before: int) -> Gone:
         """Take away all that was said before this moment (ms), and what was made of it."""
@@ -147,9 +160,18 @@ class Forgetting:
         """Remove what may have been made of expired words, but for the Chroma folder, which a running bot has open."""
         if not self._archive.erasure.expired():
             return Gone()
-        made_of_them = [*self._corpora(), *_there(self._folder / REPORTS, self._folder / BENCH)]
-        made_of_them += [path for path in _files(self._folder / LOGS) if holds(path, _WORDS)]
+        made_of_them = [*self._corpora(), *there(self._folder / REPORTS, self._folder / BENCH)]
+        made_of_them += [path for path in files_below(self._folder / LOGS) if holds(path, _WORDS)]
         return Gone(0, tuple(self._remove(path) for path in made_of_them))
+
+    def drop_withdrawn(self) -> Gone:
+        """Remove what may hold words that were deleted or edited on Discord since, but for the Chroma folder."""
+        withdrawn = self._archive.withdrawn.messages()
+        if not withdrawn:
+            return Gone()
+        gone = Gone(0, tuple(self._remove(path) for path in self._made_of(withdrawn)))
+        self._archive.withdrawn.settle(withdrawn)
+        return gone
 
     def drop_corpora(self) -> Gone:
         """Remove corpora that hold words of members who may not be learned from (any more)."""
@@ -161,7 +183,7 @@ class Forgetting:
     def drop_reports(self) -> Gone:
         """Remove reports if they may show words of members who may not be quoted (any more)."""
         room = self._folder / REPORTS
-        shown = {folder: authors_of(folder) or frozenset() for folder in (room, *_there(*room.glob("*")))}
+        shown = {folder: authors_of(folder) or frozenset() for folder in (room, *there(*room.glob("*")))}
         may_quote = self._archive.consents.may_quote({author for authors in shown.values() for author in authors})
         if not shown.pop(room) <= may_quote:
             return Gone(0, (self._remove(room),))
@@ -179,7 +201,16 @@ class Forgetting:
 
     def drop_index(self) -> Gone:
         """Remove the Chroma folder: it keeps vectors that were deleted from it. The next start fills it again."""
-        return Gone(0, tuple(self._remove(path) for path in _there(self._folder / CHROMA)))
+        return Gone(0, tuple(self._remove(path) for path in there(self._folder / CHROMA)))
+
+    def _drop_worn_index(self) -> Gone:
+        """Deletions on Discord are many: for them alone, no bot loses its search by meaning until its next start."""
+        due = self._archive.withdrawn.index_due()
+        if due is None or (due == "unused" and held(self._folder / BOT_LOCK)):
+            return Gone()
+        gone = self.drop_index()
+        self._archive.withdrawn.index_gone()
+        return gone
 
     def about(self, author_id: int) -> list[str]:
         """The files and folders that would go with a member."""
@@ -191,8 +222,8 @@ class Forgetting:
             return []
         pattern = Traces(author_ids).pattern()
         rooms = [self._folder / room for room in (CORPORA, REPORTS, BENCH)]
-        made = [path for room in _there(*rooms) for path in _files(room)]
-        return [self._name(path) for path in (*made, *self._other_files()) if holds(path, pattern)]
+        made = [path for room in there(*rooms) for path in files_below(room)]
+        return [self._name(path) for path in (*made, *self._other_files()) if _holds(path, pattern)]
 
     def _take_away(self, author_id: int) -> Gone:
         # Files first: as long as the archive knows the names, they can be looked for.
@@ -230,7 +261,7 @@ class Forgetting:
         pattern = traces.pattern()
         for folder in self._corpora():
             authors = authors_of(folder)
-            if authors is None or author_id in authors or any(holds(path, pattern) for path in _files(folder)):
+            if authors is None or author_id in authors or any(holds(path, pattern) for path in files_below(folder)):
                 yield folder
         learned = teachers(self._folder)
         if learned is None or author_id in learned:
@@ -242,24 +273,45 @@ class Forgetting:
 
     def _repeating(self, message_id: int) -> Iterator[Path]:
         """What goes with a message: what shows words without saying whose, and what names it by its id."""
-        yield from _there(self._folder / REPORTS, self._folder / BENCH)
+        yield from self._rebuildable()
         pattern = Traces([message_id]).pattern()
-        yield from (folder for folder in self._corpora() if any(holds(path, pattern) for path in _files(folder)))
+        yield from (folder for folder in self._corpora() if any(holds(path, pattern) for path in files_below(folder)))
         pattern = _or_words(pattern)
         yield from (path for path in self._other_files() if _holds(path, pattern))
+
+    def _made_of(self, withdrawn: Mapping[int, int | None]) -> Iterator[Path]:
+        """What may hold words of these messages (id -> author). What is older than a message does not.
+
+        A corpus says which messages are in it, a report only whose; figures are nobody's, and stay.
+        """
+
+        def older(path: Path) -> dict[int, int | None]:
+            until = made_at(path) + _CLOCKS_MS
+            return {id_: author for id_, author in withdrawn.items() if (id_ >> 22) + DISCORD_EPOCH_MS <= until}
+
+        yield from (folder for folder in self._corpora() if (ids := older(folder)) and holds_messages(folder, ids))
+        room = self._folder / REPORTS
+        shown = {path: authors_of(path if path.is_dir() else room) for path in sorted(room.glob("*"))}
+        for path, authors in shown.items():
+            if (ids := older(path)) and (authors is None or not authors.isdisjoint(ids.values())):
+                yield path
+        # A command at work takes its copy away itself.
+        for path in sorted((self._folder / BENCH).glob("*")):
+            if not (held(path) or held(path.with_name(f"{path.name}.lock"))) and older(path):
+                yield path
 
     def _rebuildable(self) -> Iterator[Path]:
         """What tells of all members at once and is made again in minutes."""
         for room in (REPORTS, BENCH, CHROMA):
-            yield from _there(self._folder / room)
+            yield from there(self._folder / room)
 
     def _corpora(self) -> list[Path]:
-        return sorted(_there(*(self._folder / CORPORA).glob("*")))
+        return sorted(there(*(self._folder / CORPORA).glob("*")))
 
     def _other_files(self) -> Iterator[Path]:
         """Files that no rule above is for: logs, dumps, what an owner put there, words beside an adapter."""
         known = {CORPORA, REPORTS, BENCH, CHROMA, *_OURS_ALONE}
-        for path in _files(self._folder):
+        for path in files_below(self._folder):
             room, *rest = path.relative_to(self._folder).parts
             # The archive is emptied by itself; no word stands in the others, and a running bot holds them or they go
             # by whom they were learned from.
@@ -271,7 +323,7 @@ class Forgetting:
     def _remove(self, path: Path) -> str:
         """Delete a file or folder and give its name below the data folder."""
         with self.around_index() if path == self._folder / CHROMA else nullcontext():
-            _delete(path)
+            delete(path)
         return self._name(path)
 
     def _name(self, path: Path) -> str:
@@ -283,7 +335,7 @@ def purgeable(folder: Path) -> list[Path]:
     rooms = [folder / room for room in ROOMS if room != MODELS]
     files = [path for name in FILES for path in sorted(folder.glob(name.format("*")))]
     leftovers = [path for path in folder.glob("*") if path.is_file() and _LEFTOVER.search(path.name)]
-    return list(_there(*(folder / name for name in _ARCHIVE), *files, *rooms, *sorted(leftovers)))
+    return list(there(*(folder / name for name in _ARCHIVE), *files, *rooms, *sorted(leftovers)))
 
 
 def purge(folder: Path) -> list[str]:
@@ -292,7 +344,7 @@ def purge(folder: Path) -> list[str]:
     if (folder / FILE_NAME).is_file() and in_use(folder / FILE_NAME):
         raise ArchiveLocked(f"{folder / FILE_NAME} is in use by another program: stop the bot and run the same again")
     for path in found:
-        _delete(path)
+        delete(path)
     return [path.relative_to(folder).as_posix() for path in found]
 
 
@@ -309,40 +361,6 @@ def told(gone: Gone) -> Iterator[str]:
         yield f"deleted: {', '.join(gone.files)}"
     if gone.steps:
         yield f"to make again what is needed:  {joined_names(gone.steps)}"
-
-
-def _delete(path: Path) -> None:
-    """A file or folder; of a folder that is a link elsewhere what is in it, and the link stays."""
-    try:
-        if path.is_dir() and path.is_symlink():
-            for inside in sorted(path.iterdir()):
-                _delete(inside)
-        elif path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-    except OSError as error:
-        raise ArchiveLocked(
-            f"{path} cannot be deleted ({error.strerror}): stop what uses it and run the same command again"
-        ) from error
-
-
-def _there(*paths: Path) -> Iterator[Path]:
-    yield from (path for path in paths if path.exists() or path.is_symlink())
-
-
-def _files(folder: Path) -> list[Path]:
-    """Every file below a folder, also behind links to other folders, each of these once."""
-    found: list[Path] = []
-    been = {folder.resolve()}
-    for home, rooms, names in os.walk(folder, followlinks=True):
-        found += (Path(home, name) for name in names)
-        links = [room for room in rooms if Path(home, room).is_symlink()]
-        for room in links:
-            if (real := Path(home, room).resolve()) in been:
-                rooms.remove(room)
-            been.add(real)
-    return sorted(found)
 
 
 def _or_words(pattern: re.Pattern[bytes]) -> re.Pattern[bytes]:

@@ -22,6 +22,23 @@ NOTE_TYPE: Final = -1
 # What may be found again. A note was not said in its channel: it is no part of the talk there, nor of a corpus.
 LORE_TYPES: Final = WRITTEN_TYPES | {NOTE_TYPE}
 
+# Channel types by Discord's number, under the names that exports have for them.
+CHANNEL_TYPES: Final = {
+    0: "GuildTextChat",
+    2: "GuildVoiceChat",
+    5: "GuildNews",
+    10: "GuildNewsThread",
+    11: "GuildPublicThread",
+    12: "GuildPrivateThread",
+    13: "GuildStageVoice",
+    15: "GuildForum",
+    16: "GuildMedia",
+}
+THREADS: Final = frozenset({10, 11, 12})
+# Channels and threads in which messages stand: what is read of a server, and heard.
+SPOKEN: Final = frozenset({0, 2, 5, 13}) | THREADS
+THREAD_TYPES: Final = frozenset(CHANNEL_TYPES[kind] for kind in THREADS)
+
 # How a message came here: Discord's API, a running bot, an exporter's file (JSON or CSV), a member's own data package,
 # or lines of JSON that do not say.
 Origin = Literal["api", "gateway", "export", "csv", "package", "jsonl"]

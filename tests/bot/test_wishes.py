@@ -54,7 +54,7 @@ async def test_who_is_forgotten_leaves_a_running_bot_at_once(server: StandIn, pl
     assert not any(b"my zanzibar" in path.read_bytes() for path in tmp_path.glob("archive.db*"))
 
 
-async def test_what_is_deleted_or_edited_on_discord_is_not_in_the_next_corpus(
+async def test_what_is_deleted_or_edited_on_discord_is_in_no_corpus_any_more(
     server: StandIn, place: Place, tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
@@ -74,6 +74,9 @@ async def test_what_is_deleted_or_edited_on_discord_is_not_in_the_next_corpus(
         server.edit(edited, "the kettle sings")
         server.say(place.general, place.ada, f"{server.world.bot.mention} done?")
         await answers(server, place.general, 2)
+        # Nor may the one before be learned from.
+        assert "there is no finished corpus" in run_here("train", folder=tmp_path).stderr
+        assert corpora(data) == b""
         done = run_here("build", folder=tmp_path)
         assert done.returncode == 0, done.stderr
     assert b"zanzibar" not in corpora(data)

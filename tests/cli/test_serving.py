@@ -2,21 +2,26 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from sususbot.archive.archive import Archive
+from sususbot.artifacts import write_manifest
 from sususbot.bot.answering import Answering
+from sususbot.bot.health import Health
+from sususbot.bot.metrics import Metrics
 from sususbot.cli import build, folder
 from sususbot.cli.main import Place
 from sususbot.cli.serving import AT_ONCE, Serving
-from sususbot.errors import SettingsError
+from sususbot.errors import BackendFailed, SettingsError
 from sususbot.messages import Turn
+from sususbot.model.backend import Deadline, Request
 from sususbot.settings import Settings
 from tests.memory.chat import EVE, HOUR, MIA, TOM, Chat
+from tests.support import tiny_hf
 
 
 @dataclass
@@ -109,3 +114,52 @@ def test_there_is_no_adapter_to_let_go_of(running: Running) -> None:
 
 def test_what_takes_effect_at_once_are_settings() -> None:
     assert Settings.model_fields.keys() >= AT_ONCE
+
+
+@contextmanager
+def model_of_ours(tmp_path: Path, *, allow_stale: bool = False) -> Iterator[tuple[Serving, build.Assembly]]:
+    """A base that was made here of Mia's words, with an adapter of Tom's; Eve is in both, and said no before."""
+    place = Place(data=tmp_path / "data", env=tmp_path / ".env", debug=False)
+    base = tiny_hf.write_base(place.data / "runs" / "own" / "model")
+    adapter = tiny_hf.write_adapter(place.data / "runs" / "first" / "adapter")
+    write_manifest(base.parent, {"authors": [str(MIA.id), *([str(EVE.id)] if allow_stale else [])]})
+    write_manifest(adapter.parent, {"authors": [str(TOM.id), *([str(EVE.id)] if allow_stale else [])]})
+    text = f"EMBEDDER=static\nSUMMARIZER=off\nBACKEND=transformers\nBASE_MODEL={base}\nADAPTER_PATH={adapter}\n"
+    place.env.write_text(text, encoding="utf-8")  # type: ignore[union-attr]
+    with Archive(place.data) as archive:
+        chat = Chat(archive)
+        chat.say(MIA, "who broke the printer?", after=HOUR)
+        chat.say(TOM, "gerald did, with a spoon")
+        archive.consents.say(EVE.id, by="owner", way="told me", at=1, learn=False)
+        settings = folder.load_settings(place)
+        parts = build.build(settings, place, archive, allow_stale=allow_stale)
+        with closing(parts.inference), closing(parts.long_term):
+            answering = Answering(parts.responder, settle=lambda _ids, _how: None)
+            yield Serving(place, settings, parts, answering, allow_stale=allow_stale), parts
+
+
+@pytest.mark.parametrize("allow_stale", [False, True])
+def test_weights_that_became_stale_are_let_go_of_whoever_said_so(tmp_path: Path, allow_stale: bool) -> None:
+    with model_of_ours(tmp_path, allow_stale=allow_stale) as (serving, parts), Archive(tmp_path / "data") as other:
+        assert serving.unlearn() is None
+        # What is asked every half minute reads no file.
+        for run in ("own", "first"):
+            (tmp_path / "data" / "runs" / run / "manifest.json").unlink()
+        other.consents.say(TOM.id, by="owner", way="told me", at=2, learn=False)
+        said = str(serving.unlearn())
+        assert said.startswith("the adapter of run first is stale")
+        assert said.endswith("The bot speaks without it from now on.")
+        assert parts.inference.facts()["state"] == "running"
+        assert serving.unlearn() is None
+        other.consents.say(MIA.id, by="owner", way="told me", at=3, learn=False)
+        said = str(serving.unlearn())
+        assert said.startswith("the adapter of run own is stale")
+        assert said.endswith("The bot answers without the model from now on, until it is started with another one.")
+        assert serving.unlearn() is None
+        reply = asyncio.run(parts.inference.submit(lambda: Request("x", (Turn("eve", "who broke the printer?", 9),))))
+        assert (reply.backend, [one.backend for one in reply.fallbacks][:1]) == ("recall", ["transformers"])
+        with pytest.raises(BackendFailed, match="is stale"):
+            list(parts.inference.aside(Request("x", ()), Deadline(9.0)))
+        health = Metrics()
+        health.watch_engine(parts.inference.facts)
+        assert any("run own is stale" in line and "train it anew" in line for line in Health(health, int).problems())

@@ -34,6 +34,7 @@ from sususbot.archive.summaries import Summaries
 from sususbot.archive.terms import Terms
 from sususbot.archive.upsert import FIDELITY, Added, Upsert, json_list
 from sususbot.archive.vectors import Vectors
+from sususbot.archive.withdrawn import Withdrawn
 from sususbot.messages import (
     NOTE_TYPE,
     WRITTEN_TYPES,
@@ -81,7 +82,8 @@ class Archive:
         self.consents = Consents(self._database, self.erasure, self.summaries, self.feedback)
         self.dump = Dump(self._database)
         self.facts = Facts(self._database)
-        self._upsert = Upsert(self._database, self.vectors, self.summaries, self.erasure, self.lore)
+        self.withdrawn = Withdrawn(self._database)
+        self._upsert = Upsert(self._database, self.vectors, self.summaries, self.erasure, self.lore, self.withdrawn)
 
     def close(self) -> None:
         self._database.close()
@@ -171,12 +173,21 @@ class Archive:
             may_return = self.erasure.may_return(times)
             there = [(id_, times[id_]) for id_, row in known.items() if row[2] is None]
             self.erasure.bury(there)
+            self.withdrawn.note(id_ for id_, _ in there)
             self._database.execute_many(
                 "INSERT OR IGNORE INTO deleted_unseen (id, deleted_at) VALUES (?, ?)",
                 [(id_, at) for id_, at in times.items() if id_ not in known or id_ in may_return],
             )
         self._database.empty_log()
         return len(there)
+
+    def delete_channel(self, channel_id: int, *, at: int) -> list[int]:
+        """Leave tombstones of all that was said in a channel and its threads, and no name; gives the messages' ids."""
+        with self.together():
+            ids = self.withdrawn.said_in(channel_id)
+            self.delete(ids, at=at)
+            self.withdrawn.unname_channel(channel_id, at=at)
+        return ids
 
     def erase(self, author_id: int, *, at: int) -> int:
         """Forget a member: see `erasure`."""

@@ -17,6 +17,7 @@ from sususbot.archive.lore import Lore
 from sususbot.archive.nameless import NOBODY, nameless, without_quotes
 from sususbot.archive.summaries import Summaries
 from sususbot.archive.vectors import Vectors
+from sususbot.archive.withdrawn import Withdrawn
 from sususbot.messages import DISCORD_EPOCH_MS, Author, Message, Origin
 
 # How much of a message a source tells: Discord itself all, an exporter names for ids, a package neither replies nor
@@ -70,12 +71,14 @@ class Upsert:
         summaries: Summaries,
         erasure: Erasure,
         lore: Lore,
+        withdrawn: Withdrawn,
     ) -> None:
         self._database = database
         self._vectors = vectors
         self._summaries = summaries
         self._erasure = erasure
         self._lore = lore
+        self._withdrawn = withdrawn
 
     def add(
         self,
@@ -280,6 +283,8 @@ class Upsert:
         )  # fmt: skip
         if message.rendered != rendered:
             self._reword(message.id)
+        if message.content != content and message.edited_at != edited_at:
+            self._withdrawn.note([message.id])
         # Where an attachment lies is left out: Discord signs its address anew at every look.
         shown = (message.edited_at, message.content, message.rendered, [mentions, message.reply_to, message.type])
         return shown != (edited_at, content, rendered, rest)

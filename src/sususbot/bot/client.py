@@ -22,7 +22,7 @@ from sususbot.bot.catching_up import CatchingUp, banned
 from sususbot.bot.keeper import Keeper
 from sususbot.bot.metrics import Metrics
 from sususbot.bot.pace import Pace
-from sususbot.bot.question import Talk
+from sususbot.bot.question import Heard, Talk
 from sususbot.bot.sessions import Sessions, spent
 from sususbot.errors import ChannelUnknown, DiscordError, GuildUnknown, IntentMissing
 from sususbot.memory.short_term import ShortTerm
@@ -314,12 +314,13 @@ class Client(discord.Client):
             self.over.set()
 
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
-        self._deleted(channel.id)
+        await self._deleted(channel.id)
 
     async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
-        self._deleted(payload.thread_id)
+        await self._deleted(payload.thread_id)
 
-    def _deleted(self, channel_id: int) -> None:
+    async def _deleted(self, channel_id: int) -> None:
+        await self._keeper.delete_channel(channel_id)
         if channel_id == self.channel_id:
             self._end(f"the channel {channel_id} was deleted: set CHANNEL_ID to another one")
 
@@ -353,7 +354,7 @@ class Client(discord.Client):
 
     async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
         message = payload.message
-        if isinstance(message.channel, Talk):
+        if isinstance(message.channel, Heard):
             await self._keeper.edit(incoming.message_from(message), *incoming.channel_from(message.channel))
 
     async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:

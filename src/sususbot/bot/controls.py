@@ -50,9 +50,10 @@ Interaction = discord.Interaction[discord.Client]
 class Controls:
     """What the commands reach. Callables block, and are called in threads.
 
-    `reload` reads the settings and the adapter anew and says in a sentence what came of it. `unlearn` lets go of an
-    adapter that learned from who does not agree any more, and says so; None where there is none. `owners` are accounts
-    that may use the owner's commands besides the application's owner and those who may manage the server.
+    `reload` reads the settings and the adapter anew and says in a sentence what came of it. `unlearn` lets go of
+    weights in use that learned from who does not agree any more, and says so; None where there is nothing to let go of.
+    `owners` are accounts that may use the owner's commands besides the application's owner and those who may manage
+    the server.
     """
 
     archive: Archive

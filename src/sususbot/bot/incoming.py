@@ -9,7 +9,7 @@ from typing import Final
 
 import discord
 
-from sususbot.messages import Attachment, Author, Channel, Guild, Message, Reaction
+from sususbot.messages import CHANNEL_TYPES, Attachment, Author, Channel, Guild, Message, Reaction
 
 _CUSTOM_EMOJI: Final = re.compile(r"<a?(:\w+:)\d+>")
 _TIME: Final = re.compile(r"<t:\d+(?::\w)?>")
@@ -53,11 +53,13 @@ def storable(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-def channel_from(channel: discord.TextChannel | discord.Thread) -> tuple[Guild, Channel]:
+def channel_from(
+    channel: discord.TextChannel | discord.Thread | discord.VoiceChannel | discord.StageChannel,
+) -> tuple[Guild, Channel]:
     """Where it was said."""
     parent = channel.parent_id if isinstance(channel, discord.Thread) else channel.category_id
-    kind = "GuildPublicThread" if isinstance(channel, discord.Thread) else "GuildTextChat"
-    topic = None if isinstance(channel, discord.Thread) else channel.topic
+    kind = CHANNEL_TYPES[channel.type.value]
+    topic = channel.topic if isinstance(channel, discord.TextChannel | discord.StageChannel) else None
     guild = channel.guild
     return Guild(guild.id, guild.name), Channel(channel.id, guild.id, channel.name, kind, parent, topic)
 

@@ -175,6 +175,10 @@ class Keeper:
         """Deleted messages of any channel, also such as are not kept: an import must not bring them back."""
         await self._write(lambda: self._remove(ids))
 
+    async def delete_channel(self, channel_id: int) -> None:
+        """A channel or thread that is gone, with all that was said there and in its threads."""
+        await self._write(lambda: self._drop_stale(self._archive.delete_channel(channel_id, at=now_ms())))
+
     async def start(self) -> None:
         """Sum up what was said while nothing ran; once."""
         if self._short_term is not None and not self._started:

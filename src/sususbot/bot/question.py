@@ -12,6 +12,8 @@ from sususbot.messages import Turn
 
 # Where the bot can talk.
 Talk = discord.TextChannel | discord.Thread
+# Where it is said what the archive may hold: the classes of `messages.SPOKEN`.
+Heard = Talk | discord.VoiceChannel | discord.StageChannel
 
 # Beyond it a member's lines are no question any more but a flood; they wait for the next one.
 _LINES: Final = 10

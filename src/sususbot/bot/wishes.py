@@ -14,7 +14,7 @@ from typing import Final, Literal
 import discord
 
 from sususbot.archive.archive import now_ms
-from sususbot.archive.consents import Permissions
+from sususbot.archive.consents import Permissions, Statement
 from sususbot.artifacts import CHROMA
 from sususbot.bot.controls import UNSENT, Asked, Controls, Interaction, promised, tell
 from sususbot.errors import SususError, VectorStoreError
@@ -106,7 +106,9 @@ class Wishes:
         words, count = archive.consents.depending_on(author_id), archive.erasure.count(author_id)
         was_erased = author_id in archive.erasure.erased()
         way = "/opt-in" if yes else "/opt-out"
-        now = archive.consents.say(author_id, by="member", way=way, at=now_ms(), **dict.fromkeys(_MEANS[what], yes))
+        said = Statement(author_id, "member", way, now_ms(), **dict.fromkeys(_MEANS[what], yes))
+        self._controls.forgetting.write_down([said])
+        now = archive.consents.answers(author_id)
         lines = [(_YES if yes else _NO)[what]]
         if yes:
             self._drop(words)
@@ -133,7 +135,7 @@ class Wishes:
             own = self._unfinished.is_set()
             self._unfinished.clear()
             try:
-                await self._controls.work(lambda: self._finish(own=own))  # noqa: B023  (it is waited for)
+                await self._controls.work(lambda: self._look(own=own))  # noqa: B023  (it is waited for)
             except Exception as error:
                 if isinstance(error, SususError):
                     logger.warning("not all is erased yet: %s", error)
@@ -141,6 +143,14 @@ class Wishes:
                     logger.exception("not all is erased yet")
                 self._unfinished.set()
                 await asyncio.sleep(self._again)
+
+    def _look(self, *, own: bool) -> None:
+        """For what was said to another program, too, and what was taken back on Discord."""
+        if unlearned := self._controls.unlearn():
+            logger.warning("%s", unlearned)
+        self._finish(own=own)
+        for name in self._controls.forgetting.drop_withdrawn().files:
+            logger.info("%s was made of what is deleted or edited on Discord by now, and is deleted", name)
 
     def _finish(self, *, own: bool) -> None:
         """What others began is theirs to end: it is taken over where it was there at the last look already."""

@@ -58,14 +58,16 @@ def _run(place: Place, settings: "Settings", token: str, channel_id: int, *, all
             parts = build(settings, place, archive, live=True, allow_stale=allow_stale)
         say("connecting to Discord; Ctrl-C stops")
         try:
-            asyncio.run(_live(place, settings, parts, token, channel_id))
+            asyncio.run(_live(place, settings, parts, token, channel_id, allow_stale=allow_stale))
         finally:
             parts.short_term.close()
             parts.inference.close()
             parts.long_term.close()
 
 
-async def _live(place: Place, settings: "Settings", parts: "Assembly", token: str, channel_id: int) -> None:
+async def _live(
+    place: Place, settings: "Settings", parts: "Assembly", token: str, channel_id: int, *, allow_stale: bool
+) -> None:
     """The bot with all that is around it, until it is stopped."""
     import asyncio
     from contextlib import AsyncExitStack
@@ -82,7 +84,7 @@ async def _live(place: Place, settings: "Settings", parts: "Assembly", token: st
     from sususbot.cli.serving import Serving, limits
 
     metrics = Metrics()
-    metrics.watch_engine(parts.backends[0].facts)
+    metrics.watch_engine(parts.inference.facts)
     metrics.watch("sususbot_log_lines_missing", "Lines of the log that could not be written.", logs.lost)
     forget = forgetting(place, settings, parts.archive)
     keeper = Keeper(
@@ -99,7 +101,7 @@ async def _live(place: Place, settings: "Settings", parts: "Assembly", token: st
         limits=limits(settings),
         burst=settings.burst_seconds,
     )
-    serving = Serving(place, settings, parts, answering)
+    serving = Serving(place, settings, parts, answering, allow_stale=allow_stale)
     commands = Commands(
         Controls(
             archive=parts.archive,

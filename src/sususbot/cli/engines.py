@@ -99,6 +99,12 @@ def weights_used(settings: Settings, data: Path) -> Iterator[Path]:
         yield settings.adapter_path
 
 
+def learned(settings: Settings, data: Path) -> dict[Path, runs.Run]:
+    """The weights of the settings that a run here made, each with the run that says whose words are in it."""
+    found = {weights: runs.run_of(weights, data) for weights in weights_used(settings, data)}
+    return {weights: run for weights, run in found.items() if run is not None}
+
+
 def check_learned(weights: Path, place: Place, archive: Archive, *, allow_stale: bool = False) -> None:
     """Raises AdapterStale where weights learned from somebody they may not know any more, unless that is allowed."""
     complaint = complaint_of(weights, place, archive)

@@ -4,7 +4,8 @@ What cannot change while a bot runs is named, so that its owner knows what a res
 before anything is changed: a mistake in `.env` leaves all as it was.
 """
 
-from collections.abc import Collection
+import threading
+from collections.abc import Collection, Set
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -16,6 +17,7 @@ from sususbot.cli import build, engines, folder
 from sususbot.cli.main import Place
 from sususbot.errors import ModelError
 from sususbot.settings import Settings
+from sususbot.training import runs
 
 # What takes effect at once. Names of settings, as the fields of `Settings`.
 _SAMPLING: Final = frozenset(
@@ -35,44 +37,76 @@ AT_ONCE: Final = _SAMPLING | _CONTEXT | _LINES | _FILTER | _WEIGHTS | _LIMITS | 
 class Serving:
     """The settings that a running bot goes by. Its methods block: call them in a thread."""
 
-    def __init__(self, place: Place, settings: Settings, parts: build.Assembly, answering: Answering) -> None:
+    def __init__(
+        self,
+        place: Place,
+        settings: Settings,
+        parts: build.Assembly,
+        answering: Answering,
+        *,
+        allow_stale: bool = False,
+    ) -> None:
+        """`allow_stale`: what was stale at the start is used all the same; what becomes so later is not."""
         self._place = place
         self._settings = settings
         self._parts = parts
         self._answering = answering
+        self._lock = threading.Lock()
         self._adapter_stamp = _stamp(settings.adapter_path)
+        # As they were loaded: whose words are in them is not read from files again.
+        self._learned = engines.learned(settings, place.data)
+        if allow_stale:
+            insisted = {path: run.insisted_on(self._archive.consents) for path, run in self._learned.items()}
+            self._learned = {path: run for path, run in insisted.items() if run is not None}
 
     def reload(self) -> str:
         """Read `.env` anew; gives in a sentence or two what came of it. Raises SettingsError and ModelError."""
+        with self._lock:
+            return self._reload()
+
+    def _reload(self) -> str:
         new = folder.load_settings(self._place)
         stamp = _stamp(new.adapter_path)
+        at_once = AT_ONCE if self._parts.inference.retired is None else AT_ONCE - {"adapter_path"}
         changed = {name for name in Settings.model_fields if getattr(new, name) != getattr(self._settings, name)}
         if stamp != self._adapter_stamp:
             # A file of the same name may hold another adapter by now.
             changed.add("adapter_path")
-        effective = new.model_copy(update={name: getattr(self._settings, name) for name in changed - AT_ONCE})
+        effective = new.model_copy(update={name: getattr(self._settings, name) for name in changed - at_once})
         if effective.backend not in engines.ADAPTED:
             changed.discard("adapter_path")
         made = _Made(effective, self._parts)
-        if "adapter_path" in changed:
+        if "adapter_path" in changed & at_once:
             self._use_adapter(effective)
             self._adapter_stamp = stamp
         made.put(self._parts, self._answering, changed)
         self._settings = effective
-        return _told(changed)
+        return _told(changed, at_once)
 
     def unlearn(self) -> str | None:
-        """Let go of an adapter that learned from who does not agree any more; says so, None where there is none."""
-        path = self._settings.adapter_path
-        if path is None or self._settings.backend not in engines.ADAPTED:
-            return None
-        complaint = engines.complaint_of(path, self._place, self._archive)
-        if complaint is None:
-            return None
+        """Let go of weights that learned from who does not agree any more; says so, None where there are none.
+
+        Of an adapter the base speaks on; without a base that may be used, no model does. Asked often: it reads no file.
+        """
+        with self._lock:
+            # What the settings name first is a base: without it, there is no adapter either.
+            for weights, run in self._learned.items():
+                if (complaint := runs.complaint(run, self._archive.consents)) is not None:
+                    on_a_base = weights == self._settings.adapter_path
+                    return self._let_go_of_adapter(weights, complaint) if on_a_base else self._let_go_of_all(complaint)
+        return None
+
+    def _let_go_of_all(self, complaint: str) -> str:
+        self._learned.clear()
+        self._parts.inference.retire(complaint)
+        return f"{complaint}. The bot answers without the model from now on, until it is started with another one."
+
+    def _let_go_of_adapter(self, weights: Path, complaint: str) -> str:
         try:
             self._parts.backends[0].use_adapter(None)  # type: ignore[attr-defined]  # those of ADAPTED have it
         except ModelError as error:
             return f"{complaint}. It could not be let go of ({error}): restart the bot without it."
+        del self._learned[weights]
         self._settings = self._settings.model_copy(update={"adapter_path": None})
         self._adapter_stamp = None
         return f"{complaint}. The bot speaks without it from now on."
@@ -85,6 +119,9 @@ class Serving:
         if new.adapter_path is not None:
             engines.check_learned(new.adapter_path, self._place, self._archive)
         self._parts.backends[0].use_adapter(new.adapter_path)  # type: ignore[attr-defined]
+        bases = {weights: run for weights, run in self._learned.items() if weights != self._settings.adapter_path}
+        run = runs.run_of(new.adapter_path, self._place.data) if new.adapter_path is not None else None
+        self._learned = bases if new.adapter_path is None or run is None else {**bases, new.adapter_path: run}
 
 
 class _Made:
@@ -126,10 +163,10 @@ def _stamp(path: Path | None) -> tuple[str, int] | None:
         return str(path), 0
 
 
-def _told(changed: Collection[str]) -> str:
+def _told(changed: Set[str], at_once: Set[str]) -> str:
     if not changed:
         return "Nothing has changed in the settings."
-    now, later = (sorted(name.upper() for name in names) for names in (AT_ONCE & set(changed), set(changed) - AT_ONCE))
+    now, later = (sorted(name.upper() for name in names) for names in (changed & at_once, changed - at_once))
     sentences = [f"In effect: {', '.join(now)}."] if now else []
     if later:
         sentences.append(f"A restart is needed for {', '.join(later)}.")

@@ -71,7 +71,6 @@ def train(
     """
     from sususbot.artifacts import CORPORA, RUNS, is_name
     from sususbot.cli.folder import load_settings
-    from sususbot.corpus.manifest import load
     from sususbot.errors import MissingExtra
 
     for given in (corpus_name, name, earlier):
@@ -84,10 +83,9 @@ def train(
     if measured and from_scratch:
         raise click.UsageError("--eval measures an adapter against its base, and --from-scratch makes a base")
     settings = load_settings(place)
-    corpus = load(place.data / CORPORA / corpus_name)
+    corpus = _permitted(place, settings, place.data / CORPORA / corpus_name)
     if measured:
         _check_apart(place, corpus)
-    _check_permission(place, settings, corpus)
     try:
         from sususbot.training import jobs, layout
     except ImportError as error:
@@ -138,14 +136,18 @@ def _train(corpus: "Corpus", run: Path, plan: Any, how: "How", size: str, earlie
     return jobs.train_adapter(corpus, plan.base, run, how, before=before)
 
 
-def _check_permission(place: Place, settings: "Settings", corpus: "Corpus") -> None:
-    """Rule 21, and whether everybody in the corpus still agrees; nothing is trained otherwise."""
+def _permitted(place: Place, settings: "Settings", folder: Path) -> "Corpus":
+    """The corpus, by rule 21, and where everybody in it still agrees; nothing is trained otherwise."""
     from sususbot.cli.folder import open_archive
+    from sususbot.corpus.manifest import load
     from sususbot.training import permission
 
-    permission.check(corpus.origins, confirmed=settings.training_permission_confirmed)
+    # Opening the archive takes away what is to go, so a corpus that is there still may be read.
     with open_archive(place) as archive:
+        corpus = load(folder)
+        permission.check(corpus.origins, confirmed=settings.training_permission_confirmed)
         permission.check_authors(corpus.authors, archive.consents)
+    return corpus
 
 
 def _check_apart(place: Place, corpus: "Corpus") -> None:

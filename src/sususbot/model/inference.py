@@ -20,8 +20,8 @@ from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecu
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
-from sususbot.errors import Busy, ModelError
-from sususbot.model.backend import Backend, Chunk, Deadline, Finish, Request, Source, Usage
+from sususbot.errors import BackendFailed, Busy, ModelError
+from sususbot.model.backend import Backend, Chunk, Deadline, Facts, Finish, Request, Source, Usage
 
 logger = logging.getLogger(__name__)
 
@@ -133,6 +133,8 @@ class Inference:
         self._running: set[Deadline] = set()
         self._asides: set[Deadline] = set()
         self._random = random.Random()
+        self.retired: str | None = None
+        """Why the first backend is not asked any more; None while it is."""
         self._context_thread = ThreadPoolExecutor(1, "context")
         parallel = self._backends[0].parallel if self._backends else 1
         self._model_thread = ThreadPoolExecutor(parallel, "model")
@@ -142,6 +144,16 @@ class Inference:
         """Settings that were read anew."""
         self._canned = list(canned)
         self._deflecting = list(deflecting) or self._canned
+
+    def retire(self, reason: str) -> None:
+        """The first backend is closed and answers nothing any more, whoever asks; what comes after it does."""
+        self.retired = reason
+        self._backends[0].close()
+
+    def facts(self) -> Facts:
+        """What an owner may want to know of the first backend."""
+        facts = self._backends[0].facts()
+        return facts if self.retired is None else {**facts, "state": f"down: {self.retired}"}
 
     @property
     def waiting(self) -> int:
@@ -195,6 +207,8 @@ class Inference:
 
     def _in_turn(self, request: Request, deadline: Deadline) -> "Future[list[Chunk]]":
         first = self._backends[0]
+        if self.retired is not None:
+            raise BackendFailed(self.retired)
         try:
             return self._model_thread.submit(lambda: list(first.generate(request, deadline)))
         except RuntimeError as error:
@@ -242,6 +256,9 @@ class Inference:
         later = place + 1 < len(self._backends)
         deadline = Deadline(max(0.0, left - self._seconds * _RESERVE * later))
         attempt = _Attempt(self._backends[place], request, deadline, tell)
+        if self.retired is not None and place == 0:
+            attempt.failure = ("failed", self.retired)
+            return attempt
         self._running.add(deadline)
         try:
             await attempt.run(self._spare_threads if place else self._model_thread, self._seconds * _MARGIN)

@@ -21,6 +21,7 @@ class ChannelType(IntEnum):
     NEWS = 5
     PUBLIC_THREAD = 11
     PRIVATE_THREAD = 12
+    STAGE = 13
     FORUM = 15
 
 

@@ -124,7 +124,7 @@ def _channel_part(channel: Channel) -> Json:
             for o in channel.overwrites
         ],
     }
-    if channel.type == ChannelType.VOICE:
+    if channel.type in (ChannelType.VOICE, ChannelType.STAGE):
         rendered |= {"bitrate": 64000, "user_limit": 0, "rtc_region": None}
     if channel.type == ChannelType.FORUM:
         rendered |= {"available_tags": [], "default_reaction_emoji": None, "default_sort_order": None}

@@ -6,7 +6,7 @@ Not here: training itself; the words (`sususbot.forgetting`).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +34,11 @@ class Run:
         if self.authors is None:
             return None
         return self.authors - consents.may_learn(self.authors)
+
+    def insisted_on(self, consents: Consents) -> "Run | None":
+        """As its owner has it who uses it all the same: only who says no from now on counts; None where nobody can."""
+        gone = self.learned_wrongly(consents)
+        return None if self.authors is None or gone is None else replace(self, authors=self.authors - gone)
 
 
 def runs(data: Path) -> list[Run]:

@@ -220,11 +220,10 @@ def before_forgetting(others: Iterable[str], *, chroma: str) -> list[str]:
 
 
 def _chroma(desk: Desk) -> str:
-    if desk.settings.vector_db != "chroma":
+    if desk.settings.vector_db != "chroma" or desk.settings.chroma_url is None:
         return ""
     return (
-        "Chroma finds its vector no more, but keeps such numbers in its own files until its folder is deleted; the "
-        "next start fills it again."
+        "The Chroma server finds its vector no more, but keeps such numbers in its own files until these are deleted."
     )
 
 

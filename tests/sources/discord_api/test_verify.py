@@ -1,10 +1,13 @@
 """`--verify`: edits, reactions and deletions since; nothing is taken for deleted that only could not be seen."""
 
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from sususbot.archive.archive import Archive, now_ms
 from sususbot.archive.checkpoints import Stretch
-from sususbot.messages import NOTE_TYPE, Author, Message
+from sususbot.messages import NOTE_TYPE, Author, Channel, Guild, Message
 from sususbot.sources.discord_api.collector import Wanted
 from sususbot.standin import permissions
 from sususbot.standin.ratelimit import RateLimits
@@ -77,6 +80,50 @@ async def test_a_thread_that_was_deleted(tmp_path: Path) -> None:
             collected = await gather(server, archive, Wanted(made.ids(), verify=True))
             assert collected.deleted == 5
             assert list(archive.history()) == history(made.world, made.ids())
+
+
+@pytest.mark.parametrize("everything", [False, True])
+async def test_a_channel_that_was_deleted_with_its_threads(tmp_path: Path, everything: bool) -> None:
+    made = town(pages=1)
+    wanted = Wanted(() if everything else made.ids(), everything, made.world.guild_id if everything else None)
+    async with StandIn(made.world, rate=RateLimits.none()) as server:
+        with Archive(tmp_path) as archive:
+            await gather(server, archive, wanted)
+            names = {channel.name for channel in archive.channels()}
+            assert {"market", "old 1"} <= names
+            for channel in list(made.world.channels.values()):
+                if made.market.id in (channel.id, channel.parent_id):
+                    made.world.remove_channel(channel)
+            kept = await gather(server, archive, wanted)
+            assert kept.deleted == 0
+            collected = await gather(server, archive, replace(wanted, verify=True))
+            assert list(archive.history()) == history(made.world, made.ids())
+            assert collected.deleted > 63
+            assert not {"market", "old 1"} & {channel.name for channel in archive.channels()}
+            if not everything:
+                assert "its words are taken away" in collected.refused[made.market.id]
+            assert archive.check() == []
+
+
+async def test_what_cannot_be_seen_or_never_was_is_not_taken_for_deleted(tmp_path: Path) -> None:
+    """Missing access, and a channel of an import that this bot was never in."""
+    made = town(pages=1)
+    guild = Guild(made.world.guild_id, "town")
+    elsewhere = Channel(77 << 22, guild.id, "elsewhere")
+    said = Message(78 << 22, elsewhere.id, Author(made.ada.id, "ada", "Ada"), 0, "hello", "hello")
+    wanted = Wanted((*made.ids(), elsewhere.id))
+    async with StandIn(made.world, rate=RateLimits.none()) as server:
+        with Archive(tmp_path) as archive:
+            archive.add_channel(guild, elsewhere, origin="export", seen_at=1)
+            archive.add([said], source=archive.add_source("export", "x"), fetched_at=0)
+            await gather(server, archive, wanted)
+            whole = [message.id for message in archive.history()]
+            made.market.overwrites.append(made.world.overwrite(deny=permissions.VIEW_CHANNEL))
+            for named in (wanted, Wanted((), everything=True, guild_id=guild.id)):
+                collected = await gather(server, archive, replace(named, verify=True))
+                assert collected.deleted == 0
+                assert [message.id for message in archive.history()] == whole
+            assert "elsewhere" in {channel.name for channel in archive.channels()}
 
 
 async def test_nothing_is_deleted_where_the_history_may_not_be_read_any_more(tmp_path: Path) -> None:

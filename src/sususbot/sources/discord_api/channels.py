@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sususbot.errors import GuildUnknown
-from sususbot.messages import Channel, Guild
+from sususbot.messages import CHANNEL_TYPES, SPOKEN, THREADS, Channel, Guild
 from sususbot.sources.discord_api.api_message import MALFORMED, int64, storable
 from sususbot.sources.discord_api.client import Client, Refused
 from sususbot.sources.discord_api.permissions import (
@@ -26,29 +26,13 @@ from sususbot.sources.discord_api.together import together
 
 Json = dict[str, Any]
 
-# Channel types by Discord's number, under the names that exports have for them.
-_TYPES: Final = {
-    0: "GuildTextChat",
-    2: "GuildVoiceChat",
-    5: "GuildNews",
-    10: "GuildNewsThread",
-    11: "GuildPublicThread",
-    12: "GuildPrivateThread",
-    13: "GuildStageVoice",
-    15: "GuildForum",
-    16: "GuildMedia",
-}
-_SPOKEN: Final = frozenset({0, 2, 5, 13})
 _VOICE: Final = frozenset({2, 13})
 _FORUMS: Final = frozenset({15, 16})
-_THREADS: Final = frozenset({10, 11, 12})
 _TEXT: Final = 0
 _PARENTS: Final = frozenset({_TEXT, 5}) | _FORUMS
 # A channel that the bot may not view, shown without its name.
 _HIDDEN: Final = 1 << 17
 _PAGE: Final = 100
-# The names of the thread types, for archives.
-THREAD_TYPES: Final = frozenset(_TYPES[kind] for kind in _THREADS)
 
 _PUBLIC: Final = "/channels/{channel_id}/threads/archived/public"
 _PRIVATE: Final = "/channels/{channel_id}/threads/archived/private"
@@ -246,7 +230,7 @@ class _Finder:
         """Every channel that can be seen and holds messages or threads."""
         for guild, item in self._listed.values():
             shown = not int(item.get("flags") or 0) & _HIDDEN
-            if guild.id == guild_id and shown and int(item["type"]) in _SPOKEN | _FORUMS:
+            if guild.id == guild_id and shown and int(item["type"]) in SPOKEN | _FORUMS:
                 self._take(guild, item)
 
     async def add(self, channel_id: int) -> None:
@@ -278,7 +262,7 @@ class _Finder:
 
     def _permissions(self, guild: Guild, item: Json) -> int | None:
         """Of a thread, those of its channel."""
-        if int(item["type"]) in _THREADS:
+        if int(item["type"]) in THREADS:
             _, item = self._listed.get(int64(item.get("parent_id") or 0), (guild, {}))
         standing = self._standings[guild.id]
         return None if standing is None or not item else standing.permissions(item)
@@ -312,7 +296,7 @@ def _place(guild: Guild, item: Json, permissions: int | None) -> Place:
         id=int64(item["id"]),
         guild_id=guild.id,
         name=storable(str(item.get("name"))),
-        type=_TYPES.get(kind, str(kind)),
+        type=CHANNEL_TYPES.get(kind, str(kind)),
         parent_id=None if parent_id is None else int64(parent_id),
         topic=None if topic is None else storable(str(topic)),
     )
@@ -320,9 +304,9 @@ def _place(guild: Guild, item: Json, permissions: int | None) -> Place:
     return Place(
         guild,
         channel,
-        spoken=kind in _SPOKEN | _THREADS,
+        spoken=kind in SPOKEN,
         kind=kind,
         permissions=permissions,
         last_message_id=None if last is None or kind in _FORUMS else int64(last),
-        total=count if kind in _THREADS and isinstance(count, int) else None,
+        total=count if kind in THREADS and isinstance(count, int) else None,
     )

@@ -12,10 +12,9 @@ from typing import Final
 from sususbot.archive.archive import Archive, now_ms
 from sususbot.archive.upsert import Added
 from sususbot.errors import ChannelUnknown, DiscordError
-from sususbot.messages import DISCORD_EPOCH_MS
+from sususbot.messages import DISCORD_EPOCH_MS, THREAD_TYPES, Channel
 from sususbot.sources.discord_api.api_message import MessageReader
 from sususbot.sources.discord_api.channels import (
-    THREAD_TYPES,
     Place,
     Survey,
     add_active_threads,
@@ -25,8 +24,8 @@ from sususbot.sources.discord_api.channels import (
 from sususbot.sources.discord_api.client import Client, Refused
 from sususbot.sources.discord_api.history import History
 from sususbot.sources.discord_api.limits import LAST
-from sususbot.sources.discord_api.pages import NEWEST, OLDEST, Pages
-from sususbot.sources.discord_api.preflight import UNKNOWN_CHANNEL, Unreadable, check_intent, own_id
+from sususbot.sources.discord_api.pages import OLDEST, Pages
+from sususbot.sources.discord_api.preflight import UNKNOWN_CHANNEL, Unreadable, buried, check_intent, own_id
 from sususbot.sources.discord_api.progress import Progress, Tracks
 from sususbot.sources.discord_api.together import together
 from sususbot.sources.discord_api.writer import Writer
@@ -123,7 +122,7 @@ class _Run:
         counting = asyncio.create_task(self._count(places))
         try:
             if self._wanted.verify:
-                await self._bury_threads()
+                await self._bury_gone()
             while places and not self._writer.enough:
                 await together(self._read(place) for place in _largest_first(places))
                 places = await add_active_threads(self._client, self._found)
@@ -175,21 +174,37 @@ class _Run:
         if self._wanted.since is None:
             self._tracks.track(place.id).expected = max(0, total - known)
 
-    async def _bury_threads(self) -> None:
-        """Take the messages of threads for deleted that were deleted themselves."""
-        parents = {place.id for place in self._found.places.values() if place.parent}
-        for channel in await self._writer.channels():
-            known = channel.id in self._found.places or channel.parent_id not in parents
-            if known or channel.type not in THREAD_TYPES:
-                continue
+    async def _bury_gone(self) -> None:
+        """Take the messages of channels and threads for deleted that were deleted themselves."""
+        for channel in await self._missing():
             try:
                 await self._client.get("/channels/{channel_id}", channel_id=channel.id)
             except Refused as refused:
                 if refused.code == UNKNOWN_CHANNEL:
-                    await self._writer.delete(await self._writer.ids(channel.id, OLDEST, NEWEST))
+                    await self._writer.delete_channel(channel.id)
+                    if channel.id in self._wanted.channels:
+                        self._refused[channel.id] = buried(channel.name)
+
+    async def _missing(self) -> list[Channel]:
+        """Of what this run is about, what the archive has and Discord did not list.
+
+        Of a channel that is only imported nobody knows whether this bot could ever see it, so its absence proves
+        nothing; of a thread its parent tells.
+        """
+        places = self._found.places
+        parents = {place.id for place in places.values() if place.parent}
+        guilds = {place.guild.id for place in places.values()} if self._wanted.everything else set()
+        threads = [one for one in await self._writer.channels() if one.parent_id in parents and _is_thread(one)]
+        seen = [
+            one
+            for one in await self._writer.seen_channels()
+            if one.guild_id in guilds
+            or not {one.id, one.parent_id if _is_thread(one) else None}.isdisjoint(self._wanted.channels)
+        ]
+        return list({one.id: one for one in (*threads, *seen) if one.id not in places}.values())
 
     def _collected(self) -> Collected:
-        threads = sum(place.channel.type in THREAD_TYPES for place in self._found.places.values())
+        threads = sum(_is_thread(place.channel) for place in self._found.places.values())
         return Collected(
             added=self._writer.added,
             deleted=self._writer.deleted,
@@ -201,6 +216,10 @@ class _Run:
             stopped_early=self._writer.enough,
             refused=self._refused,
         )
+
+
+def _is_thread(channel: Channel) -> bool:
+    return channel.type in THREAD_TYPES
 
 
 def _largest_first(places: Iterable[Place]) -> list[Place]:

@@ -63,7 +63,13 @@ def unreadable(name: str, *, right: str = "View Channel") -> str:
 
 
 def gone(name: str) -> str:
-    return f"#{name} does not exist any more: what was read of it is kept"
+    return (
+        f"#{name} does not exist any more, and what was read of it is kept: sususbot backfill --verify  takes it away"
+    )
+
+
+def buried(name: str) -> str:
+    return f"#{name} does not exist any more, and its words are taken away: take it out of CHANNELS and CHANNEL_ID"
 
 
 def refusal(name: str, refused: Refused) -> str:

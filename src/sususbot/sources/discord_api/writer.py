@@ -104,8 +104,16 @@ class Writer:
 
         await self._run(work)
 
+    async def delete_channel(self, channel_id: int) -> None:
+        """Take all that was said in a channel and its threads for deleted."""
+        self.deleted += len(await self._run(lambda: self._archive.delete_channel(channel_id, at=now_ms())))
+
     async def channels(self) -> list[Channel]:
         return await self._run(self._archive.channels)
+
+    async def seen_channels(self) -> list[Channel]:
+        """Those with words of which something was read or heard here, not only imported."""
+        return await self._run(self._archive.withdrawn.seen_channels)
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
