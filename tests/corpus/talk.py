@@ -1,4 +1,4 @@
-"""What the tests of the corpus are made of: members, messages in one line each, an archive of them."""
+"""What the tests of the corpus are made of: members, messages in one line each, an archive of them, a recipe."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 from sususbot.archive.archive import Archive
 from sususbot.corpus.clean import Cleaned, clean
+from sususbot.corpus.recipe import Recipe
 from sususbot.corpus.segment import Conversation, Linking, segment
 from sususbot.messages import Author, Channel, Guild, Message
 
@@ -16,6 +17,8 @@ MIA, TOM, ANA, LEO = (Author(id_, name.lower(), name) for id_, name in enumerate
 SUSU = Author(9, "sususbot", "Susu", is_bot=True)
 SECOND, MINUTE, HOUR = 1000, 60_000, 3_600_000
 NOON = 1_700_000_000_000
+RECIPE = Recipe(own_name="susu", persona_text="This is the chat of Tea house.", valid_share=0.2)
+WORDS = "tea coffee cake rain roses chess books songs bread soup boats hills birds snow trains maps".split()
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 
 
@@ -37,6 +40,23 @@ def talk(
 ) -> list[Message]:
     """One message after the other."""
     return [message(start + place * every, *one, channel=channel) for place, one in enumerate(said)]
+
+
+def small_talk(count: int = 40) -> list[Message]:
+    """Talks of three an hour apart, no two alike; Mia has most of the lines."""
+    said: list[Message] = []
+    for number in range(count):
+        word, other = WORDS[number % 16], WORDS[(number // 16 + 3 * number) % 16]
+        partner = (TOM, ANA, LEO)[number % 3]
+        lines = [
+            (partner, f"do you like {word} number {number}?"),
+            (MIA, f"I do like {word}"),
+            (MIA, f"and {other} even more, {number} times"),
+            (partner, f"{other}?! never"),
+            (MIA, f"{word} for ever then, nothing is better on a day of {other}"),
+        ]
+        said += talk(*lines, every=MINUTE, start=number * 2 * HOUR, channel=GARDEN if number % 5 == 0 else KITCHEN)
+    return said
 
 
 def one_cleaned(text: str, **more: Any) -> Cleaned:

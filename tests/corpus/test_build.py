@@ -1,10 +1,10 @@
-"""The whole path on a real archive: what goes in, what stays out, that it is whole, and the same every time."""
+"""The whole path on a real archive: what goes in, what stays out, and that it is the same every time."""
 
 import hashlib
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -13,38 +13,32 @@ import orjson
 import pytest
 
 from sususbot.archive.archive import Archive
-from sususbot.corpus import manifest as manifests
 from sususbot.corpus.build import Built, build
 from sususbot.corpus.clean import rules_without
 from sususbot.corpus.consent import persona
 from sususbot.corpus.recipe import Recipe
 from sususbot.corpus.samples import Sample
 from sususbot.corpus.tokens import Estimate
-from sususbot.errors import CorpusChanged, CorpusEmpty, CorpusMissing, CorpusNotWritten, SettingsError
-from sususbot.forgetting import Forgetting
+from sususbot.errors import CorpusEmpty, SettingsError
 from sususbot.messages import Author, Message
-from tests.corpus.talk import ANA, GARDEN, HOUR, KITCHEN, LEO, MIA, MINUTE, NOON, SUSU, TOM, archive_of, message, talk
+from tests.corpus.talk import (
+    ANA,
+    GARDEN,
+    HOUR,
+    KITCHEN,
+    LEO,
+    MIA,
+    MINUTE,
+    NOON,
+    RECIPE,
+    SUSU,
+    TOM,
+    archive_of,
+    message,
+    small_talk,
+    talk,
+)
 from tests.support.consents import agree, refuse
-
-RECIPE = Recipe(own_name="susu", persona_text="This is the chat of Tea house.", valid_share=0.2)
-WORDS = "tea coffee cake rain roses chess books songs bread soup boats hills birds snow trains maps".split()
-
-
-def small_talk(count: int = 40) -> list[Message]:
-    """Talks of three an hour apart, no two alike; Mia has most of the lines."""
-    said: list[Message] = []
-    for number in range(count):
-        word, other = WORDS[number % 16], WORDS[(number // 16 + 3 * number) % 16]
-        partner = (TOM, ANA, LEO)[number % 3]
-        lines = [
-            (partner, f"do you like {word} number {number}?"),
-            (MIA, f"I do like {word}"),
-            (MIA, f"and {other} even more, {number} times"),
-            (partner, f"{other}?! never"),
-            (MIA, f"{word} for ever then, nothing is better on a day of {other}"),
-        ]
-        said += talk(*lines, every=MINUTE, start=number * 2 * HOUR, channel=GARDEN if number % 5 == 0 else KITCHEN)
-    return said
 
 
 @pytest.fixture
@@ -266,125 +260,6 @@ def test_other_words_or_other_settings_show_in_the_manifest(make: Callable[..., 
     assert one["archive"]["content"] != other["archive"]["content"]
     assert one["recipe"] != quieter["recipe"]
     assert one["archive"]["origins"] == {"package": len(said)}
-
-
-def test_a_corpus_is_loaded_only_as_it_was_built(make: Callable[..., Built]) -> None:
-    built = make(small_talk())
-    folder = built.corpus.folder
-    corpus = manifests.load(folder)
-    assert corpus.manifest == built.corpus.manifest
-    assert len(list(corpus.train())) == corpus.manifest["files"]["train.jsonl"]["samples"]
-    train = (folder / "train.jsonl").read_bytes()
-    (folder / "train.jsonl").write_bytes(train.replace(b"tea", b"tee", 1))
-    (folder / "valid.jsonl").unlink()
-    with pytest.raises(CorpusChanged, match=r"train\.jsonl has other content; valid\.jsonl is missing"):
-        manifests.load(folder)
-    (folder / "train.jsonl").write_bytes(train + b"\n")
-    with pytest.raises(CorpusChanged, match="bytes instead of"):
-        manifests.load(folder)
-    (folder / "manifest.json").write_bytes(b"{")
-    with pytest.raises(CorpusChanged, match="is no manifest"):
-        manifests.load(folder)
-    (folder / "manifest.json").unlink()
-    with pytest.raises(CorpusMissing, match="sususbot build"):
-        manifests.load(folder)
-
-
-def test_a_build_that_fails_leaves_the_old_corpus_and_nothing_else(tmp_path: Path) -> None:
-    folder = tmp_path / "corpora" / "c"
-
-    class Full(Estimate):
-        def count(self, texts: Sequence[str]) -> list[int]:
-            if len(texts) > 1:
-                raise OSError("no space left")
-            return super().count(texts)
-
-    with archive_of(tmp_path, small_talk()) as archive:
-        before = build(archive, folder, RECIPE, Estimate()).corpus.manifest
-        with pytest.raises(CorpusNotWritten, match="no space left"):
-            build(archive, folder, RECIPE, Full())
-        with pytest.raises(CorpusEmpty):
-            build(archive, folder, replace(RECIPE, persona=frozenset({77})), Estimate())
-        with manifests.Writer(folder) as writer:
-            writer.add("train.jsonl", next(manifests.load(folder).train()))
-    assert manifests.load(folder).manifest == before
-    assert sorted(path.name for path in folder.parent.iterdir()) == ["c"]
-
-
-def expired(archive: Archive, folder: Path) -> None:
-    Forgetting(archive, folder).expire(NOON + 2)
-
-
-def unsaid(archive: Archive, folder: Path) -> None:
-    Forgetting(archive, folder).unsay(next(archive.history()).id, at=NOON)
-
-
-def forgotten(archive: Archive, folder: Path) -> None:
-    Forgetting(archive, folder).forget(LEO.id, at=NOON)
-
-
-def begun(archive: Archive, _folder: Path) -> None:
-    archive.erasure.begin(LEO.id, at=NOON)
-
-
-def begun_before(archive: Archive, folder: Path) -> None:
-    """Put on record before the build, and carried out during it."""
-    Forgetting(archive, folder).resume(at=NOON)
-
-
-@pytest.mark.parametrize("taken", [expired, unsaid, forgotten, begun, begun_before])
-def test_a_build_during_which_something_was_forgotten_is_refused(
-    tmp_path: Path, taken: Callable[[Archive, Path], None]
-) -> None:
-    """What it gathered before may stand in lines of others, which no manifest tells."""
-    folder = tmp_path / "corpora" / "c"
-    said = [*small_talk(), *talk((MIA, f"ask @{LEO.display_name}"), (TOM, "I will"), start=-HOUR)]
-    with archive_of(tmp_path, said) as archive, Archive(tmp_path) as other:
-        if taken is begun_before:
-            archive.erasure.begin(LEO.id, at=NOON)
-        with pytest.raises(CorpusNotWritten, match=r"something was forgotten meanwhile.* run  sususbot build  again"):
-            build(archive, folder, RECIPE, Estimate(), lambda _done: taken(other, tmp_path))
-        assert list(folder.parent.iterdir()) == []
-        Forgetting(archive, tmp_path).resume(at=NOON)
-        build(archive, folder, RECIPE, Estimate())
-        # What Discord lost is no wish: on a busy server no build would ever end.
-        build(archive, folder, RECIPE, Estimate(), lambda _done: deleted(other))
-
-
-def deleted(archive: Archive) -> None:
-    archive.delete([next(archive.history()).id], at=NOON)
-
-
-def test_a_stop_between_two_renames_leaves_no_corpus_rather_than_a_mixed_one(tmp_path: Path) -> None:
-    folder = tmp_path / "corpora" / "c"
-    with archive_of(tmp_path, small_talk()) as archive:
-        build(archive, folder, RECIPE, Estimate())
-    program = (
-        "import os, sys, pathlib\n"
-        "from pathlib import Path\n"
-        "from sususbot.archive.archive import Archive\n"
-        "from sususbot.corpus.build import build\n"
-        "from sususbot.corpus.recipe import Recipe\n"
-        "from sususbot.corpus.tokens import Estimate\n"
-        "moves = iter(range(99))\n"
-        "replace = Path.replace\n"
-        "def dying(path, target):\n"
-        "    if next(moves) == int(sys.argv[2]):\n"
-        "        os._exit(9)\n"
-        "    return replace(path, target)\n"
-        "Path.replace = dying\n"
-        "data = Path(sys.argv[1])\n"
-        "build(Archive(data), data / 'corpora' / 'c', Recipe('other', 'Other text.'), Estimate())\n"
-    )
-    for moves in range(3):
-        done = subprocess.run([sys.executable, "-c", program, str(tmp_path), str(moves)], check=False)
-        assert done.returncode == 9
-        with pytest.raises(CorpusMissing):
-            manifests.load(folder)
-    with archive_of(tmp_path, []) as archive:
-        build(archive, folder, RECIPE, Estimate())
-    assert manifests.load(folder).manifest["own_name"] == "susu"
-    assert [path.name for path in folder.parent.iterdir()] == ["c"]
 
 
 def test_a_member_of_the_bots_name_is_called_otherwise(make: Callable[..., Built]) -> None:

@@ -7,8 +7,7 @@ import orjson
 import pytest
 
 from sususbot.corpus.manifest import load
-from tests.corpus.talk import DATA, MIA, TOM, archive_of
-from tests.corpus.test_build import small_talk
+from tests.corpus.talk import DATA, MIA, TOM, archive_of, small_talk
 from tests.support.commands import refusal
 from tests.support.commands import run_here as run
 from tests.support.consents import agree

@@ -5,7 +5,7 @@ one, and of equal edits the more faithful source, then the later look: whole ver
 matters. A deletion leaves a tombstone without words, and stays whatever is imported later. Vectors, terms and summaries
 change in the same transaction as the words they stand for; `check` proves it.
 Not here: which files messages come from (`sources/`), what is remembered of them (`memory/`), who agreed to what
-(`consents`), how versions are weighed (`upsert`).
+(`consents`), how versions are weighed (`upsert`), what `check` asks for (`invariants`).
 """
 
 import time
@@ -15,20 +15,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import orjson
-
 from sususbot.archive.browsing import Browsing
 from sususbot.archive.checkpoints import Checkpoints
 from sususbot.archive.consents import Consents
-from sususbot.archive.database import Database, Migration, Row
+from sususbot.archive.database import Database, Migration
 from sususbot.archive.dump import Dump
 from sususbot.archive.erasure import Erasure
 from sususbot.archive.facts import Facts
 from sususbot.archive.feedback import Feedback
+from sususbot.archive.invariants import faults
 from sususbot.archive.links import Links
 from sususbot.archive.lore import Lore
 from sususbot.archive.mentions import Mentions
-from sususbot.archive.nameless import NOBODY
+from sususbot.archive.redaction import Redaction
+from sususbot.archive.rows import SELECT, author_of, message_of
 from sususbot.archive.standing import Standings
 from sususbot.archive.summaries import Summaries
 from sususbot.archive.terms import Terms
@@ -38,13 +38,11 @@ from sususbot.archive.withdrawn import Withdrawn
 from sususbot.messages import (
     NOTE_TYPE,
     WRITTEN_TYPES,
-    Attachment,
     Author,
     Channel,
     Guild,
     Message,
     Origin,
-    Reaction,
 )
 
 FILE_NAME: Final = "archive.db"
@@ -78,12 +76,17 @@ class Archive:
         self.summaries = Summaries(self._database)
         self.mentions = Mentions(self._database)
         self.feedback = Feedback(self._database)
-        self.erasure = Erasure(self._database, self.vectors, self.summaries, self.mentions, self.feedback)
+        self._redaction = Redaction(self._database, self.vectors, self.summaries)
+        self.erasure = Erasure(
+            self._database, self.vectors, self.summaries, self.mentions, self.feedback, self._redaction
+        )
         self.consents = Consents(self._database, self.erasure, self.summaries, self.feedback)
         self.dump = Dump(self._database)
         self.facts = Facts(self._database)
         self.withdrawn = Withdrawn(self._database)
-        self._upsert = Upsert(self._database, self.vectors, self.summaries, self.erasure, self.lore, self.withdrawn)
+        self._upsert = Upsert(
+            self._database, self.vectors, self.summaries, self.erasure, self._redaction, self.lore, self.withdrawn
+        )
 
     def close(self) -> None:
         self._database.close()
@@ -116,7 +119,7 @@ class Archive:
                         > (fidelity, seen_at, name, type, coalesce(parent_id, 0), coalesce(topic, ''))""",
                 [channel.id, guild.id, channel.name, channel.type, channel.parent_id, channel.topic, *look],
             )
-            self.erasure.unname_channels([channel.id])
+            self._redaction.unname_channels([channel.id])
 
     def add_guild(self, guild: Guild, *, origin: Origin, seen_at: int) -> None:
         """Know a guild as the most faithful, then newest look (ms) showed it."""
@@ -219,12 +222,12 @@ class Archive:
     def authors(self) -> dict[int, Author]:
         """Every account that wrote something; of one that was erased, no name is left."""
         rows = self._database.rows("SELECT id, name, display_name, is_bot FROM authors ORDER BY id")
-        return {row[0]: _author(row) for row in rows}
+        return {row[0]: author_of(row) for row in rows}
 
     def author(self, author_id: int) -> Author | None:
         """An account as it is called now; None where it wrote nothing."""
         rows = self._database.rows("SELECT id, name, display_name, is_bot FROM authors WHERE id = ?", [author_id])
-        return _author(rows[0]) if rows else None
+        return author_of(rows[0]) if rows else None
 
     def guild(self) -> Guild | None:
         """The guild most channels belong to, or None in an empty archive."""
@@ -243,12 +246,12 @@ class Archive:
         """
         below = (1 << 63) - 1 if before is None else before
         rows = self._database.rows(
-            f"""{_SELECT} WHERE channel_id = ? AND m.id < ? AND {_WRITTEN}
+            f"""{SELECT} WHERE channel_id = ? AND m.id < ? AND {_WRITTEN}
             AND (m.author_id IS ? OR EXISTS (SELECT 1 FROM remembered WHERE remembered.id = m.id))
             ORDER BY m.id DESC LIMIT ?""",
             [channel_id, below, own_id, limit],
         )
-        return [_message(row[:12], _author(row[12:])) for row in reversed(rows)]
+        return [message_of(row[:12], author_of(row[12:])) for row in reversed(rows)]
 
     def messages(self, ids: Iterable[int]) -> dict[int, Message]:
         """The messages with these ids; those that are not known or were deleted are left out.
@@ -256,9 +259,9 @@ class Archive:
         Without what they quote of members who may not be remembered, as in all that is read here but `history`.
         """
         rows = self._database.rows(
-            f"{_SELECT} WHERE m.id IN (SELECT value FROM json_each(?)) AND m.deleted_at IS NULL", [json_list(ids)]
+            f"{SELECT} WHERE m.id IN (SELECT value FROM json_each(?)) AND m.deleted_at IS NULL", [json_list(ids)]
         )
-        return {row[0]: _message(row[:12], _author(row[12:])) for row in rows}
+        return {row[0]: message_of(row[:12], author_of(row[12:])) for row in rows}
 
     def known(self, ids: Iterable[int]) -> set[int]:
         """Those of these ids that the archive knows, also as deleted."""
@@ -300,7 +303,7 @@ class Archive:
             reactions, attachments, author_id FROM learnable WHERE {" AND ".join(conditions)} ORDER BY channel_id, id"""
         for rows in self._database.chunks(sql, parameters, size=_HISTORY_ROWS):
             for row in rows:
-                yield _message(row[:12], authors[row[12]])
+                yield message_of(row[:12], authors[row[12]])
 
     def ids(self, channel_id: int, first: int, last: int) -> list[int]:
         """The ids of a channel's messages that are not deleted, from `first` to `last`, both taken in.
@@ -329,18 +332,18 @@ class Archive:
         """
         if message.type == NOTE_TYPE:
             rows = self._database.rows(
-                f"{_SELECT} WHERE m.id = ? AND EXISTS (SELECT 1 FROM remembered WHERE remembered.id = m.id)",
+                f"{SELECT} WHERE m.id = ? AND EXISTS (SELECT 1 FROM remembered WHERE remembered.id = m.id)",
                 [message.id],
             )
-            return [_message(row[:12], _author(row[12:])) for row in rows]
+            return [message_of(row[:12], author_of(row[12:])) for row in rows]
         arms = " UNION ALL ".join(
             f"""SELECT * FROM (SELECT id FROM remembered WHERE channel_id = ? AND type <> {NOTE_TYPE} AND id {sign} ?
             ORDER BY id {order} LIMIT ?)"""
             for sign, order in (("<=", "DESC"), (">", "ASC"))
         )
         near = [message.channel_id, message.id]
-        rows = self._database.rows(f"{_SELECT} WHERE m.id IN ({arms}) ORDER BY m.id", [*near, reach + 1, *near, reach])
-        return [_message(row[:12], _author(row[12:])) for row in rows]
+        rows = self._database.rows(f"{SELECT} WHERE m.id IN ({arms}) ORDER BY m.id", [*near, reach + 1, *near, reach])
+        return [message_of(row[:12], author_of(row[12:])) for row in rows]
 
     def newest(self) -> int | None:
         """The id of the newest message, or None in an empty archive."""
@@ -349,56 +352,14 @@ class Archive:
 
     def check(self) -> list[str]:
         """Prove the invariants; every sentence names one that does not hold."""
-        faults = [f"SQLite: {row[0]}" for row in self._database.rows("PRAGMA integrity_check") if row[0] != "ok"]
-        faults += [f"broken reference: {row}" for row in self._database.rows("PRAGMA foreign_key_check")]
-        faults += [f"{count} {what}" for what, sql in _CHECKS.items() if (count := int(self._database.rows(sql)[0][0]))]
-        return faults
+        return faults(self._database)
 
 
 _WRITTEN: Final = (
     f"m.type IN ({', '.join(map(str, sorted(WRITTEN_TYPES)))}) AND m.deleted_at IS NULL AND m.rendered <> ''"
 )
-_SELECT: Final = """SELECT m.id, m.channel_id, m.created_at, m.content, m.rendered, m.type, m.edited_at, m.reply_to,
-    m.pinned, m.mentions, m.reactions, m.attachments, a.id, a.name, a.display_name, a.is_bot
-    FROM shown AS m JOIN authors AS a ON a.id = m.author_id"""
-_CHECKS: Final = {
-    "tombstones still hold words": """SELECT count(*) FROM messages WHERE deleted_at IS NOT NULL
-        AND (content <> '' OR rendered <> '')""",
-    "vectors belong to deleted messages": """SELECT count(*) FROM vectors JOIN messages ON id = message_id
-        WHERE deleted_at IS NOT NULL""",
-    "summaries are made of deleted messages": """SELECT count(*) FROM summary_messages JOIN messages ON id = message_id
-        WHERE deleted_at IS NOT NULL""",
-    "messages of erased members still hold words": """SELECT count(*) FROM messages JOIN erased USING (author_id)
-        WHERE finished_at IS NOT NULL AND (content <> '' OR rendered <> '')""",
-    "erased members still have names": f"""SELECT count(*) FROM authors JOIN erased ON author_id = id
-        WHERE NOT may_return AND finished_at IS NOT NULL AND (name <> '' OR display_name <> '{NOBODY}')""",
-}
 
 
 def now_ms() -> int:
     """The time now, in ms since 1970 UTC."""
     return time.time_ns() // 1_000_000
-
-
-def _author(row: Row) -> Author:
-    return Author(row[0], row[1], row[2], bool(row[3]))
-
-
-def _message(row: Row, author: Author) -> Message:
-    (id_, channel_id, created_at, content, rendered, type_, edited_at, reply_to, pinned, mentions, reactions,
-     attachments) = row  # fmt: skip
-    return Message(
-        id=id_,
-        channel_id=channel_id,
-        author=author,
-        created_at=created_at,
-        content=content,
-        rendered=rendered,
-        type=type_,
-        edited_at=edited_at,
-        reply_to=reply_to,
-        pinned=bool(pinned),
-        mentions=tuple(orjson.loads(mentions)) if mentions else (),
-        reactions=tuple(Reaction(*item) for item in orjson.loads(reactions)) if reactions else (),
-        attachments=tuple(Attachment(*item) for item in orjson.loads(attachments)) if attachments else (),
-    )

@@ -8,7 +8,7 @@ both also what answers to them quote.
 A wish has three steps, so that a kill at any instant can be made up for: `begin` puts it on record, and from then on
 nothing of theirs is used or taken in; `carry_out` takes the words away; `finish` is called when nothing is left outside
 the archive either, and until then `unfinished` names them. `erase` is the first two in one.
-Not here: corpora, reports and other files (`sususbot.forgetting`).
+Not here: names and quotes in what others said (`redaction`); corpora, reports and other files (`sususbot.forgetting`).
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,7 +19,8 @@ import orjson
 from sususbot.archive.database import Database, Row
 from sususbot.archive.feedback import Feedback
 from sususbot.archive.mentions import Mentions
-from sususbot.archive.nameless import NOBODY, SOMEONE, named, nameless, without_quotes
+from sususbot.archive.nameless import NOBODY
+from sususbot.archive.redaction import Redaction
 from sususbot.archive.summaries import Summaries
 from sususbot.archive.vectors import Vectors
 from sususbot.messages import DISCORD_EPOCH_MS
@@ -38,12 +39,14 @@ class Erasure:
         summaries: Summaries,
         mentions: Mentions,
         feedback: Feedback,
+        redaction: Redaction,
     ) -> None:
         self._database = database
         self._vectors = vectors
         self._summaries = summaries
         self._mentions = mentions
         self._feedback = feedback
+        self._redaction = redaction
 
     def bury(self, rows: Iterable[Row]) -> int:
         """(id, deleted_at) of messages to tombstones; the caller is inside a transaction."""
@@ -58,7 +61,7 @@ class Erasure:
             words_at = 0, fetched_at = 0 WHERE id = ?""",
             [(at, id_) for id_, at in rows],
         )
-        self.unname_channels(gone)
+        self._redaction.unname_channels(gone)
         return len(rows)
 
     def erase(self, author_id: int, *, at: int) -> int:
@@ -94,11 +97,11 @@ class Erasure:
             )
             self._mentions.drop(self.tombstones(author_id))
             self._feedback.drop_words_about(names)
-            self.unquote(self.tombstones(author_id), author_id)
-            self.unname_channels([*self.tombstones(author_id), *self._talks(author_id)])
+            self._redaction.unquote(self.tombstones(author_id), author_id)
+            self._redaction.unname_channels([*self.tombstones(author_id), *self._talks(author_id)])
             if self.forgotten([author_id]):
-                self._unname(author_id, names)
-                self._unsign(author_id, names)
+                self._redaction.unname(author_id, names)
+                self._redaction.unsign(author_id, names)
         self._database.empty_log()
         return count
 
@@ -192,6 +195,10 @@ class Erasure:
         rows = self._database.rows(
             "SELECT id FROM messages WHERE author_id = ? AND deleted_at IS NOT NULL", [author_id]
         )
+        return [row[0] for row in rows]
+
+    def _talks(self, author_id: int) -> list[int]:
+        rows = self._database.rows("SELECT DISTINCT channel_id FROM messages WHERE author_id = ?", [author_id])
         return [row[0] for row in rows]
 
     def deletions(self) -> Iterator[dict[int, int]]:
@@ -294,7 +301,7 @@ class Erasure:
         Raises ArchiveLocked while another program is in the way.
         """
         with self._database.transaction():
-            self.unquote(ids)
+            self._redaction.unquote(ids)
         self._database.rewrite()
         self._database.empty_log(must=True)
 
@@ -308,99 +315,6 @@ class Erasure:
         self._database.empty_log(must=True)
         self._database.execute("DELETE FROM facts WHERE name = 'expiring'")
 
-    def _unname(self, author_id: int, names: list[str]) -> None:
-        """Take a member's names out of what others said to them."""
-        theirs = named(names)
-        # "@alex" without an id may be another Alex.
-        alone = named(
-            [name for name in names if not self._shared(author_id, _lower(name), "lower")],
-            exactly=[name for name in names if not self._shared(author_id, name)],
-        )
-        rows = self._database.rows(
-            """SELECT id, content, rendered, type,
-                EXISTS (SELECT 1 FROM json_each(mentions) WHERE value = ?1) AS mentioned
-            FROM messages WHERE deleted_at IS NULL AND (mentioned OR EXISTS
-                (SELECT 1 FROM json_each(?2)
-                    WHERE instr(lower(rendered), '@' || value) OR instr(lower(content), '@' || value)))""",
-            [author_id, orjson.dumps([_lower(name) for name in names]).decode()],
-        )
-        for id_, content, rendered, type_, mentioned in rows:
-            texts = nameless(type_, content, rendered, [author_id]) if mentioned else (content, rendered)
-            pattern = theirs if mentioned else alone
-            self._replace(id_, (content, rendered), (pattern.sub(SOMEONE, texts[0]), pattern.sub(SOMEONE, texts[1])))
-
-    def unquote(self, ids: Iterable[int], author_id: int | None = None) -> None:
-        """Take quotes out of the answers to these messages, and to a member; the caller is inside a transaction."""
-        rows = self._database.rows(
-            """SELECT id, content, rendered FROM messages WHERE deleted_at IS NULL AND instr(content, '> ')
-            AND (reply_to IN (SELECT value FROM json_each(?))
-                OR EXISTS (SELECT 1 FROM json_each(mentions) WHERE value = ?))""",
-            [_json(ids), author_id],
-        )
-        for id_, content, rendered in rows:
-            self._replace(id_, (content, rendered), (without_quotes(content), without_quotes(rendered)))
-
-    def unname_channels(self, ids: Iterable[int], *, source: int | None = None) -> None:
-        """Take their names from these channels where those are words of who is gone; inside the caller's transaction.
-
-        A post in a forum has the id of its first message, and its title is that member's words: it goes with the
-        message, however that went. A direct talk is called after who is in it, as is, mostly, the file that it came
-        from: `source`.
-        """
-        among = _json(ids)
-        self._database.execute(
-            f"""UPDATE channels SET name = '{NOBODY}', topic = NULL WHERE id IN (SELECT value FROM json_each(?))
-            AND (EXISTS (SELECT 1 FROM messages WHERE messages.id = channels.id
-                    AND (deleted_at IS NOT NULL OR author_id IN (SELECT author_id FROM erased)))
-                OR type LIKE 'Direct%' AND EXISTS (SELECT 1 FROM messages JOIN erased USING (author_id)
-                    WHERE messages.channel_id = channels.id AND NOT may_return))""",
-            [among],
-        )
-        self._database.execute(
-            f"""UPDATE sources SET name = '' WHERE id = ? AND EXISTS (SELECT 1 FROM channels
-            WHERE name = '{NOBODY}' AND type LIKE 'Direct%' AND id IN (SELECT value FROM json_each(?)))""",
-            [source, among],
-        )
-
-    def _talks(self, author_id: int) -> list[int]:
-        rows = self._database.rows("SELECT DISTINCT channel_id FROM messages WHERE author_id = ?", [author_id])
-        return [row[0] for row in rows]
-
-    def _replace(self, id_: int, before: tuple[str, str], after: tuple[str, str]) -> None:
-        if after == before:
-            return
-        self._vectors.drop([id_])
-        self._summaries.drop([id_])
-        self._database.execute("UPDATE messages SET content = ?, rendered = ? WHERE id = ?", [*after, id_])
-        self._database.empty_log()
-
-    def _shared(self, author_id: int, name: str, as_: str = "") -> bool:
-        """Whether others have this name too; `as_` is a function of SQLite to compare names by."""
-        rows = self._database.rows(
-            f"""SELECT 1 FROM author_names WHERE {as_}(display_name) = ?1 AND author_id <> ?2
-            UNION SELECT 1 FROM authors WHERE ?1 IN ({as_}(name), {as_}(display_name)) AND id <> ?2""",
-            [name, author_id],
-        )
-        return bool(rows)
-
-    def _unsign(self, author_id: int, names: list[str]) -> None:
-        """Take a member's names off their account, their talks with others, and the files that came from them."""
-        self._database.execute("DELETE FROM author_names WHERE author_id = ?", [author_id])
-        self._database.execute(
-            "UPDATE authors SET name = '', display_name = ?, named_at = -1 WHERE id = ?", [NOBODY, author_id]
-        )
-        bears_name = "EXISTS (SELECT 1 FROM json_each(?) WHERE instr(lower({}), lower(value)))"
-        bearers = [orjson.dumps(names).decode()]
-        self._database.execute(
-            f"UPDATE channels SET name = '{NOBODY}' WHERE type LIKE 'Direct%' AND {bears_name.format('name')}", bearers
-        )
-        self._database.execute(f"UPDATE sources SET name = '' WHERE {bears_name.format('name')}", bearers)
-
 
 def _json(ids: Iterable[int]) -> str:
     return orjson.dumps(sorted(set(ids))).decode()
-
-
-def _lower(name: str) -> str:
-    """As SQLite's `lower` does it: letters beyond ASCII stay as they are."""
-    return "".join(letter.lower() if letter.isascii() else letter for letter in name)

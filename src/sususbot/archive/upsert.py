@@ -15,6 +15,7 @@ from sususbot.archive.database import Database, Row
 from sususbot.archive.erasure import Erasure
 from sususbot.archive.lore import Lore
 from sususbot.archive.nameless import NOBODY, nameless, without_quotes
+from sususbot.archive.redaction import Redaction
 from sususbot.archive.summaries import Summaries
 from sususbot.archive.vectors import Vectors
 from sususbot.archive.withdrawn import Withdrawn
@@ -70,6 +71,7 @@ class Upsert:
         vectors: Vectors,
         summaries: Summaries,
         erasure: Erasure,
+        redaction: Redaction,
         lore: Lore,
         withdrawn: Withdrawn,
     ) -> None:
@@ -77,6 +79,7 @@ class Upsert:
         self._vectors = vectors
         self._summaries = summaries
         self._erasure = erasure
+        self._redaction = redaction
         self._lore = lore
         self._withdrawn = withdrawn
 
@@ -103,7 +106,7 @@ class Upsert:
             if erased:
                 theirs = [message for message in messages if message.author.id in erased]
                 named = {message.id for message in theirs} | {message.channel_id for message in theirs}
-                self._erasure.unname_channels(named, source=source)
+                self._redaction.unname_channels(named, source=source)
             changed = sum(self._update(batch[row[0]], row, look, source) for row in known.values())
             if also is not None:
                 also()
@@ -240,7 +243,7 @@ class Upsert:
             "UPDATE messages SET deleted_at = ?, words_at = 0, fetched_at = 0 WHERE id = ? AND deleted_at IS NULL",
             theirs,
         )
-        self._erasure.unquote(id_ for _, id_ in theirs)
+        self._redaction.unquote(id_ for _, id_ in theirs)
         return len(theirs)
 
     def _nameless(self, messages: Sequence[Message]) -> Sequence[Message]:
