@@ -12,6 +12,7 @@ from sususbot.archive.archive import Archive
 from sususbot.archive.browsing import Wanted
 from sususbot.bot.keeper import Keeper
 from sususbot.bot.pace import Pace
+from sususbot.bot.sessions import Sessions
 from sususbot.errors import ChannelUnknown, IntentMissing, TokenRefused
 from sususbot.memory.embedding import MiniLM
 from sususbot.memory.long_term import LongTerm
@@ -238,6 +239,8 @@ async def test_missing_intent(tmp_path: Path) -> None:
 async def test_unknown_channel(server: StandIn, tmp_path: Path) -> None:
     with pytest.raises(ChannelUnknown, match="CHANNEL_ID"):
         await ending(server, 12345, tmp_path)
+    # Whatever starts it again by itself, until somebody sets another, has to wait longer each time.
+    assert Sessions(tmp_path, Pace()).failures == 1
 
 
 async def test_a_deletion_in_any_channel_reaches_the_archive(server: StandIn, place: Place, tmp_path: Path) -> None:

@@ -52,6 +52,22 @@ async def test_a_channel_that_is_deleted_takes_its_words_and_its_name_along(
         assert running.archive.check() == []
 
 
+async def test_a_private_thread_that_the_bot_is_taken_out_of_is_not_deleted(
+    server: StandIn, place: Place, tmp_path: Path
+) -> None:
+    left = server.world.add_thread(place.general, "plans", private=True)
+    gone = server.world.add_thread(place.general, "secrets", private=True)
+    with Archive(tmp_path):
+        (in_left,) = seed(tmp_path, server, left, place.bob, "we go in may")
+        (in_gone,) = seed(tmp_path, server, gone, place.bob, "by boat")
+    async with bot(server, place.general, tmp_path, [echo()]) as running:
+        await listening(server)
+        server.world.take_out(left)
+        server.world.remove_channel(gone)
+        await until(lambda: not running.archive.messages([in_gone]))
+        assert set(running.archive.messages([in_left])) == {in_left}
+
+
 @pytest.mark.parametrize("kind", [ChannelType.VOICE, ChannelType.NEWS, ChannelType.STAGE])
 async def test_what_is_edited_in_any_channel_that_is_read_is_kept_as_it_is_now(
     server: StandIn, place: Place, tmp_path: Path, kind: ChannelType

@@ -57,7 +57,7 @@ async def test_a_no_to_everything_takes_the_words_away_and_names_what_learned_of
         assert "1 message lost its words" in text
         assert "the adapter of run mine must be trained anew without you" in text
         assert "hers" not in text
-        assert "I answer without it from now on." in text
+        assert "The bot has stopped using it." in text
         assert let_go
         assert bot.archive.messages([id_]) == {}
         assert bot.controls.short_term.recent(place.general.id) == []

@@ -21,7 +21,7 @@ from sususbot.messages import Turn
 from sususbot.model.backend import Deadline, Request
 from sususbot.settings import Settings
 from tests.memory.chat import EVE, HOUR, MIA, TOM, Chat
-from tests.support import tiny_hf
+from tests.support import tiny_gguf, tiny_hf
 
 
 @dataclass
@@ -163,3 +163,25 @@ def test_weights_that_became_stale_are_let_go_of_whoever_said_so(tmp_path: Path,
         health = Metrics()
         health.watch_engine(parts.inference.facts)
         assert any("run own is stale" in line and "train it anew" in line for line in Health(health, int).problems())
+
+
+def test_where_an_adapter_cannot_be_taken_off_the_model_is_let_go_of(tmp_path: Path) -> None:
+    """llama.cpp loads its model anew without it, and the file is gone."""
+    place = Place(data=tmp_path / "data", env=tmp_path / ".env", debug=False)
+    model = tiny_gguf.write_model(tmp_path / "model.gguf")
+    run = place.data / "runs" / "first"
+    run.mkdir(parents=True)
+    adapter = tiny_gguf.write_adapter(run / "adapter.gguf")
+    write_manifest(run, {"authors": [str(TOM.id)]})
+    text = f"EMBEDDER=static\nSUMMARIZER=off\nBACKEND=llamacpp\nMODEL_PATH={model}\nADAPTER_PATH={adapter}\n"
+    place.env.write_text(text, encoding="utf-8")  # type: ignore[union-attr]
+    with Archive(place.data) as archive:
+        settings = folder.load_settings(place)
+        parts = build.build(settings, place, archive)
+        with closing(parts.inference), closing(parts.long_term):
+            serving = Serving(place, settings, parts, Answering(parts.responder, settle=lambda _ids, _how: None))
+            model.unlink()
+            archive.consents.say(TOM.id, by="owner", way="told me", at=2, learn=False)
+            assert "The bot answers without the model from now on" in str(serving.unlearn())
+            assert "run first is stale" in str(parts.inference.facts()["state"])
+            assert serving.unlearn() is None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sususbot.archive.archive import Archive
+from sususbot.archive.archive import Archive, now_ms
 from sususbot.corpus import manifest as manifests
 from sususbot.corpus.build import build
 from sususbot.corpus.tokens import Estimate
@@ -97,12 +97,43 @@ def test_a_build_during_which_something_was_forgotten_is_refused(
         assert list(folder.parent.iterdir()) == []
         Forgetting(archive, tmp_path).resume(at=NOON)
         build(archive, folder, RECIPE, Estimate())
-        # What Discord lost is no wish: on a busy server no build would ever end.
-        build(archive, folder, RECIPE, Estimate(), lambda _done: deleted(other))
 
 
-def deleted(archive: Archive) -> None:
-    archive.delete([next(archive.history()).id], at=NOON)
+def deleted(archive: Archive, folder: Path) -> None:
+    """And looked for at once by a bot, which finds no corpus that holds it."""
+    archive.delete([next(archive.history()).id], at=now_ms())
+    Forgetting(archive, folder).drop_withdrawn()
+
+
+def edited(archive: Archive, folder: Path) -> None:
+    message = next(archive.history())
+    source = archive.add_source("gateway", "live")
+    archive.add([replace(message, content="no", rendered="no", edited_at=NOON)], source=source, fetched_at=now_ms())
+    Forgetting(archive, folder).drop_withdrawn()
+
+
+@pytest.mark.parametrize("taken_back", [deleted, edited])
+def test_a_build_of_what_was_taken_back_on_discord_meanwhile_is_refused(
+    tmp_path: Path, taken_back: Callable[[Archive, Path], None]
+) -> None:
+    folder = tmp_path / "corpora" / "c"
+    with archive_of(tmp_path, small_talk()) as archive, Archive(tmp_path) as other:
+        with pytest.raises(CorpusNotWritten, match=r"deleted on Discord.* run  sususbot build  again"):
+            build(archive, folder, RECIPE, Estimate(), lambda _done: taken_back(other, tmp_path))
+        assert list(folder.parent.iterdir()) == []
+        build(archive, folder, RECIPE, Estimate())
+
+
+def void(_: object) -> None:
+    """For a callback whose answer nobody wants."""
+
+
+def test_a_build_goes_on_where_what_was_taken_back_is_not_in_it(tmp_path: Path) -> None:
+    """Or none would ever end on a busy server."""
+    folder = tmp_path / "corpora" / "c"
+    with archive_of(tmp_path, small_talk()) as archive, Archive(tmp_path) as other:
+        build(archive, folder, RECIPE, Estimate(), lambda _done: void(other.delete([1], at=now_ms())))
+    assert manifests.load(folder).manifest["own_name"] == "susu"
 
 
 def test_a_stop_between_two_renames_leaves_no_corpus_rather_than_a_mixed_one(tmp_path: Path) -> None:

@@ -49,6 +49,15 @@ class Withdrawn:
             [orjson.dumps([*ids]).decode()],
         )
 
+    def since(self, at: int, ids: Iterable[int]) -> bool:
+        """Whether one of these was taken back at this moment (ms) or later, though it was settled since."""
+        rows = self._database.rows(
+            """SELECT 1 FROM messages WHERE id IN (SELECT value FROM json_each(?2))
+            AND (deleted_at >= ?1 OR edited_at IS NOT NULL AND words_at >= ?1) LIMIT 1""",
+            [at, orjson.dumps([*ids]).decode()],
+        )
+        return bool(rows)
+
     # -- the Chroma folder
 
     def wear_index(self, due: Due) -> None:

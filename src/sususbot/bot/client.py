@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 # A HELLO is a hundred characters long.
 _SHORT = 300
+_UNKNOWN_CHANNEL = 10003
 _ASKING_SECONDS = 10.0
 
 
@@ -317,7 +318,20 @@ class Client(discord.Client):
         await self._deleted(channel.id)
 
     async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
-        await self._deleted(payload.thread_id)
+        # To a bot that is taken out of a private one, Discord may say the same.
+        private = payload.thread_type is discord.ChannelType.private_thread
+        if not private or await self._is_gone(payload.thread_id):
+            await self._deleted(payload.thread_id)
+
+    async def _is_gone(self, channel_id: int) -> bool:
+        """Whether Discord knows a channel no more; where it cannot be asked, `backfill --verify` will."""
+        try:
+            await self.fetch_channel(channel_id)
+        except discord.NotFound as refused:
+            return refused.code == _UNKNOWN_CHANNEL
+        except (discord.DiscordException, OSError, TimeoutError) as error:
+            logger.warning("whether the thread %d was deleted cannot be asked: %s", channel_id, error)
+        return False
 
     async def _deleted(self, channel_id: int) -> None:
         await self._keeper.delete_channel(channel_id)

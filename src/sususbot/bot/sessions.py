@@ -79,12 +79,12 @@ class Sessions:
         self._write()
 
     def failed(self) -> None:
-        """A life ended that was to go on."""
+        """A life ended that was to go on, or cannot until somebody does something."""
         self._fail(self._clock())
         self._write()
 
     def ended(self) -> None:
-        """The bot was stopped, or cannot go on until somebody does something: the next start need not wait."""
+        """The bot was stopped: the next start need not wait."""
         self._record.failures = 0
         self._record.open = False
         self._write()

@@ -183,8 +183,11 @@ class Supervisor:
                 if not self._stop.is_set():
                     await self._live(grace)
             await asyncio.to_thread(self._sessions.ended)
-        except (SususError, asyncio.CancelledError):
-            # Somebody has to do something first, or has done it; the next start need not wait.
+        except SususError:
+            # Somebody has to do something first; what starts the bot anew by itself, meanwhile, waits longer each time.
+            self._sessions.failed()
+            raise
+        except asyncio.CancelledError:
             self._sessions.ended()
             raise
         finally:

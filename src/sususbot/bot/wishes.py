@@ -208,9 +208,14 @@ class Wishes:
             "until then nobody is to use what is there."
         ]
         try:
-            lines += filter(None, [self._controls.unlearn()])
+            unlearned = self._controls.unlearn()
         except SususError as error:
             logger.warning("the adapter in use should not be, and stays: %s", error)
+        else:
+            if unlearned is not None:
+                # Whose bot it is wants to know; for the member it is enough that it happened.
+                logger.warning("%s", unlearned)
+                lines.append("The bot has stopped using it.")
         return lines
 
 

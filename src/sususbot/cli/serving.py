@@ -104,8 +104,9 @@ class Serving:
     def _let_go_of_adapter(self, weights: Path, complaint: str) -> str:
         try:
             self._parts.backends[0].use_adapter(None)  # type: ignore[attr-defined]  # those of ADAPTED have it
-        except ModelError as error:
-            return f"{complaint}. It could not be let go of ({error}): restart the bot without it."
+        except ModelError:
+            # Better no model than one that says what nobody may.
+            return self._let_go_of_all(complaint)
         del self._learned[weights]
         self._settings = self._settings.model_copy(update={"adapter_path": None})
         self._adapter_stamp = None

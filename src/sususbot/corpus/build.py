@@ -5,6 +5,7 @@ only their sizes and signatures stay. The same archive and settings give the sam
 """
 
 import tempfile
+from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sususbot import __version__
-from sususbot.archive.archive import Archive
+from sususbot.archive.archive import Archive, now_ms
 from sususbot.archive.long_pass import collector_at_rest
 from sususbot.chat_format import Names
 from sususbot.corpus import near, plan
@@ -51,10 +52,10 @@ def build(
     shape = Shape(recipe.sample_tokens, recipe.others_weight, recipe.linking.run_ms, persona_tokens)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        wishes = _wishes(archive)
+        wishes, begun = _wishes(archive), now_ms()
         with tempfile.TemporaryFile(dir=folder.parent) as scratch, collector_at_rest():
             gathering = Gathering(archive, recipe, counter, shape, scratch)
-            building = _Building(archive, folder, recipe, counter, shape, gathering, wishes)
+            building = _Building(archive, folder, recipe, counter, shape, gathering, wishes, begun)
             return building.build(gathering.gather(progress))
     except OSError as error:
         raise CorpusNotWritten(
@@ -73,8 +74,8 @@ def _wishes(archive: Archive) -> int:
 
 def _forgotten() -> CorpusNotWritten:
     return CorpusNotWritten(
-        "the corpus was not written, for something was forgotten meanwhile, or is not taken away yet, and it may hold "
-        "it: run  sususbot build  again"
+        "the corpus was not written, for something was forgotten meanwhile, or deleted on Discord, or is not taken "
+        "away yet, and it may hold it: run  sususbot build  again"
     )
 
 
@@ -90,6 +91,7 @@ class _Building:
         shape: Shape,
         gathering: Gathering,
         wishes: int,
+        begun: int,
     ) -> None:
         self._archive = archive
         self._folder = folder
@@ -98,6 +100,8 @@ class _Building:
         self._shape = shape
         self._gathering = gathering
         self._wishes = wishes
+        self._begun = begun
+        self._messages = array("q")
         names = {id_: (author.display_name, author.name) for id_, author in gathering.accounts.items()}
         self._names = Names(names, recipe.own_name)
 
@@ -119,15 +123,17 @@ class _Building:
                     made = sample(self._gathering.part(kept[place]), plays[place], self._names, self._shape)
                     writer.add(name, made)
                     for turn in made.turns:
+                        self._messages.extend(turn.message_ids)
                         learned[turn.author_id] += turn.weight * turn.tokens if name == TRAIN else 0.0
             corpus = writer.finish(self._manifest(split, learned), self._nothing_forgotten())
         return Built(corpus, self._gathering.tally, dict(left_out))
 
     @contextmanager
     def _nothing_forgotten(self) -> Iterator[None]:
-        """As long as the archive is held, nobody puts another wish on record, to look through corpora before ours."""
+        """As long as the archive is held, nobody takes more away, to look through corpora before ours is there."""
         with self._archive.together():
-            if _wishes(self._archive) != self._wishes:
+            taken_back = self._archive.withdrawn.since(self._begun, self._messages)
+            if taken_back or _wishes(self._archive) != self._wishes:
                 raise _forgotten()
             yield
 

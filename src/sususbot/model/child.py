@@ -127,7 +127,7 @@ class Child:
                 self._hear(message)
         code = self._process.wait()
         self._errors.join()
-        self.ended = _how(code, self._words)
+        self.ended = _how(code, self._shown(self._words[-1].strip()[:_LONGEST_WORDS]) if self._words else None)
         self._unsaid.put(None)
         self._died(self)
 
@@ -147,10 +147,14 @@ class Child:
             for line in lines:
                 if words := line.decode(errors="replace").rstrip():
                     self._words.append(words)
-                    _log.debug("%s: %s", name, content(words) if self.heard_members else words)
+                    _log.debug("%s: %s", name, self._shown(words))
+
+    def _shown(self, words: str) -> str:
+        # Only for DEBUG is an engine made so talkative that it tells of prompts; else its last line says what ended it.
+        return content(words) if self.heard_members and _log.isEnabledFor(logging.DEBUG) else words
 
 
-def _how(code: int, words: deque[str]) -> str:
+def _how(code: int, words: str | None) -> str:
     """How a process ended, in a few words."""
     if code == -getattr(signal, "SIGKILL", 9):
         return "it was killed, by somebody or for want of memory"
@@ -160,7 +164,7 @@ def _how(code: int, words: deque[str]) -> str:
         return "it crashed (access violation)"
     if code == 0:
         return "it ended"
-    return f"it ended with {words[-1].strip()[:_LONGEST_WORDS]!r}" if words else f"it ended with exit code {code}"
+    return f"it ended with {words!r}" if words else f"it ended with exit code {code}"
 
 
 class Parent:

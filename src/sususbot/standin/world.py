@@ -200,6 +200,11 @@ class World:
         self._tell(Change("THREAD_DELETE" if channel.is_thread else "CHANNEL_DELETE", channel))
         del self.channels[channel.id]
 
+    def take_out(self, thread: Channel) -> None:
+        """The bot is no member of a private thread any more, and hears the same as of a thread that is deleted."""
+        self._tell(Change("THREAD_DELETE", thread))
+        thread.members.discard(self.bot.id)
+
     def overwrite(self, target: User | Role | None = None, *, allow: int = 0, deny: int = 0) -> Overwrite:
         """A permission overwrite for a member, a role or, by default, @everyone."""
         target_id = self.guild_id if target is None else target.id
