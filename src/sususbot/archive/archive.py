@@ -85,7 +85,14 @@ class Archive:
         self.dump = Dump(self._database)
         self.facts = Facts(self._database)
         self._upsert = Upsert(
-            self._database, self.vectors, self.summaries, self.erasure, self._redaction, self.lore, self.withdrawn
+            self._database,
+            self.vectors,
+            self.summaries,
+            self.erasure,
+            self._redaction,
+            self.lore,
+            self.withdrawn,
+            self.consents,
         )
 
     def close(self) -> None:

@@ -161,6 +161,16 @@ class Consents:
         said = self._database.rows("SELECT id FROM messages WHERE author_id = ?", [author_id])
         return sorted({*(row[0] for row in said), *self._quotes.of([author_id])})
 
+    def hide_quotes_known_now(self, ids: Iterable[int]) -> None:
+        """Whom these messages and replies to them quote is known now: what was made of quotes of who said no goes.
+
+        The caller is inside the transaction that made it known.
+        """
+        # Asked with each batch, and mostly nobody did.
+        somebody_said_no = "SELECT 1 FROM answers WHERE remember = 0 LIMIT 1"
+        if (not self._silence() or self._database.rows(somebody_said_no)) and self._quotes.hide_known_now(ids):
+            self._withdrawn.wear_index("unused")
+
     def statements(self) -> list[Statement]:
         """All that was ever said, oldest first."""
         rows = self._database.rows(

@@ -115,7 +115,8 @@ class Feedback:
     def drop_words_about(self, author_id: int, names: Sequence[str]) -> None:
         """A member goes: words that name them, and whatever an adapter said up to the wish that is on record.
 
-        Not up to this moment: a dump tells of wishes that are older than its thumbs. The caller is inside a transaction.
+        Not up to this moment: a dump tells of wishes that are older than its thumbs.
+        The caller is inside a transaction.
         """
         self._database.execute(
             f"{_WORDLESS} WHERE adapter <> '' AND at <= (SELECT at FROM erased WHERE author_id = ?)", [author_id]
