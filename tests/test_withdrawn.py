@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from sususbot.artifacts import BOT_LOCK
 from sususbot.file_lock import hold
 from sususbot.forgetting import Forgetting, Gone
 from sususbot.messages import DISCORD_EPOCH_MS
+from sususbot.sources.dump_lines import dump_lines
+from sususbot.sources.ingest import ingest
 from tests.archive.making import MIA, NOON, TOM, filled, message
 from tests.test_forgetting import corpus
 
@@ -111,13 +113,31 @@ def test_a_running_bot_keeps_its_index_until_it_ends(archive: Archive, tmp_path:
     assert Forgetting(archive, tmp_path).resume(at=AT) == Gone()
 
 
+HER_NO = Statement(MIA.id, "member", "/opt-out", AT, remember=False)
+
+
+def say_here(archive: Archive, folder: Path) -> None:
+    assert Forgetting(archive, folder).write_down([HER_NO]) == 1
+
+
+def bring_by_dump(archive: Archive, folder: Path) -> None:
+    with Archive(folder / "elsewhere") as elsewhere:
+        elsewhere.consents.add([HER_NO])
+        (folder / "dump.jsonl").write_bytes(b"".join(dump_lines(elsewhere)))
+    assert not ingest(archive, folder / "dump.jsonl").faults
+
+
+def take_silence_for_a_no(archive: Archive, _: Path) -> None:
+    archive.consents.set_mode("opt-in")
+
+
+@pytest.mark.parametrize("refuse", [say_here, bring_by_dump, take_silence_for_a_no])
 def test_who_says_no_to_being_remembered_leaves_it_at_once_whatever_ends_the_program(
-    archive: Archive, tmp_path: Path
+    archive: Archive, tmp_path: Path, refuse: Callable[[Archive, Path], None]
 ) -> None:
     (tmp_path / "chroma").mkdir()
     archive.delete([HIS.id], at=AT)
-    no = Statement(MIA.id, "member", "/opt-out", AT, remember=False)
-    assert Forgetting(archive, tmp_path).write_down([no]) == 1
+    refuse(archive, tmp_path)
     with (tmp_path / BOT_LOCK).open("a+b") as lock:
         hold(lock)
         assert Forgetting(archive, tmp_path).resume(at=AT).files == ("chroma",)

@@ -127,14 +127,7 @@ class Forgetting:
 
     def write_down(self, statements: Sequence[Statement]) -> int:
         """Members' answers, and on record what is to go with them: `resume` takes it away. Gives how many were new."""
-        consents = self._archive.consents
-        ids = {statement.author_id for statement in statements}
-        with self._archive.together():
-            before = {id_: consents.answers(id_) for id_ in ids}
-            new = consents.add(statements)
-            if any(before[id_].remember and not consents.answers(id_).remember for id_ in ids):
-                self._archive.withdrawn.wear_index("now")
-        return new
+        return self._archive.consents.add(statements)
 
     def resume(self, *, at: int) -> Gone:
         """Finish what was begun, and take away the words of who said no to everything; mostly that is nothing."""

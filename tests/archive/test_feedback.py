@@ -8,6 +8,7 @@ import pytest
 
 from sususbot.archive.archive import Archive
 from sususbot.archive.feedback import Rated, Votes
+from sususbot.forgetting import Forgetting
 from sususbot.sources.dump_lines import dump_lines
 from sususbot.sources.ingest import ingest
 from tests.archive.making import MIA, NOON, SUSU, TOM, filled, message, raw
@@ -87,7 +88,7 @@ def test_words_that_name_a_forgotten_member_go(archive: Archive) -> None:
 @pytest.mark.usefixtures("rated")
 def test_what_an_adapter_said_goes_with_any_member(archive: Archive) -> None:
     archive.feedback.put(replace(OTHER, at=NOON + 2, adapter="first"))
-    archive.erase(MIA.id, at=NOON)
+    archive.erase(MIA.id, at=NOON + 2)
     assert archive.feedback.all()[-1] == without_words(replace(OTHER, at=NOON + 2, adapter="first"))
 
 
@@ -142,6 +143,20 @@ def test_thumbs_go_with_a_dump_into_another_archive(archive: Archive, tmp_path: 
             assert not ingest(copy, tmp_path / "dump.jsonl").faults
             assert copy.feedback.all() == [UP, OTHER]
             assert list(dump_lines(copy)) == lines
+
+
+@pytest.mark.usefixtures("rated")
+def test_a_dump_brings_back_what_an_adapter_said_after_somebody_was_erased(archive: Archive, tmp_path: Path) -> None:
+    for at in (NOON + 2, NOON + 4):
+        archive.feedback.put(replace(OTHER, at=at, adapter="first"))
+    archive.erase(MIA.id, at=NOON + 3)
+    by_adapter = archive.feedback.all()[-2:]
+    assert [one.said for one in by_adapter] == ["", "nobody"]
+    (tmp_path / "dump.jsonl").write_bytes(b"".join(dump_lines(archive)))
+    with Archive(tmp_path / "copy") as copy:
+        assert not ingest(copy, tmp_path / "dump.jsonl").faults
+        Forgetting(copy, tmp_path / "copy").resume(at=NOON + 9)
+        assert copy.feedback.all()[-2:] == by_adapter
 
 
 @pytest.mark.usefixtures("rated")

@@ -58,6 +58,17 @@ def test_around_a_message_is_what_it_answers_and_what_answers_it(archive: Archiv
     assert archive.links.around([2, 3], 9) == {2: [2]}
 
 
+def test_what_is_around_a_message_is_found_without_going_through_all(archive: Archive) -> None:
+    """Every search asks for it; looked at are SQLite's steps, not the clock."""
+    filled(archive, *(message(number, "line") for number in range(1, 2001)))
+    linked(archive, {2: 1, 3: 2})
+    steps: list[None] = []
+    # Called once in a thousand steps; None goes on.
+    archive._database._connection.set_progress_handler(lambda: steps.append(None), 1000)
+    assert archive.links.around([2], 9) == {2: [1, 2, 3]}
+    assert len(steps) < 5
+
+
 def test_chains_give_every_message_in_its_channels_order(archive: Archive) -> None:
     talk(archive)
     filled(archive, message(5, "new"))

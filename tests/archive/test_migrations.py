@@ -1,6 +1,7 @@
 """Migrations: an old archive opens with all it held, a failing step changes nothing, and processes do not collide."""
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from sususbot.archive.archive import FILE_NAME, Archive
 from sususbot.archive.database import APPLICATION_ID, Database, Migration, migrations
 from sususbot.errors import ArchiveError
-from tests.archive.making import GUILD, KITCHEN, MIA, TOM, filled, found, message, python, raw, snapshot
+from tests.archive.making import GUILD, KITCHEN, MIA, OTHER_BOT, TOM, filled, found, message, python, raw, snapshot
 from tests.support.consents import refuse
 
 NEWEST = migrations()[-1].number
@@ -96,6 +97,69 @@ def test_an_archive_with_full_text_loses_it_and_nothing_else(tmp_path: Path) -> 
         assert archive.delete([1], at=2) == 1
     assert raw(tmp_path, "SELECT name FROM sqlite_master WHERE name LIKE 'words%'") == []
     assert b"boils" not in (tmp_path / FILE_NAME).read_bytes()
+
+
+# Up to step 15 a quote was read with its words, whatever its member had said: something was made of each message.
+MADE_OF_EACH = (
+    "INSERT INTO vectors SELECT id, x'00' FROM messages",
+    "INSERT INTO terms SELECT id, 0, x'00' FROM messages",
+    "INSERT INTO links SELECT id, NULL, 1 FROM messages",
+    "INSERT INTO pieces SELECT id, channel_id, id - 1, id FROM messages",
+    "INSERT INTO summaries SELECT id, rendered, 'bart' FROM messages",
+    "INSERT INTO summary_messages SELECT id, id FROM messages",
+    "INSERT INTO feedback SELECT id, id, 1, 'what boils?', rendered, 'recall', '', '{}' FROM messages",
+    "INSERT INTO feedback_messages SELECT id, id FROM messages",
+)
+MADE_OF = (
+    "SELECT message_id FROM vectors ORDER BY 1",
+    "SELECT message_id FROM terms ORDER BY 1",
+    "SELECT message_id FROM links ORDER BY 1",
+    "SELECT message_id FROM summaries JOIN summary_messages USING (piece_id) ORDER BY 1",
+    "SELECT id FROM feedback WHERE said <> '' AND asked <> '' ORDER BY 1",
+)
+
+
+def answered(archive: Archive) -> None:
+    archive.consents.say(MIA.id, by="member", way="dm", at=1, remember=False)
+
+
+def silent(archive: Archive) -> None:
+    archive.consents.set_mode("opt-in")
+    archive.consents.say(TOM.id, by="member", way="dm", at=1, remember=True)
+
+
+def agreeing(archive: Archive) -> None:
+    archive.consents.say(MIA.id, by="member", way="dm", at=1, remember=True, quote=False)
+
+
+@pytest.mark.parametrize(("said", "lost"), [(answered, {2, 3}), (silent, {2, 3}), (agreeing, set())])
+def test_what_was_made_of_quotes_goes_once_where_their_members_had_said_no(
+    tmp_path: Path, said: Callable[[Archive], None], lost: set[int]
+) -> None:
+    with Archive(tmp_path, migrations()[:15]) as archive:
+        filled(
+            archive,
+            message(1, "the kettle boils", MIA),
+            message(2, "> the kettle boils\nso it does", TOM, reply_to=1),
+            message(3, ">>> the kettle boils", TOM, mentions=(MIA.id,)),
+            message(4, "tea -> cup", TOM),
+            message(5, "> beep\nbeep", TOM, mentions=(OTHER_BOT.id,)),
+            message(6, "beep", OTHER_BOT),
+        )
+        said(archive)
+        archive.withdrawn.index_gone()
+    for sql in MADE_OF_EACH:
+        raw(tmp_path, sql)
+    left = [(id_,) for id_ in range(1, 7) if id_ not in lost]
+    with Archive(tmp_path) as archive:
+        assert archive.withdrawn.index_due() == ("now" if lost else None)
+        assert [raw(tmp_path, sql) for sql in MADE_OF] == [left] * len(MADE_OF)
+        archive.withdrawn.index_gone()
+    # What is made of them now is made without those words.
+    raw(tmp_path, "INSERT OR REPLACE INTO terms SELECT id, 0, x'00' FROM messages")
+    with Archive(tmp_path) as archive:
+        assert archive.withdrawn.index_due() is None
+        assert raw(tmp_path, "SELECT count(*) FROM terms") == [(6,)]
 
 
 def test_a_failing_step_leaves_the_old_version_whole(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """A no to one purpose: what others quote of a member is read without their words for it, and with them after a yes."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -173,6 +175,68 @@ def test_a_summary_of_a_quote_that_was_read_before_the_no_is_not_kept(archive: A
     answer(archive, remember=False)
     assert not archive.summaries.put(span.id, HERS, "bart", [(2, WHOLE[2])])
     assert archive.summaries.put(span.id, "so it does", "bart", [(2, WITHOUT[2])])
+
+
+LATE = message(20, "the boiler hums", MIA)
+EARLIER = message(21, "> the boiler hums\nit does", TOM, reply_to=LATE.id)
+BESIDE = message(22, "> the kettle\nthe kettle", TOM, reply_to=23)
+
+
+def made_of(archive: Archive, *ids: int) -> None:
+    """A vector, terms and a link of each of these, one summary, and a thumb for what was said of the first."""
+    pending = archive.vectors.pending(99, ids)
+    archive.vectors.put(pending, np.ones((len(pending), 4), np.float32))
+    archive.terms.put(Read(one, 0, np.ones(1, np.uint32)) for one in archive.terms.pending(99, ids))
+    archive.links.put([Found(one.id, one.text, None, 1.0) for one in archive.links.pending(99, ids)])
+    for id_ in ids:
+        archive.summaries.cut(KITCHEN.id, [id_ - 1, id_], kept=9)
+        words = archive.messages([id_])[id_].rendered
+        assert archive.summaries.put(archive.summaries.spans(KITCHEN.id)[-1].id, words, "bart", [(id_, words)])
+    archive.feedback.put(Rated(NOON + 1, 1, "what hums?", "the boiler", "recall", of=ids[:1]))
+
+
+def arrives(archive: Archive) -> None:
+    filled(archive, LATE)
+
+
+def is_known_as_a_reply(archive: Archive) -> None:
+    """What comes by a package has its words, and what it replies to is not told."""
+    archive.add([EARLIER], source=archive.add_source("api", "tea house"), fetched_at=NOON + 1)
+
+
+@pytest.mark.parametrize("known", [arrives, is_known_as_a_reply])
+def test_what_was_made_of_a_quote_goes_when_whose_it_is_becomes_known(
+    archive: Archive, known: Callable[[Archive], None]
+) -> None:
+    answer(archive, remember=False)
+    reply = EARLIER
+    if known is is_known_as_a_reply:
+        filled(archive, LATE)
+        reply = replace(EARLIER, reply_to=None)
+    archive.add([reply, BESIDE], source=archive.add_source("package", "tom.zip"), fetched_at=NOON)
+    made_of(archive, EARLIER.id, BESIDE.id)
+    archive.withdrawn.index_gone()
+    known(archive)
+    assert archive.withdrawn.index_due() == "unused"
+    assert [one.id for one in archive.vectors.pending(99, [21, 22])] == [21]
+    assert [one.id for one in archive.terms.pending(99, [21, 22])] == [21]
+    assert [(one.id, one.text) for one in archive.links.pending(99, [21, 22])] == [(21, "> …\nit does")]
+    assert summed_up(archive) == [{22}]
+    assert [one.said for one in archive.feedback.all()] == [""]
+
+
+def test_a_quote_of_who_agrees_stays_as_it_was_read(archive: Archive) -> None:
+    archive.consents.say(TOM.id, by="member", way="dm", at=1, quote=False)
+    archive.consents.say(404, by="member", way="dm", at=1, remember=False)
+    filled(archive, EARLIER)
+    made_of(archive, EARLIER.id)
+    archive.withdrawn.index_gone()
+    arrives(archive)
+    assert archive.withdrawn.index_due() is None
+    assert not archive.vectors.pending(99, [21])
+    assert not archive.links.pending(99, [21])
+    assert summed_up(archive) == [{21}]
+    assert [one.said for one in archive.feedback.all()] == ["the boiler"]
 
 
 def test_the_words_beside_a_thumb_go_with_the_quote_they_were_made_of(archive: Archive) -> None:

@@ -80,12 +80,19 @@ class Archive:
         self.erasure = Erasure(
             self._database, self.vectors, self.summaries, self.mentions, self.feedback, self._redaction
         )
-        self.consents = Consents(self._database, self.erasure, self.summaries, self.feedback)
+        self.withdrawn = Withdrawn(self._database)
+        self.consents = Consents(self._database, self.erasure, self.summaries, self.feedback, self.withdrawn)
         self.dump = Dump(self._database)
         self.facts = Facts(self._database)
-        self.withdrawn = Withdrawn(self._database)
         self._upsert = Upsert(
-            self._database, self.vectors, self.summaries, self.erasure, self._redaction, self.lore, self.withdrawn
+            self._database,
+            self.vectors,
+            self.summaries,
+            self.erasure,
+            self._redaction,
+            self.lore,
+            self.withdrawn,
+            self.consents,
         )
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ from sususbot.archive.erasure import Erasure
 from sususbot.archive.feedback import Feedback
 from sususbot.archive.quotes import Quotes, columns
 from sususbot.archive.summaries import Summaries
+from sususbot.archive.withdrawn import Withdrawn
 from sususbot.messages import LORE_TYPES
 
 Mode = Literal["opt-out", "opt-in", "all"]
@@ -54,12 +55,20 @@ class Statement:
 class Consents:
     """The consents of an archive."""
 
-    def __init__(self, database: Database, erasure: Erasure, summaries: Summaries, feedback: Feedback) -> None:
+    def __init__(
+        self,
+        database: Database,
+        erasure: Erasure,
+        summaries: Summaries,
+        feedback: Feedback,
+        withdrawn: Withdrawn,
+    ) -> None:
         self._database = database
         self._quotes = Quotes(database, summaries, feedback)
         self._erasure = erasure
         self._summaries = summaries
         self._feedback = feedback
+        self._withdrawn = withdrawn
         for view in _VIEWS:
             database.execute(view)
 
@@ -78,7 +87,7 @@ class Consents:
                 before = self._who_may("remember", everybody)
                 self._database.execute("INSERT OR REPLACE INTO facts (name, value) VALUES ('consent', ?)", [mode])
                 self._drop_refused()
-                self._read_quotes_anew(before, self._who_may("remember", everybody))
+                self._turn(before, self._who_may("remember", everybody))
 
     def answers(self, author_id: int) -> Permissions:
         """What holds for a member, who need not be known."""
@@ -135,7 +144,7 @@ class Consents:
             self._settle(authors)
             self._readmit(authors)
             self._drop_refused()
-            self._read_quotes_anew(before, self._who_may("remember", authors))
+            self._turn(before, self._who_may("remember", authors))
         return len(fresh)
 
     def quotable(self, ids: Iterable[int]) -> dict[int, str]:
@@ -151,6 +160,16 @@ class Consents:
         """The messages whose words depend on a member's answers: what they said, and what quotes them."""
         said = self._database.rows("SELECT id FROM messages WHERE author_id = ?", [author_id])
         return sorted({*(row[0] for row in said), *self._quotes.of([author_id])})
+
+    def hide_quotes_known_now(self, ids: Iterable[int]) -> None:
+        """Whom these messages and replies to them quote is known now: what was made of quotes of who said no goes.
+
+        The caller is inside the transaction that made it known.
+        """
+        # Asked with each batch, and mostly nobody did.
+        somebody_said_no = "SELECT 1 FROM answers WHERE remember = 0 LIMIT 1"
+        if (not self._silence() or self._database.rows(somebody_said_no)) and self._quotes.hide_known_now(ids):
+            self._withdrawn.wear_index("unused")
 
     def statements(self) -> list[Statement]:
         """All that was ever said, oldest first."""
@@ -239,9 +258,12 @@ class Consents:
         self._summaries.drop_refused(silence=bool(silence))
         self._feedback.drop_refused_words(silence=bool(silence))
 
-    def _read_quotes_anew(self, before: set[int], now: set[int]) -> None:
+    def _turn(self, before: set[int], now: set[int]) -> None:
+        """Others may be remembered now: quotes read otherwise, and of who said no a Chroma folder keeps vectors."""
         self._quotes.hide(before - now)
         self._quotes.show(now - before)
+        if before - now:
+            self._withdrawn.wear_index("now")
 
     def _silence(self) -> bool:
         return self.mode != "opt-in"

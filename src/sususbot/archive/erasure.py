@@ -96,7 +96,7 @@ class Erasure:
                 )
             )
             self._mentions.drop(self.tombstones(author_id))
-            self._feedback.drop_words_about(names)
+            self._feedback.drop_words_about(author_id, names)
             self._redaction.unquote(self.tombstones(author_id), author_id)
             self._redaction.unname_channels([*self.tombstones(author_id), *self._talks(author_id)])
             if self.forgotten([author_id]):

@@ -19,6 +19,7 @@ _SAID: Final = f"""SELECT remembered.id, channel_id, author_id, display_name, cr
     coalesce(mentions, '[]'), reply_to, links.message_id IS NOT NULL, links.answers
     FROM remembered JOIN authors ON authors.id = author_id AND {_SPOKEN}
     LEFT JOIN links ON links.message_id = remembered.id"""
+# Looked up message by message: `IN` would go through all that may be remembered, in every search.
 _AROUND: Final = """WITH RECURSIVE
     hits (id) AS (SELECT message_id FROM links WHERE message_id IN (SELECT value FROM json_each(?1))),
     earlier (hit, id, step) AS (SELECT id, id, 0 FROM hits UNION ALL
@@ -26,8 +27,8 @@ _AROUND: Final = """WITH RECURSIVE
         WHERE step < ?2 AND answers IS NOT NULL),
     later (hit, id, step) AS (SELECT id, id, 0 FROM hits UNION ALL
         SELECT hit, message_id, step + 1 FROM later JOIN links ON answers = id WHERE step < ?2)
-    SELECT DISTINCT hit, id FROM (SELECT * FROM earlier UNION ALL SELECT * FROM later)
-    WHERE id IN (SELECT id FROM remembered) ORDER BY hit, id"""
+    SELECT DISTINCT hit, id FROM (SELECT * FROM earlier UNION ALL SELECT * FROM later) AS around
+    WHERE EXISTS (SELECT 1 FROM remembered WHERE remembered.id = around.id) ORDER BY hit, id"""
 
 
 class Said(NamedTuple):

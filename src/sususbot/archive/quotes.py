@@ -7,7 +7,7 @@ them.
 Not here: quotes of erased members, which are gone for good (`erasure`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 import orjson
@@ -57,7 +57,7 @@ class Quotes:
             f"""SELECT id FROM messages WHERE {_MAY_QUOTE} AND without_quotes(rendered) <> rendered
             AND deleted_at IS NULL
             AND EXISTS (SELECT 1 FROM ({_QUOTED}) WHERE author_id IN (SELECT value FROM json_each(?)))""",
-            [orjson.dumps(sorted(author_ids)).decode()],
+            [_json(author_ids)],
         )
         return [row[0] for row in rows]
 
@@ -72,16 +72,43 @@ class Quotes:
     def hide(self, author_ids: set[int]) -> None:
         """These may not be remembered any more; the caller is inside the transaction that writes it down."""
         if author_ids:
-            self._feedback.drop_words_of(self._read_anew(author_ids))
+            ids = self.of(author_ids)
+            self._read_anew(ids)
+            self._feedback.drop_words_of(ids)
 
     def show(self, author_ids: set[int]) -> None:
         """These may be remembered from now on; the caller is inside the transaction that writes it down."""
         if author_ids:
-            self._read_anew(author_ids)
+            self._read_anew(self.of(author_ids))
 
-    def _read_anew(self, author_ids: set[int]) -> list[int]:
-        ids = self.of(author_ids)
-        for table in ("vectors", "terms", "links"):
-            self._database.execute_many(f"DELETE FROM {table} WHERE message_id = ?", [(id_,) for id_ in ids])
+    def hide_known_now(self, ids: Iterable[int]) -> bool:
+        """Whom these messages and replies to them quote is known now; gives whether a vector went with a quote.
+
+        The caller is inside the transaction that made it known.
+        """
+        rows = self._database.rows(
+            """WITH told (id) AS (SELECT value FROM json_each(?1))
+            SELECT messages.id FROM main.messages JOIN shown ON shown.id = messages.id
+            WHERE messages.id IN (SELECT id FROM told UNION
+                SELECT answer.id FROM told JOIN main.messages AS answer ON answer.reply_to = told.id)
+            AND shown.rendered <> messages.rendered""",
+            [_json(ids)],
+        )
+        hidden = [row[0] for row in rows]
+        self._feedback.drop_words_of(hidden)
+        return self._read_anew(hidden)
+
+    def _read_anew(self, ids: Collection[int]) -> bool:
+        """Drop what was made of these; gives whether a vector was."""
+        dropped = [
+            self._database.execute(
+                f"DELETE FROM {table} WHERE message_id IN (SELECT value FROM json_each(?))", [_json(ids)]
+            )
+            for table in ("vectors", "terms", "links")
+        ]
         self._summaries.drop(ids)
-        return ids
+        return dropped[0] > 0
+
+
+def _json(ids: Iterable[int]) -> str:
+    return orjson.dumps(sorted(ids)).decode()

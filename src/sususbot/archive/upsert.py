@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from sususbot.archive.consents import Consents
 from sususbot.archive.database import Database, Row
 from sususbot.archive.erasure import Erasure
 from sususbot.archive.lore import Lore
@@ -74,6 +75,7 @@ class Upsert:
         redaction: Redaction,
         lore: Lore,
         withdrawn: Withdrawn,
+        consents: Consents,
     ) -> None:
         self._database = database
         self._vectors = vectors
@@ -82,6 +84,7 @@ class Upsert:
         self._redaction = redaction
         self._lore = lore
         self._withdrawn = withdrawn
+        self._consents = consents
 
     def add(
         self,
@@ -107,6 +110,8 @@ class Upsert:
                 theirs = [message for message in messages if message.author.id in erased]
                 named = {message.id for message in theirs} | {message.channel_id for message in theirs}
                 self._redaction.unname_channels(named, source=source)
+            # What quotes them may have come, and been read, before them.
+            self._consents.hide_quotes_known_now(message.id for message in fresh)
             changed = sum(self._update(batch[row[0]], row, look, source) for row in known.values())
             if also is not None:
                 also()
@@ -286,6 +291,8 @@ class Upsert:
         )  # fmt: skip
         if message.rendered != rendered:
             self._reword(message.id)
+        elif [mentions, message.reply_to] != rest[:2]:
+            self._consents.hide_quotes_known_now([message.id])
         if message.content != content and message.edited_at != edited_at:
             self._withdrawn.note([message.id])
         # Where an attachment lies is left out: Discord signs its address anew at every look.
