@@ -17,13 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sususbot.archive.archive import FILE_NAME, Archive
+from sususbot.archive.archive import FILE_NAME, Archive, now_ms
 from sususbot.archive.consents import Statement
 from sususbot.archive.database import in_use
 from sususbot.artifacts import (
+    ANALYSIS,
     BENCH,
     BOT_LOCK,
     CHROMA,
+    CHROMA_LOCK,
     CORPORA,
     DEMO,
     EVALUATION,
@@ -43,7 +45,7 @@ from sususbot.artifacts import (
     made_at,
     there,
 )
-from sususbot.errors import ArchiveLocked
+from sususbot.errors import ArchiveDamaged, ArchiveLocked
 from sususbot.file_lock import held
 from sususbot.log_content import MARK
 from sususbot.memory.own_links import teachers
@@ -64,8 +66,10 @@ _TELLING: Final = 3
 _WORDS: Final = re.compile(re.escape(MARK.encode()))
 # What a write that was interrupted leaves behind.
 _LEFTOVER: Final = re.compile(r"\.(?:tmp|part|new|partial)(?:\.|$)|~$")
-# By how much this machine's clock, which dates files, may be behind Discord's, which dates messages.
-_CLOCKS_MS: Final = 86_400_000
+# By how much this machine's clock, which dates files, may be behind Discord's, which dates messages. A corpus that is
+# looked at in vain is not lost, so it is in any case of doubt.
+_CLOCKS_MS: Final = 600_000
+_DOUBT_MS: Final = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +174,10 @@ class Forgetting:
         if not withdrawn:
             return Gone()
         gone = Gone(0, tuple(self._remove(path) for path in self._made_of(withdrawn)))
+        for place in self._benchmarks():
+            # Another program's, or a broken one: the next benchmark says so.
+            with suppress(ArchiveDamaged), Archive(place) as kept:
+                kept.delete([*kept.known(withdrawn)], at=now_ms())
         self._archive.withdrawn.settle(withdrawn)
         return gone
 
@@ -206,11 +214,13 @@ class Forgetting:
     def _drop_worn_index(self) -> Gone:
         """Deletions on Discord are many: for them alone, no bot loses its search by meaning until its next start."""
         due = self._archive.withdrawn.index_due()
-        if due is None or (due == "unused" and held(self._folder / BOT_LOCK)):
+        if due is None or (due == "unused" and held(self._folder / CHROMA / CHROMA_LOCK, shared=False)):
             return Gone()
-        gone = self.drop_index()
-        self._archive.withdrawn.index_gone()
-        return gone
+        with suppress(ArchiveLocked) if due == "unused" else nullcontext():
+            gone = self.drop_index()
+            self._archive.withdrawn.index_gone()
+            return gone
+        return Gone()
 
     def about(self, author_id: int) -> list[str]:
         """The files and folders that would go with a member."""
@@ -280,25 +290,35 @@ class Forgetting:
         yield from (path for path in self._other_files() if _holds(path, pattern))
 
     def _made_of(self, withdrawn: Mapping[int, int | None]) -> Iterator[Path]:
-        """What may hold words of these messages (id -> author). What is older than a message does not.
+        """What may hold words of these messages (id -> author).
 
-        A corpus says which messages are in it, a report only whose; figures are nobody's, and stay.
+        A corpus says which messages are in it, a report only whose; figures are nobody's, and stay. What is older than
+        a message does not hold it.
         """
 
-        def older(path: Path) -> dict[int, int | None]:
-            until = made_at(path) + _CLOCKS_MS
-            return {id_: author for id_, author in withdrawn.items() if (id_ >> 22) + DISCORD_EPOCH_MS <= until}
+        def before(moment: int) -> dict[int, int | None]:
+            return {id_: author for id_, author in withdrawn.items() if (id_ >> 22) + DISCORD_EPOCH_MS <= moment}
 
-        yield from (folder for folder in self._corpora() if (ids := older(folder)) and holds_messages(folder, ids))
+        for folder in self._corpora():
+            if (ids := before(made_at(folder) + _DOUBT_MS)) and holds_messages(folder, ids):
+                yield folder
+        for path, shown in self._reports():
+            if (ids := before(made_at(path) + _CLOCKS_MS)) and (shown is None or not shown.isdisjoint(ids.values())):
+                yield path
+
+    def _reports(self) -> Iterator[tuple[Path, frozenset[int] | None]]:
+        """What the program writes among the reports, and whose words it shows; None where that is not said."""
         room = self._folder / REPORTS
-        shown = {path: authors_of(path if path.is_dir() else room) for path in sorted(room.glob("*"))}
-        for path, authors in shown.items():
-            if (ids := older(path)) and (authors is None or not authors.isdisjoint(ids.values())):
-                yield path
-        # A command at work takes its copy away itself.
-        for path in sorted((self._folder / BENCH).glob("*")):
-            if not (held(path) or held(path.with_name(f"{path.name}.lock"))) and older(path):
-                yield path
+        page = authors_of(room)
+        yield from ((path, page) for path in there(room / MANIFEST, *sorted(room.glob(f"{ANALYSIS}*"))))
+        evaluations = [*room.glob(f"{EVALUATION}*"), *room.glob(f".{EVALUATION}*")]
+        yield from ((path, authors_of(path)) for path in sorted(evaluations) if path.is_dir())
+
+    def _benchmarks(self) -> Iterator[Path]:
+        """Folders with an archive that a benchmark made, but of a command at work: it takes its own away itself."""
+        for path in sorted((self._folder / BENCH).glob(f"*/{FILE_NAME}")):
+            if not held(path.parent.with_name(f"{path.parent.name}.lock")):
+                yield path.parent
 
     def _rebuildable(self) -> Iterator[Path]:
         """What tells of all members at once and is made again in minutes."""
