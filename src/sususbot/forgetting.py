@@ -11,17 +11,16 @@ the program between, `resume` (a command that opens the archive begins with it) 
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sususbot.archive.archive import FILE_NAME, Archive, now_ms
+from sususbot.archive.archive import FILE_NAME, Archive
 from sususbot.archive.consents import Statement
 from sususbot.archive.database import in_use
 from sususbot.artifacts import (
-    ANALYSIS,
     BENCH,
     BOT_LOCK,
     CHROMA,
@@ -41,17 +40,16 @@ from sususbot.artifacts import (
     authors_of,
     delete,
     files_below,
-    holds_messages,
-    made_at,
     there,
 )
-from sususbot.errors import ArchiveDamaged, ArchiveLocked
+from sususbot.errors import ArchiveLocked
 from sususbot.file_lock import held
 from sususbot.log_content import MARK
 from sususbot.memory.own_links import teachers
-from sususbot.messages import DISCORD_EPOCH_MS, joined_names
+from sususbot.messages import joined_names
 from sususbot.model import gguf_header
 from sususbot.sources.traces import Traces, holds
+from sususbot.taken_back import delete_in_benchmarks, made_of
 
 # The archive is SQLite's: it empties its files itself. A copy of it is a file like others.
 _ARCHIVE: Final = tuple(FILE_NAME + ending for ending in ("", "-wal", "-shm", "-journal"))
@@ -66,10 +64,6 @@ _TELLING: Final = 3
 _WORDS: Final = re.compile(re.escape(MARK.encode()))
 # What a write that was interrupted leaves behind.
 _LEFTOVER: Final = re.compile(r"\.(?:tmp|part|new|partial)(?:\.|$)|~$")
-# By how much this machine's clock, which dates files, may be behind Discord's, which dates messages. A corpus that is
-# looked at in vain is not lost, so it is in any case of doubt.
-_CLOCKS_MS: Final = 600_000
-_DOUBT_MS: Final = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +167,10 @@ class Forgetting:
         withdrawn = self._archive.withdrawn.messages()
         if not withdrawn:
             return Gone()
-        gone = Gone(0, tuple(self._remove(path) for path in self._made_of(withdrawn)))
-        for place in self._benchmarks():
-            # Another program's, or a broken one: the next benchmark says so.
-            with suppress(ArchiveDamaged), Archive(place) as kept:
-                kept.delete([*kept.known(withdrawn)], at=now_ms())
+        gone = Gone(
+            0, tuple(self._remove(path) for path in made_of(withdrawn, self._corpora(), self._folder / REPORTS))
+        )
+        delete_in_benchmarks(withdrawn, self._folder / BENCH)
         self._archive.withdrawn.settle(withdrawn)
         return gone
 
@@ -288,37 +281,6 @@ class Forgetting:
         yield from (folder for folder in self._corpora() if any(holds(path, pattern) for path in files_below(folder)))
         pattern = _or_words(pattern)
         yield from (path for path in self._other_files() if _holds(path, pattern))
-
-    def _made_of(self, withdrawn: Mapping[int, int | None]) -> Iterator[Path]:
-        """What may hold words of these messages (id -> author).
-
-        A corpus says which messages are in it, a report only whose; figures are nobody's, and stay. What is older than
-        a message does not hold it.
-        """
-
-        def before(moment: int) -> dict[int, int | None]:
-            return {id_: author for id_, author in withdrawn.items() if (id_ >> 22) + DISCORD_EPOCH_MS <= moment}
-
-        for folder in self._corpora():
-            if (ids := before(made_at(folder) + _DOUBT_MS)) and holds_messages(folder, ids):
-                yield folder
-        for path, shown in self._reports():
-            if (ids := before(made_at(path) + _CLOCKS_MS)) and (shown is None or not shown.isdisjoint(ids.values())):
-                yield path
-
-    def _reports(self) -> Iterator[tuple[Path, frozenset[int] | None]]:
-        """What the program writes among the reports, and whose words it shows; None where that is not said."""
-        room = self._folder / REPORTS
-        page = authors_of(room)
-        yield from ((path, page) for path in there(room / MANIFEST, *sorted(room.glob(f"{ANALYSIS}*"))))
-        evaluations = [*room.glob(f"{EVALUATION}*"), *room.glob(f".{EVALUATION}*")]
-        yield from ((path, authors_of(path)) for path in sorted(evaluations) if path.is_dir())
-
-    def _benchmarks(self) -> Iterator[Path]:
-        """Folders with an archive that a benchmark made, but of a command at work: it takes its own away itself."""
-        for path in sorted((self._folder / BENCH).glob(f"*/{FILE_NAME}")):
-            if not held(path.parent.with_name(f"{path.parent.name}.lock")):
-                yield path.parent
 
     def _rebuildable(self) -> Iterator[Path]:
         """What tells of all members at once and is made again in minutes."""

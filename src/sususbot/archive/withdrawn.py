@@ -14,7 +14,7 @@ from sususbot.archive.database import Database
 from sususbot.archive.nameless import NOBODY
 from sususbot.messages import NOTE_TYPE, THREAD_TYPES, Channel
 
-# When a Chroma folder that keeps vectors of what is gone is to go: at once, or when no bot has it open.
+# When a Chroma folder that keeps vectors of what is gone is to go: at once, or when nobody has it open.
 Due = Literal["now", "unused"]
 
 _THREADS: Final = ", ".join(f"'{kind}'" for kind in sorted(THREAD_TYPES))

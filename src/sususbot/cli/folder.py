@@ -12,7 +12,7 @@ from sususbot import env_file
 from sususbot.archive.archive import FILE_NAME, Archive, now_ms
 from sususbot.cli.main import Place
 from sususbot.cli.output import say
-from sususbot.errors import ArchiveEmpty, ArchiveError, SettingsError, VectorStoreError
+from sususbot.errors import ArchiveEmpty, ArchiveFull, ArchiveLocked, SettingsError, VectorStoreError
 from sususbot.forgetting import Forgetting, Gone, told
 from sususbot.messages import joined_names
 from sususbot.proxy import spare_this_machine
@@ -95,7 +95,7 @@ def catch_up(forgetting: Forgetting, retention_days: int | None = None) -> None:
             if expired.messages:
                 say(f"{expired.messages:,} messages are older than RETENTION_DAYS={retention_days} and were erased")
             gone += replace(expired, messages=0)
-    except (ArchiveError, VectorStoreError) as error:
+    except (ArchiveFull, ArchiveLocked, VectorStoreError) as error:
         # What is on record is used by nobody; the next command tries again.
         say(f"not all is erased yet: {error}")
     for line in told(gone):
