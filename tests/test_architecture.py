@@ -14,7 +14,7 @@ LAYERS: Final = (
     ("messages", "errors", "wording", "machine", "sample", "in_place", "log_content"),
     ("settings", "chat_format", "artifacts", "notice", "linking", "proxy", "file_lock"),
     ("archive", "model", "standin", "env_file"),
-    ("sources", "corpus", "memory", "safety"),
+    ("sources", "corpus", "memory", "safety", "taken_back"),
     ("analysis", "forgetting", "training", "responder"),
     ("explaining",),
     ("evaluation", "doctor"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +11,14 @@ import pytest
 
 from sususbot.archive.archive import Archive, now_ms
 from sususbot.archive.consents import Statement
-from sususbot.artifacts import BOT_LOCK
+from sususbot.artifacts import CHROMA_LOCK
+from sususbot.errors import ArchiveLocked
 from sususbot.file_lock import hold
 from sususbot.forgetting import Forgetting, Gone
-from sususbot.messages import DISCORD_EPOCH_MS
+from sususbot.messages import DISCORD_EPOCH_MS, Channel
 from sususbot.sources.dump_lines import dump_lines
 from sususbot.sources.ingest import ingest
-from tests.archive.making import MIA, NOON, TOM, filled, message
+from tests.archive.making import GARDEN, GUILD, MIA, NOON, TOM, filled, message, raw
 from tests.test_forgetting import corpus
 
 AT = NOON + 99
@@ -37,7 +39,7 @@ def of(folder: Path, name: str, *ids: int) -> Path:
 def report(folder: Path, *authors: int) -> None:
     folder.mkdir(parents=True)
     (folder / "manifest.json").write_text(json.dumps({"authors": authors}), encoding="utf-8")
-    (folder / "page.html").write_text("x", encoding="utf-8")
+    (folder / "analysis.html").write_text("x", encoding="utf-8")
 
 
 def test_a_deletion_takes_along_what_holds_the_message_and_nothing_else(archive: Archive, tmp_path: Path) -> None:
@@ -46,17 +48,22 @@ def test_a_deletion_takes_along_what_holds_the_message_and_nothing_else(archive:
     report(numbers / "eval-a")
     report(numbers / "eval-a.examples", MIA.id)
     report(numbers / "eval-b.examples", TOM.id)
-    (tmp_path / "bench").mkdir()
-    (tmp_path / "bench" / "copy.db").write_bytes(b"x")
+    report(numbers / "eval-c")
+    (numbers / "eval-c" / "manifest.json").unlink()
+    # What the program did not write is not its own to take.
+    (numbers / "notes-of-owner.md").write_text("x", encoding="utf-8")
+    (numbers / "plots").mkdir()
     with Archive(tmp_path) as bot:
         bot.delete([HERS.id], at=AT)
     gone = Forgetting(archive, tmp_path).resume(at=AT)
     assert sorted(gone.files) == [
-        "bench/copy.db", "corpora/with", "reports/eval-a.examples", "reports/manifest.json", "reports/page.html",
+        "corpora/with", "reports/analysis.html", "reports/eval-a.examples", "reports/eval-c", "reports/manifest.json",
     ]  # fmt: skip
     assert gone.steps == ["sususbot build", "sususbot eval", "sususbot analyze"]
     assert (with_it.exists(), without.exists()) == (False, True)
-    assert (numbers / "eval-a" / "page.html").exists()
+    assert sorted(path.name for path in numbers.iterdir()) == [
+        "eval-a", "eval-b.examples", "notes-of-owner.md", "plots"
+    ]  # fmt: skip
     assert Forgetting(archive, tmp_path).resume(at=AT) == Gone()
 
 
@@ -102,12 +109,109 @@ def test_what_is_older_than_a_message_is_not_even_read(archive: Archive, tmp_pat
     assert Forgetting(archive, tmp_path).resume(at=AT).files == ("corpora/main",)
 
 
-def test_a_running_bot_keeps_its_index_until_it_ends(archive: Archive, tmp_path: Path) -> None:
-    (tmp_path / "chroma").mkdir()
+def test_a_report_does_not_go_for_what_was_said_after_it(archive: Archive, tmp_path: Path) -> None:
+    """Its clock may be some minutes off; all day long members mend what they have just written."""
+    late, soon = (
+        replace(HERS, id=(now_ms() + minutes * 60_000 - DISCORD_EPOCH_MS) << 22, created_at=NOON) for minutes in (20, 5)
+    )
+    filled(archive, late, soon)
+    report(tmp_path / "reports", MIA.id)
+    archive.delete([late.id], at=AT)
+    assert Forgetting(archive, tmp_path).resume(at=AT) == Gone()
+    archive.delete([soon.id], at=AT)
+    assert "reports/analysis.html" in Forgetting(archive, tmp_path).resume(at=AT).files
+
+
+def test_what_benchmarks_made_of_exports_stays_without_the_message(archive: Archive, tmp_path: Path) -> None:
+    bench = tmp_path / "bench"
+    for name in ("0123456789ab", "bench-at-work", "bench-killed"):
+        with Archive(bench / name) as made:
+            filled(made, HERS, HIS)
+    (bench / "trl-env").mkdir()
+    (bench / "broken").mkdir()
+    (bench / "broken" / "archive.db").write_bytes(b"no database at all" * 100)
+    (bench / "bench-killed.lock").touch()
     archive.delete([HERS.id], at=AT)
-    with (tmp_path / BOT_LOCK).open("a+b") as lock:
+    before = sorted(path.name for path in bench.iterdir())
+    with (bench / "bench-at-work.lock").open("a+b") as lock, Archive(bench / "0123456789ab") as opened:
         hold(lock)
         assert Forgetting(archive, tmp_path).resume(at=AT) == Gone()
+        assert [*opened.messages([HERS.id, HIS.id])] == [HIS.id]
+    assert sorted(path.name for path in bench.iterdir()) == sorted([*before, "bench-at-work.lock"])
+    left = {path.parent.name: b"boiler" in path.read_bytes() for path in bench.glob("*/archive.db")}
+    assert left == {"0123456789ab": False, "bench-at-work": True, "bench-killed": False, "broken": False}
+    assert archive.withdrawn.messages() == {}
+
+
+def test_an_archive_of_a_newer_program_is_in_nobodys_way(archive: Archive, tmp_path: Path) -> None:
+    newer = tmp_path / "bench" / "0123456789ab"
+    Archive(newer).close()
+    raw(newer, "PRAGMA user_version = 9999")
+    archive.delete([HERS.id], at=AT)
+    assert Forgetting(archive, tmp_path).resume(at=AT) == Gone()
+    # Else a report that is made from now on would go with every command.
+    assert archive.withdrawn.messages() == {}
+    assert newer.exists()
+
+
+def test_old_tombstones_of_a_dump_are_nothing_new(archive: Archive, tmp_path: Path) -> None:
+    """An archive that is restored beside its reports keeps them."""
+    archive.add([HERS], source=archive.add_source("api", "bot"), fetched_at=NOON + 1)
+    archive.delete([HERS.id], at=AT)
+    dump = tmp_path / "dump.jsonl"
+    dump.write_bytes(b"".join(dump_lines(archive)))
+    with Archive(tmp_path / "restored") as restored:
+        ingest(restored, dump)
+        assert (restored.withdrawn.messages(), restored.withdrawn.index_due()) == ({}, None)
+    with Archive(tmp_path / "other") as other:
+        # Here it had words.
+        filled(other, HERS, HIS)
+        ingest(other, dump)
+        assert other.messages([HERS.id]) == {}
+        assert other.withdrawn.messages() == {HERS.id: MIA.id}
+
+
+def test_only_the_words_of_a_deleted_thread_are_looked_for(archive: Archive) -> None:
+    thread = Channel(30, GUILD.id, "roof", "GuildPublicThread", GARDEN.id)
+    archive.add_channel(GUILD, thread, origin="api", seen_at=NOON)
+    filled(archive, message(50, "in it", channel=thread), message(51, "beside it", channel=GARDEN))
+    asked: list[str] = []
+    archive._database._connection.set_trace_callback(asked.append)
+    assert archive.withdrawn.said_in(thread.id) == [50]
+    archive._database._connection.set_trace_callback(None)
+    plan = [row[3] for row in archive._database.rows(f"EXPLAIN QUERY PLAN {asked[0]}")]
+    assert any(step.startswith("SEARCH messages USING INDEX messages_by_channel") for step in plan), plan
+    assert archive.withdrawn.said_in(GARDEN.id) == [50, 51]
+
+
+def test_whoever_has_the_index_open_keeps_it(archive: Archive, tmp_path: Path) -> None:
+    pytest.importorskip("chromadb", reason="Chroma is not installed")
+    from sususbot.memory.chroma_index import chroma_index
+
+    archive.delete([HERS.id], at=AT)
+    web, chat = (chroma_index(8, str(tmp_path / "chroma"), None) for _ in range(2))
+    web.close()
+    assert Forgetting(archive, tmp_path).resume(at=AT) == Gone()
+    chat.close()
+    assert Forgetting(archive, tmp_path).resume(at=AT).files == ("chroma",)
+
+
+def test_a_worn_index_that_cannot_be_deleted_waits(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Windows a file that is open is not deleted."""
+    (tmp_path / "chroma").mkdir()
+    archive.delete([HERS.id], at=AT)
+
+    def in_use(*_: object) -> None:
+        raise PermissionError(13, "in use")
+
+    with monkeypatch.context() as during:
+        during.setattr(shutil, "rmtree", in_use)
+        assert Forgetting(archive, tmp_path).resume(at=AT) == Gone()
+        archive.withdrawn.wear_index("now")
+        with pytest.raises(ArchiveLocked):
+            Forgetting(archive, tmp_path).resume(at=AT)
     assert Forgetting(archive, tmp_path).resume(at=AT).files == ("chroma",)
     (tmp_path / "chroma").mkdir()
     assert Forgetting(archive, tmp_path).resume(at=AT) == Gone()
@@ -138,8 +242,8 @@ def test_who_says_no_to_being_remembered_leaves_it_at_once_whatever_ends_the_pro
     (tmp_path / "chroma").mkdir()
     archive.delete([HIS.id], at=AT)
     refuse(archive, tmp_path)
-    with (tmp_path / BOT_LOCK).open("a+b") as lock:
-        hold(lock)
+    with (tmp_path / "chroma" / CHROMA_LOCK).open("a+b") as lock:
+        hold(lock, shared=True)
         assert Forgetting(archive, tmp_path).resume(at=AT).files == ("chroma",)
 
 

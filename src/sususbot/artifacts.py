@@ -19,10 +19,14 @@ from sususbot.in_place import put
 CORPORA: Final = "corpora"
 RUNS: Final = "runs"
 REPORTS: Final = "reports"
+# What `analyze` writes there; the manifest beside it is the page's.
+ANALYSIS: Final = "analysis.html"
 # An evaluation is a folder of its own among the reports: eval-NAME.
 EVALUATION: Final = "eval-"
 BENCH: Final = "bench"
 CHROMA: Final = "chroma"
+# In that folder: whoever has it open shares the lock.
+CHROMA_LOCK: Final = "open.lock"
 DEMO: Final = "demo"
 LOGS: Final = "logs"
 MODELS: Final = "models"

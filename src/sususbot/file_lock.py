@@ -35,15 +35,18 @@ def hold(file: IO[bytes] | Any, *, shared: bool = False) -> None:
         ) from error
 
 
-def held(path: Path) -> bool:
-    """Whether a program holds it. Of a file that is not there, or may not be opened or locked, nobody is known to."""
+def held(path: Path, *, shared: bool = True) -> bool:
+    """Whether a program holds it. Of a file that is not there, or may not be opened or locked, nobody is known to.
+
+    Who asks with `shared` does not see those who share the lock, and is in the way of none of them.
+    """
     try:
         file = path.open("rb+")
     except OSError:
         return False
     with file:
         try:
-            hold(file, shared=True)
+            hold(file, shared=shared)
         except Held:
             return True
         except SettingsError:

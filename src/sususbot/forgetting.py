@@ -11,7 +11,7 @@ the program between, `resume` (a command that opens the archive begins with it) 
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from sususbot.artifacts import (
     BENCH,
     BOT_LOCK,
     CHROMA,
+    CHROMA_LOCK,
     CORPORA,
     DEMO,
     EVALUATION,
@@ -39,17 +40,16 @@ from sususbot.artifacts import (
     authors_of,
     delete,
     files_below,
-    holds_messages,
-    made_at,
     there,
 )
 from sususbot.errors import ArchiveLocked
 from sususbot.file_lock import held
 from sususbot.log_content import MARK
 from sususbot.memory.own_links import teachers
-from sususbot.messages import DISCORD_EPOCH_MS, joined_names
+from sususbot.messages import joined_names
 from sususbot.model import gguf_header
 from sususbot.sources.traces import Traces, holds
+from sususbot.taken_back import delete_in_benchmarks, made_of
 
 # The archive is SQLite's: it empties its files itself. A copy of it is a file like others.
 _ARCHIVE: Final = tuple(FILE_NAME + ending for ending in ("", "-wal", "-shm", "-journal"))
@@ -64,8 +64,6 @@ _TELLING: Final = 3
 _WORDS: Final = re.compile(re.escape(MARK.encode()))
 # What a write that was interrupted leaves behind.
 _LEFTOVER: Final = re.compile(r"\.(?:tmp|part|new|partial)(?:\.|$)|~$")
-# By how much this machine's clock, which dates files, may be behind Discord's, which dates messages.
-_CLOCKS_MS: Final = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +160,10 @@ class Forgetting:
         withdrawn = self._archive.withdrawn.messages()
         if not withdrawn:
             return Gone()
-        gone = Gone(0, tuple(self._remove(path) for path in self._made_of(withdrawn)))
+        gone = Gone(
+            0, tuple(self._remove(path) for path in made_of(withdrawn, self._corpora(), self._folder / REPORTS))
+        )
+        delete_in_benchmarks(withdrawn, self._folder / BENCH)
         self._archive.withdrawn.settle(withdrawn)
         return gone
 
@@ -199,11 +200,13 @@ class Forgetting:
     def _drop_worn_index(self) -> Gone:
         """Deletions on Discord are many: for them alone, no bot loses its search by meaning until its next start."""
         due = self._archive.withdrawn.index_due()
-        if due is None or (due == "unused" and held(self._folder / BOT_LOCK)):
+        if due is None or (due == "unused" and held(self._folder / CHROMA / CHROMA_LOCK, shared=False)):
             return Gone()
-        gone = self.drop_index()
-        self._archive.withdrawn.index_gone()
-        return gone
+        with suppress(ArchiveLocked) if due == "unused" else nullcontext():
+            gone = self.drop_index()
+            self._archive.withdrawn.index_gone()
+            return gone
+        return Gone()
 
     def about(self, author_id: int) -> list[str]:
         """The files and folders that would go with a member."""
@@ -271,27 +274,6 @@ class Forgetting:
         yield from (folder for folder in self._corpora() if any(holds(path, pattern) for path in files_below(folder)))
         pattern = _or_words(pattern)
         yield from (path for path in self._other_files() if _holds(path, pattern))
-
-    def _made_of(self, withdrawn: Mapping[int, int | None]) -> Iterator[Path]:
-        """What may hold words of these messages (id -> author). What is older than a message does not.
-
-        A corpus says which messages are in it, a report only whose; figures are nobody's, and stay.
-        """
-
-        def older(path: Path) -> dict[int, int | None]:
-            until = made_at(path) + _CLOCKS_MS
-            return {id_: author for id_, author in withdrawn.items() if (id_ >> 22) + DISCORD_EPOCH_MS <= until}
-
-        yield from (folder for folder in self._corpora() if (ids := older(folder)) and holds_messages(folder, ids))
-        room = self._folder / REPORTS
-        shown = {path: authors_of(path if path.is_dir() else room) for path in sorted(room.glob("*"))}
-        for path, authors in shown.items():
-            if (ids := older(path)) and (authors is None or not authors.isdisjoint(ids.values())):
-                yield path
-        # A command at work takes its copy away itself.
-        for path in sorted((self._folder / BENCH).glob("*")):
-            if not (held(path) or held(path.with_name(f"{path.name}.lock"))) and older(path):
-                yield path
 
     def _rebuildable(self) -> Iterator[Path]:
         """What tells of all members at once and is made again in minutes."""

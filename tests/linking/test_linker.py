@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sususbot.archive.archive import Archive
 from sususbot.artifacts import LINKER
 from sususbot.benchmarks.linking import bench_links
 from sususbot.errors import LinkerUnfit, TooFewReplies
+from sususbot.forgetting import Forgetting, Gone
 from sususbot.linking.line import Line
 from sususbot.linking.linker import Linker, relevance
 from sususbot.linking.network import Network, shipped
@@ -83,6 +85,25 @@ def test_an_own_linker_says_who_taught_it(tmp_path: Path) -> None:
     assert network_of(tmp_path)[0].common == shipped().common
     for unsaid in (b"", b"no linker"):
         (tmp_path / LINKER).write_bytes(unsaid)
+        assert teachers(tmp_path) is None
+
+
+def test_a_linker_that_cannot_be_read_for_now_says_nothing_of_its_teachers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Windows another program may be writing it; a disk fails and comes back."""
+    own_links._keep(shipped(), tmp_path / LINKER, {3})
+
+    def in_use(*_: object, **__: object) -> None:
+        raise PermissionError(13, "in use")
+
+    with monkeypatch.context() as during, Archive(tmp_path) as archive:
+        during.setattr(np, "load", in_use)
+        assert Forgetting(archive, tmp_path).drop_linker() == Gone()
+    whole = (tmp_path / LINKER).read_bytes()
+    at = whole.index(b"teachers.npy") + 40
+    for broken in (whole[: len(whole) // 2], whole[:at] + b"\xff" * 20 + whole[at + 20 :]):
+        (tmp_path / LINKER).write_bytes(broken)
         assert teachers(tmp_path) is None
 
 

@@ -128,6 +128,32 @@ def test_a_dump_comes_back_byte_for_byte(tmp_path: Path) -> None:
         assert done.added.new == len(CHAT)
 
 
+def test_a_dump_of_deleted_channels_comes_back_and_brings_no_name_back(tmp_path: Path) -> None:
+    thread = Channel(30, GUILD.id, "the surprise", "GuildPublicThread", KITCHEN.id)
+    named = [(GUILD, KITCHEN), (GUILD, GARDEN), (GUILD, thread)]
+    before, after = tmp_path / "before.jsonl", tmp_path / "after.jsonl"
+    with Archive(tmp_path / "a") as archive:
+        for guild, channel in named:
+            archive.add_channel(guild, channel, origin="gateway", seen_at=NOON)
+        said = [message(5), message(6, channel=GARDEN), message(7, channel=thread)]
+        archive.add(said, source=archive.add_source("api", "d"), fetched_at=NOON)
+        before.write_bytes(b"".join(dump_lines(archive)))
+        archive.delete_channel(thread.id, at=NOON + 98)
+        archive.delete_channel(GARDEN.id, at=NOON + 99)
+        after.write_bytes(b"".join(dump_lines(archive)))
+    for folder, first in (("fresh", []), ("that-knew-them", [before])):
+        with Archive(tmp_path / folder) as restored:
+            for path in (*first, after):
+                assert not ingest(restored, path).faults
+            assert b"".join(dump_lines(restored)) == after.read_bytes()
+            # Neither what is older, nor an export, however late it was made.
+            ingest(restored, before)
+            for guild, channel in named:
+                restored.add_channel(guild, channel, origin="export", seen_at=NOON + 1000)
+            assert [channel.name for channel in restored.channels()] == ["kitchen", "someone", "someone"]
+            assert b"".join(dump_lines(restored)) == after.read_bytes()
+
+
 def test_what_was_deleted_before_it_came_stays_deleted(tmp_path: Path) -> None:
     gone = CHAT[1]
     words = made(tmp_path, as_api([gone]), "api")

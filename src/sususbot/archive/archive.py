@@ -183,7 +183,8 @@ class Archive:
             may_return = self.erasure.may_return(times)
             there = [(id_, times[id_]) for id_, row in known.items() if row[2] is None]
             self.erasure.bury(there)
-            self.withdrawn.note(id_ for id_, _ in there)
+            # A dump brings old tombstones: of what had no words here, nothing was made.
+            self.withdrawn.note(id_ for id_, _ in there if any(known[id_][4:6]))
             self._database.execute_many(
                 "INSERT OR IGNORE INTO deleted_unseen (id, deleted_at) VALUES (?, ?)",
                 [(id_, at) for id_, at in times.items() if id_ not in known or id_ in may_return],
@@ -196,7 +197,7 @@ class Archive:
         with self.together():
             ids = self.withdrawn.said_in(channel_id)
             self.delete(ids, at=at)
-            self.withdrawn.unname_channel(channel_id, at=at)
+            self.withdrawn.unname_channel(channel_id, fidelity=FIDELITY["api"], at=at)
         return ids
 
     def erase(self, author_id: int, *, at: int) -> int:

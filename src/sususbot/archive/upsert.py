@@ -174,7 +174,7 @@ class Upsert:
         return found
 
     def known(self, ids: Iterable[int]) -> dict[int, Row]:
-        """id -> id, edited_at, deleted_at, words_at, rendered and the rest that `_update` compares."""
+        """id -> id, edited_at, deleted_at, words_at, rendered, content and the rest that `_update` compares."""
         rows = self._database.rows(
             """SELECT messages.id, edited_at, deleted_at, words_at, rendered, content, origin, mentions, reply_to, type,
             fetched_at, reactions, pinned FROM messages JOIN sources ON sources.id = source_id
@@ -293,7 +293,8 @@ class Upsert:
             self._reword(message.id)
         elif [mentions, message.reply_to] != rest[:2]:
             self._consents.hide_quotes_known_now([message.id])
-        if message.content != content and message.edited_at != edited_at:
+        # A tombstone of a dump takes the words first, and is one then.
+        if content and message.content != content and (message.edited_at != edited_at or not message.content):
             self._withdrawn.note([message.id])
         # Where an attachment lies is left out: Discord signs its address anew at every look.
         shown = (message.edited_at, message.content, message.rendered, [mentions, message.reply_to, message.type])

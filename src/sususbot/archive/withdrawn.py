@@ -14,11 +14,9 @@ from sususbot.archive.database import Database
 from sususbot.archive.nameless import NOBODY
 from sususbot.messages import NOTE_TYPE, THREAD_TYPES, Channel
 
-# When a Chroma folder that keeps vectors of what is gone is to go: at once, or when no bot has it open.
+# When a Chroma folder that keeps vectors of what is gone is to go: at once, or when nobody has it open.
 Due = Literal["now", "unused"]
 
-# No source knows more of a channel that is gone, so no later look at it brings its name back.
-_LAST_LOOK: Final = 9
 _THREADS: Final = ", ".join(f"'{kind}'" for kind in sorted(THREAD_TYPES))
 _WORN: Final = "worn_index"
 
@@ -95,17 +93,27 @@ class Withdrawn:
     def said_in(self, channel_id: int) -> list[int]:
         """What was said in a channel and its threads and is not deleted. Notes are not in the channel."""
         rows = self._database.rows(
-            f"""SELECT messages.id FROM messages JOIN channels ON channels.id = channel_id
-            WHERE (channels.id = ?1 OR parent_id = ?1 AND channels.type IN ({_THREADS}))
-            AND deleted_at IS NULL AND messages.type <> {NOTE_TYPE} ORDER BY messages.id""",
+            f"""SELECT id FROM messages WHERE channel_id IN
+                (SELECT id FROM channels WHERE id = ?1 OR parent_id = ?1 AND type IN ({_THREADS}))
+            AND deleted_at IS NULL AND type <> {NOTE_TYPE} ORDER BY id""",
             [channel_id],
         )
         return [row[0] for row in rows]
 
-    def unname_channel(self, channel_id: int, *, at: int) -> None:
-        """What a channel that is gone and its threads were called goes with them."""
+    def unname_channel(self, channel_id: int, *, fidelity: int, at: int) -> None:
+        """What a channel that is gone and its threads were called goes with them.
+
+        With the fidelity of Discord's own looks this is the last of them: no file tells of a later one, so no import
+        brings the name back.
+        """
         self._database.execute(
-            f"""UPDATE channels SET name = '{NOBODY}', topic = NULL, fidelity = {_LAST_LOOK}, seen_at = ?2
+            f"""UPDATE channels SET name = '{NOBODY}', topic = NULL, fidelity = ?3, seen_at = max(seen_at, ?2)
             WHERE id = ?1 OR parent_id = ?1 AND type IN ({_THREADS})""",
-            [channel_id, at],
+            [channel_id, at, fidelity],
+        )
+        # A look at a channel is one at its guild: a dump that is read back says so, too.
+        self._database.execute(
+            """UPDATE guilds SET fidelity = ?3, seen_at = max(seen_at, ?2)
+            WHERE id = (SELECT guild_id FROM channels WHERE id = ?1)""",
+            [channel_id, at, fidelity],
         )

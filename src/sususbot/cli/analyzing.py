@@ -29,7 +29,7 @@ def analyze(place: Place, timezone: str | None, html: Path | None, as_json: bool
 
     The page goes to reports/analysis.html in the data folder. Words stand in it only of members who may be quoted.
     """
-    from sususbot.artifacts import REPORTS
+    from sususbot.artifacts import ANALYSIS, REPORTS
     from sususbot.errors import MissingExtra
 
     analysis = _analysis(place, timezone, quiet=as_json)
@@ -39,7 +39,7 @@ def analyze(place: Place, timezone: str | None, html: Path | None, as_json: bool
         from sususbot.cli.analysis import show
 
         show(analysis)
-    path = html or place.data / REPORTS / "analysis.html"
+    path = html or place.data / REPORTS / ANALYSIS
     try:
         write_page(analysis, path, tracked=html is None)
     except MissingExtra as error:

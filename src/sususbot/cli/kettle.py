@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from sususbot import __version__, sample
-from sususbot.artifacts import CORPORA, MANIFEST, REPORTS
+from sususbot.artifacts import ANALYSIS, CORPORA, MANIFEST, REPORTS
 from sususbot.cli import tiny
 from sususbot.cli.output import bar, working
 from sususbot.cli.stages import Stage
@@ -37,7 +37,7 @@ _ENV_TEXT: Final = (
     "# Settings of commands that are run on the demo's folder: the made-up server is not to follow your own server's.\n"
 )
 _ARCHIVE: Final = (Path("archive.db"), Path("archive.db-wal"), Path("archive.db-shm"))
-_PAGE: Final = Path(REPORTS, "analysis.html")
+_PAGE: Final = Path(REPORTS, ANALYSIS)
 _CORPUS: Final = Path(CORPORA, "default")
 # What the demo makes in its folder, by name: whatever else lies there stays.
 _MADE: Final = (*_ARCHIVE, _CORPUS, _PAGE, _PAGE.with_name(MANIFEST), *tiny.MADE)

@@ -9,16 +9,18 @@ One process, one client: an embedded store does not see another process's writes
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 from urllib.parse import urlsplit
 
 import numpy as np
 
 from sususbot.archive.vectors import Ids, Matrix
+from sususbot.artifacts import CHROMA_LOCK
 from sususbot.errors import MissingExtra, SettingsError, VectorStoreError
+from sususbot.file_lock import Held, hold
 from sususbot.memory.chroma_files import wipe
 from sususbot.memory.places import Channels
 from sususbot.memory.vector_index import Hits, Vector, VectorIndex
@@ -75,12 +77,15 @@ class ChromaIndex:
         self._folder = folder
         self._channels = Channels()
         self._dimensions = dimensions or 0
-        with self._told():
+        with ExitStack() as opened, self._told():
+            if folder is not None:
+                opened.enter_context(_lock(folder))
             self._client = connect()
             self._sessions = _sessions(self._client)
             for session in self._sessions:
                 session.timeout = _SECONDS
             self._collection = self._open(dimensions)
+            self._opened = opened.pop_all()
 
     def synchronise(self, pieces: Iterable[tuple[Ids, Ids, Matrix]]) -> None:
         # Reading writes as well: Chroma takes in first what it had not when it was killed.
@@ -146,6 +151,7 @@ class ChromaIndex:
         self._client.close()
         for session in self._sessions:
             session.close()
+        self._opened.close()
 
     def _nearest(self, query: Vector, count: int) -> list[tuple[int, float]]:
         with self._told():
@@ -196,6 +202,16 @@ class ChromaIndex:
             yield
         except Exception as error:
             raise VectorStoreError(f"{self._complaint} ({type(error).__name__})") from error
+
+
+def _lock(folder: Path) -> IO[bytes]:
+    """Until it is closed nobody takes the folder away for what can wait. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / CHROMA_LOCK).open("a+b")
+    # Windows lets only one hold it, and a disk perhaps nobody.
+    with suppress(Held, SettingsError):
+        hold(lock, shared=True)
+    return lock
 
 
 def _address(url: str) -> tuple[str, int, bool]:

@@ -8,6 +8,7 @@ numbers, and the ids of who taught it: no word or name of a member.
 
 import hashlib
 import math
+import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -54,13 +55,16 @@ def network_of(data: Path) -> tuple[Network, str]:
 
 
 def teachers(data: Path) -> frozenset[int] | None:
-    """Whose lines a data folder's own linker learned from; None where it does not say."""
+    """Whose lines a data folder's own linker learned from; None where it does not say, or is broken.
+
+    Nobody's where there is none, and where the disk, or who holds the file, does not let it be read for now.
+    """
     try:
-        with np.load(data / LINKER) as file:
+        with (data / LINKER).open("rb") as whole, np.load(whole) as file:
             return frozenset(file[_TEACHERS].tolist())
-    except FileNotFoundError:
+    except OSError:
         return frozenset()
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+    except (ValueError, KeyError, EOFError, BadZipFile, zlib.error):
         return None
 
 
