@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sususbot.archive.archive import FILE_NAME, Archive
+from sususbot.archive.archive import FILE_NAME, Archive, now_ms
 from sususbot.archive.consents import Statement
 from sususbot.archive.database import in_use
 from sususbot.artifacts import (
@@ -164,7 +164,7 @@ class Forgetting:
             0, tuple(self._remove(path) for path in made_of(withdrawn, self._corpora(), self._folder / REPORTS))
         )
         delete_in_benchmarks(withdrawn, self._folder / BENCH)
-        self._archive.withdrawn.settle(withdrawn)
+        self._archive.withdrawn.settle(withdrawn, at=now_ms())
         return gone
 
     def drop_corpora(self) -> Gone:

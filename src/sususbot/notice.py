@@ -21,6 +21,7 @@ class Facts:
     retention_days: int | None = None
     training: bool = False
     model_server: str | None = None
+    vector_server: str | None = None
 
     @property
     def whom(self) -> str:
@@ -32,6 +33,12 @@ class Facts:
             return "until you delete it on Discord, say no, or ask to be forgotten"
         days = "1 day" if self.retention_days == 1 else f"{self.retention_days} days"
         return f"for {days}, or until you delete it on Discord, say no, or ask to be forgotten"
+
+    @property
+    def searched_elsewhere(self) -> str:
+        if self.vector_server is None:
+            return ""
+        return f"For search, numbers made from each message, but no words, lie on the server at {self.vector_server}. "
 
     @property
     def purposes(self) -> str:
@@ -46,7 +53,8 @@ _SILENCE: Final = {
     ),
     "opt-in": (
         "**What you write is kept, but not used, unless you say yes.** You may say yes to all of it or to a part: to "
-        "being learned from, remembered, or quoted; and take it back at any time. A no takes away what is kept, too."
+        "being learned from, remembered, or quoted; and take it back at any time. A no to being learned from and "
+        "remembered takes away what is kept, too."
     ),
     "all": (
         "**Everybody here has agreed to this.** You may still say no at any time, to all of it or to a part: to being "
@@ -61,8 +69,10 @@ def notice(facts: Facts) -> str:
         f"What it answers with is put into words by the model server at {facts.model_server}; nothing else leaves that "
         "computer but its answers."
         if facts.model_server
-        else "Nothing leaves that computer but its answers. Nothing is sold or passed on."
+        else f"Nothing {'else ' if facts.vector_server else ''}leaves that computer but its answers. Nothing is sold "
+        "or passed on."
     )
+    elsewhere = facts.searched_elsewhere + elsewhere
     return f"""**{facts.bot} is a bot that remembers this server**
 
 When you @mention {facts.bot}, it answers from what was said here before. It is a program, not one of us.
@@ -97,10 +107,12 @@ def policy(facts: Facts) -> str:
     )
     elsewhere = (
         f"Answers are put into words by the model server at {facts.model_server}, which is sent the question, recent "
-        "messages and memories that fit. Apart from it and Discord, nobody is sent anything."
+        "messages and memories that fit. Apart from that and Discord, nobody is sent anything."
         if facts.model_server
-        else "Nobody but Discord is sent anything, and Discord only the bot's answers."
+        else f"Nobody {'else ' if facts.vector_server else ''}but Discord is sent anything, and Discord only the bot's "
+        "answers."
     )
+    elsewhere = facts.searched_elsewhere + elsewhere
     silence = _SILENCE[facts.consent].replace("**", "")
     return f"""# Privacy policy of {facts.bot}
 
@@ -138,12 +150,13 @@ Kept {facts.kept_for}. What you delete or edit on Discord is deleted or changed 
 Use the bot's commands on the server, or tell {facts.whom}; no reason is needed.
 
 - **No** to being learned from and remembered (`/opt-out`): your words leave the archive, the search, the vectors and
-  the training files; nothing new of yours is kept. A later yes (`/opt-in`) undoes it.
+  the training files; nothing new of yours is kept. After a later yes (`/opt-in`) new words are kept again; old ones
+  come back only if the history is imported anew.
 - **Forget me** (`/forget-me`): the same, for good, and your names go too. Your account's id is kept, so that a later
   import knows whom to leave out.
 
-A model that learned from your words before cannot unlearn them: it is marked as stale and not used until it is trained
-again without you.
+A model that learned from your words before cannot unlearn them: it is marked as stale, and not used until it is trained
+again without you, unless the owner of the bot insists.
 
 A note can be taken back with the button under the bot's answer. You may also ask what is kept about you, have it
 corrected, or complain to your data protection authority.

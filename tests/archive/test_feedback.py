@@ -93,6 +93,15 @@ def test_what_an_adapter_said_goes_with_any_member(archive: Archive) -> None:
 
 
 @pytest.mark.usefixtures("rated")
+def test_what_an_adapter_said_between_a_no_and_being_forgotten_goes(archive: Archive) -> None:
+    archive.erasure.begin(MIA.id, at=NOON + 1, may_return=True)
+    archive.erasure.carry_out(MIA.id)
+    archive.feedback.put(replace(OTHER, at=NOON + 2, adapter="first"))
+    archive.erase(MIA.id, at=NOON + 3)
+    assert archive.feedback.all()[-1] == without_words(replace(OTHER, at=NOON + 2, adapter="first"))
+
+
+@pytest.mark.usefixtures("rated")
 def test_words_past_their_time_go(archive: Archive) -> None:
     archive.erasure.expire(NOON + 1)
     assert archive.feedback.all() == [without_words(UP), OTHER]

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import stat
 import sys
 from pathlib import Path
@@ -361,8 +362,11 @@ def test_any_value_comes_back_from_a_file_as_it_was_given(tmp_path_factory: pyte
 @pytest.mark.parametrize("consent", ["opt-out", "opt-in", "all"])
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("server", [None, "http://127.0.0.1:8000/v1"])
-def test_notice_and_policy_say_what_members_need_to_know(consent: str, training: bool, server: str | None) -> None:
-    facts = Facts("Susu", consent, "@lou", 30, training, server)
+@pytest.mark.parametrize("vectors", [None, "http://10.0.0.2:8001"])
+def test_notice_and_policy_say_what_members_need_to_know(
+    consent: str, training: bool, server: str | None, vectors: str | None
+) -> None:
+    facts = Facts("Susu", consent, "@lou", 30, training, server, vectors)
     silence = {"opt-out": "counts as a yes", "opt-in": "not used, unless you say yes", "all": "has agreed"}[consent]
     for text in (notice(facts), policy(facts)):
         for needed in (
@@ -375,7 +379,8 @@ def test_notice_and_policy_say_what_members_need_to_know(consent: str, training:
             "say no",
         ):
             assert needed in text, needed
-        assert (server in text) if server else ("http" not in text)
+        assert [each for each in (vectors, server) if each] == re.findall(r"http://[\d.:]+\d(?:/v1)?", text)
+        assert ("othing leaves" in text or "Nobody but" in text) == (server is None and vectors is None)
         assert ("learn how" in text or "Learning" in text) == training
     # One message on Discord.
     assert len(notice(facts)) <= 2000

@@ -105,6 +105,12 @@ def deleted(archive: Archive, folder: Path) -> None:
     Forgetting(archive, folder).drop_withdrawn()
 
 
+def deleted_long_ago(archive: Archive, folder: Path) -> None:
+    """By somebody else's clock, as a dump tells of it."""
+    archive.delete([next(archive.history()).id], at=NOON)
+    Forgetting(archive, folder).drop_withdrawn()
+
+
 def edited(archive: Archive, folder: Path) -> None:
     message = next(archive.history())
     source = archive.add_source("gateway", "live")
@@ -112,7 +118,7 @@ def edited(archive: Archive, folder: Path) -> None:
     Forgetting(archive, folder).drop_withdrawn()
 
 
-@pytest.mark.parametrize("taken_back", [deleted, edited])
+@pytest.mark.parametrize("taken_back", [deleted, deleted_long_ago, edited])
 def test_a_build_of_what_was_taken_back_on_discord_meanwhile_is_refused(
     tmp_path: Path, taken_back: Callable[[Archive, Path], None]
 ) -> None:

@@ -80,6 +80,7 @@ class Erasure:
                     may_return = min(may_return, excluded.may_return)""",
                 [author_id, at, may_return],
             )
+            self._feedback.drop_adapters_words(until=at)
             if self.forgotten([author_id]):
                 self._database.execute("DELETE FROM consents WHERE author_id = ?", [author_id])
                 self._database.execute("INSERT OR REPLACE INTO answers VALUES (?, 0, 0, 0)", [author_id])
@@ -96,7 +97,7 @@ class Erasure:
                 )
             )
             self._mentions.drop(self.tombstones(author_id))
-            self._feedback.drop_words_about(author_id, names)
+            self._feedback.drop_words_about(names)
             self._redaction.unquote(self.tombstones(author_id), author_id)
             self._redaction.unname_channels([*self.tombstones(author_id), *self._talks(author_id)])
             if self.forgotten([author_id]):

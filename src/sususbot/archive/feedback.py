@@ -112,15 +112,15 @@ class Feedback:
         )
         return [Votes(*row) for row in rows]
 
-    def drop_words_about(self, author_id: int, names: Sequence[str]) -> None:
-        """A member goes: words that name them, and whatever an adapter said up to the wish that is on record.
+    def drop_adapters_words(self, *, until: int) -> None:
+        """Whatever an adapter said up to somebody's wish (ms), from whom it may have learned.
 
-        Not up to this moment: a dump tells of wishes that are older than its thumbs.
-        The caller is inside a transaction.
+        Not up to this moment: a dump tells of wishes that are older than its thumbs. Inside the caller's transaction.
         """
-        self._database.execute(
-            f"{_WORDLESS} WHERE adapter <> '' AND at <= (SELECT at FROM erased WHERE author_id = ?)", [author_id]
-        )
+        self._database.execute(f"{_WORDLESS} WHERE adapter <> '' AND at <= ?", [until])
+
+    def drop_words_about(self, names: Sequence[str]) -> None:
+        """A member goes: words that name them; the caller is inside a transaction."""
         called = "|".join(re.escape(name) for name in names)
         pattern = re.compile(rf"(?<!\w)(?:{called})(?!\w)", re.IGNORECASE) if called else re.compile(r"(?!)")
         rows = self._database.rows("SELECT id, asked, said FROM feedback WHERE asked <> '' OR said <> ''")

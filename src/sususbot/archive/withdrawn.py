@@ -14,6 +14,9 @@ from sususbot.archive.database import Database
 from sususbot.archive.nameless import NOBODY
 from sususbot.messages import NOTE_TYPE, THREAD_TYPES, Channel
 
+# Nothing takes longer to be made of messages.
+_MAKING_MS: Final = 86_400_000
+
 # When a Chroma folder that keeps vectors of what is gone is to go: at once, or when nobody has it open.
 Due = Literal["now", "unused"]
 
@@ -30,29 +33,34 @@ class Withdrawn:
     def note(self, ids: Iterable[int]) -> None:
         """These lost their words, or have others; the caller is inside the transaction that does it."""
         rows = [(id_,) for id_ in ids]
-        self._database.execute_many("INSERT OR IGNORE INTO withdrawn (message_id) VALUES (?)", rows)
+        self._database.execute_many("INSERT OR REPLACE INTO withdrawn (message_id) VALUES (?)", rows)
         if rows:
             self.wear_index("unused")
 
     def messages(self) -> dict[int, int | None]:
         """Message -> its author, of all that were not settled yet."""
         return dict(
-            self._database.rows("SELECT message_id, author_id FROM withdrawn LEFT JOIN messages ON id = message_id")
+            self._database.rows(
+                """SELECT message_id, author_id FROM withdrawn LEFT JOIN messages ON id = message_id
+                WHERE done_at IS NULL"""
+            )
         )
 
-    def settle(self, ids: Iterable[int]) -> None:
+    def settle(self, ids: Iterable[int], *, at: int) -> None:
         """Nothing is left that was made of the old words."""
-        self._database.execute(
-            "DELETE FROM withdrawn WHERE message_id IN (SELECT value FROM json_each(?))",
-            [orjson.dumps([*ids]).decode()],
-        )
+        with self._database.transaction():
+            self._database.execute(
+                "UPDATE withdrawn SET done_at = ? WHERE message_id IN (SELECT value FROM json_each(?))",
+                [at, orjson.dumps([*ids]).decode()],
+            )
+            self._database.execute("DELETE FROM withdrawn WHERE done_at < ?", [at - _MAKING_MS])
 
     def since(self, at: int, ids: Iterable[int]) -> bool:
-        """Whether one of these was taken back at this moment (ms) or later, though it was settled since."""
+        """Whether one of these was taken back at this moment (ms) or later, or was not settled then."""
         rows = self._database.rows(
-            """SELECT 1 FROM messages WHERE id IN (SELECT value FROM json_each(?2))
-            AND (deleted_at >= ?1 OR edited_at IS NOT NULL AND words_at >= ?1) LIMIT 1""",
-            [at, orjson.dumps([*ids]).decode()],
+            """SELECT 1 FROM withdrawn WHERE message_id IN (SELECT value FROM json_each(?))
+            AND (done_at IS NULL OR done_at >= ?) LIMIT 1""",
+            [orjson.dumps([*ids]).decode(), at],
         )
         return bool(rows)
 

@@ -265,6 +265,7 @@ def _facts(settings: "Settings") -> "Facts":
     from sususbot.proxy import shown
 
     server = settings.openai_base_url if settings.backend == "openai" else None
+    index = settings.chroma_url if settings.vector_db == "chroma" else None
     return Facts(
         bot=settings.bot_name,
         consent=settings.consent,
@@ -272,6 +273,7 @@ def _facts(settings: "Settings") -> "Facts":
         retention_days=settings.retention_days,
         training=settings.training_permission_confirmed,
         model_server=shown(server) if server is not None else None,
+        vector_server=shown(index) if index is not None else None,
     )
 
 
