@@ -25,6 +25,8 @@ from sususbot.archive.summaries import Summaries
 from sususbot.archive.vectors import Vectors
 from sususbot.messages import DISCORD_EPOCH_MS
 
+# The fact that counts what was ever to be taken away.
+WISHES: Final = "wishes"
 _CHUNK: Final = 5000
 _ERASED_AMONG: Final = "SELECT author_id, at FROM erased WHERE author_id IN (SELECT value FROM json_each(?))"
 
@@ -125,7 +127,7 @@ class Erasure:
 
         What is made of the archive meanwhile may hold it, in lines of others, too.
         """
-        rows = self._database.rows("SELECT value FROM facts WHERE name = 'wishes'")
+        rows = self._database.rows("SELECT value FROM facts WHERE name = ?", [WISHES])
         left = self._database.rows(
             f"""SELECT 1 FROM messages WHERE deleted_at IS NULL AND id IN (SELECT value FROM json_each(?))
             UNION ALL SELECT 1 FROM messages JOIN erased USING (author_id)
@@ -138,8 +140,8 @@ class Erasure:
 
     def _count_wish(self) -> None:
         self._database.execute(
-            """INSERT INTO facts (name, value) VALUES ('wishes', '1')
-            ON CONFLICT (name) DO UPDATE SET value = value + 1"""
+            "INSERT INTO facts (name, value) VALUES (?, '1') ON CONFLICT (name) DO UPDATE SET value = value + 1",
+            [WISHES],
         )
 
     def readmit(self, author_id: int) -> None:

@@ -5,6 +5,7 @@ transaction that takes its words, and stays on record until nothing of the kind 
 Not here: which files these are (`sususbot.forgetting`); words that expire, and those of the forgotten (`erasure`).
 """
 
+import time
 from collections.abc import Iterable
 from typing import Final, Literal
 
@@ -32,8 +33,10 @@ class Withdrawn:
 
     def note(self, ids: Iterable[int]) -> None:
         """These lost their words, or have others; the caller is inside the transaction that does it."""
-        rows = [(id_,) for id_ in ids]
-        self._database.execute_many("INSERT OR REPLACE INTO withdrawn (message_id) VALUES (?)", rows)
+        # By this machine's clock, whatever a source says of when it happened.
+        at = time.time_ns() // 1_000_000
+        rows = [(id_, at) for id_ in ids]
+        self._database.execute_many("INSERT OR REPLACE INTO withdrawn (message_id, noted_at) VALUES (?, ?)", rows)
         if rows:
             self.wear_index("unused")
 
@@ -56,11 +59,10 @@ class Withdrawn:
             self._database.execute("DELETE FROM withdrawn WHERE done_at < ?", [at - _MAKING_MS])
 
     def since(self, at: int, ids: Iterable[int]) -> bool:
-        """Whether one of these was taken back at this moment (ms) or later, or was not settled then."""
+        """Whether one of these was put down after this moment (ms), though it may be settled by now."""
         rows = self._database.rows(
-            """SELECT 1 FROM withdrawn WHERE message_id IN (SELECT value FROM json_each(?))
-            AND (done_at IS NULL OR done_at >= ?) LIMIT 1""",
-            [orjson.dumps([*ids]).decode(), at],
+            "SELECT 1 FROM withdrawn WHERE noted_at > ? AND message_id IN (SELECT value FROM json_each(?)) LIMIT 1",
+            [at, orjson.dumps([*ids]).decode()],
         )
         return bool(rows)
 

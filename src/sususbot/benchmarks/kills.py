@@ -24,6 +24,7 @@ import orjson
 from sususbot import sample
 from sususbot.archive.archive import FILE_NAME, Archive
 from sususbot.archive.database import Database, Row
+from sususbot.archive.erasure import WISHES
 from sususbot.artifacts import RUNS
 from sususbot.benchmarks.own_discord import HISTORY, Recipe, make_world
 from sususbot.benchmarks.report import Result
@@ -54,7 +55,9 @@ _LEARNED: Final = "projects"
 # No more kills than this before one run is let through.
 _IN_A_ROW: Final = 8
 # When something was looked at or done, and the number of the source it came from.
-_TIMES: Final = frozenset("fetched_at words_at named_at seen_at started_at finished_at deleted_at at source_id".split())
+_TIMES: Final = frozenset(
+    "fetched_at words_at named_at seen_at started_at finished_at deleted_at noted_at done_at at source_id".split()
+)
 _BACKFILL: Final = """
 import sys
 from sususbot.cli.main import main
@@ -272,6 +275,8 @@ def contents(folder: Path) -> Contents:
     for (table,) in tables:
         columns = [row[1] for row in database.rows(f"PRAGMA table_info({table})") if row[1] not in _TIMES]
         found[table] = sorted(database.rows(f"SELECT {', '.join(columns)} FROM {table}"), key=repr)
+    # How often something was to be forgotten: a command that is repeated asks again.
+    found["facts"] = [row for row in found["facts"] if row[0] != WISHES]
     database.close()
     return found
 

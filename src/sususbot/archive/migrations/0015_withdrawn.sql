@@ -5,5 +5,6 @@
 -- being made of them just then.
 CREATE TABLE withdrawn (
     message_id INTEGER PRIMARY KEY,
+    noted_at INTEGER NOT NULL,
     done_at INTEGER
 );
