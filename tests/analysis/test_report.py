@@ -76,7 +76,7 @@ def test_a_sentence_holds_paths_and_gets_figures() -> None:
 def test_findings_say_what_an_owner_must_know(analysis: Analysis) -> None:
     text = said(analysis)
     assert "323 messages of 8 members in 2 channels, 29 Mar 2024 to 30 Apr 2024" in text
-    assert "CONSENT is opt-out, of 3 members an answer is written down, 1 said no to everything" in text
+    assert "CONSENT is opt-out; members whose answer is written down: 3; who said no to everything: 1." in text
     assert "on a GeForce RTX 2080 Ti" in text
     assert "More than one language" in text
     assert "if that is a bot" not in text
@@ -84,7 +84,7 @@ def test_findings_say_what_an_owner_must_know(analysis: Analysis) -> None:
 
 def test_opt_in_is_not_called_a_no(analysis: Analysis) -> None:
     changed = replace(analysis, authors=replace(analysis.authors, consent="opt-in"))
-    assert "1 have not said yes to anything" in said(changed)
+    assert "who have not said yes to anything: 1." in said(changed)
 
 
 def test_a_rule_that_drops_much_is_named(analysis: Analysis) -> None:

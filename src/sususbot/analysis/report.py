@@ -155,12 +155,12 @@ def _who(analysis: Analysis) -> str:
 def _consent(analysis: Analysis) -> str:
     authors = analysis.authors
     learn = (
-        "{authors.learnable:number} messages ({authors.learnable_share:percent}) may be learned from: "
-        "CONSENT is {authors.consent:plain}, of {authors.answered:number} members an answer is written down, "
+        "{authors.learnable:number} messages ({authors.learnable_share:percent}) may be learned from. "
+        "CONSENT is {authors.consent:plain}; members whose answer is written down: {authors.answered:number}; "
     )
     if authors.refused.members and authors.consent == "opt-in":
-        return learn + "{authors.refused.members:number} have not said yes to anything."
-    return learn + "{authors.refused.members:number} said no to everything."
+        return learn + "who have not said yes to anything: {authors.refused.members:number}."
+    return learn + "who said no to everything: {authors.refused.members:number}."
 
 
 def _dropped_most(analysis: Analysis) -> str:
