@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Collection
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sususbot.archive.archive import Archive, now_ms
+from sususbot.memory.long_term import LongTerm
 from sususbot.messages import Author, Guild
 from sususbot.messages import Channel as Known
 from sususbot.messages import Message as Kept
@@ -77,6 +79,33 @@ async def test_quick_lines_answered_without_a_record_are_not_answered_by_themsel
     assert [len(replies(server, one)) for one in (quick, last, other)] == [0, 1, 1]
 
 
+async def test_what_is_on_record_is_not_answered_again_while_nothing_can_be_written(
+    server: StandIn, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As a kill during catching up leaves it: the record is whole, but the channel was not heard to its end.
+    await run_once(server, place, tmp_path)
+    quick, last = ask(server, place, "did it"), ask(server, place, "break again?")
+    server.say(place.general, server.world.bot, "it did", reply_to=last)
+    with Archive(tmp_path) as archive:
+        source = archive.add_source("gateway", "bot")
+        author = Author(place.ada.id, "ada", "Ada")
+        kept = [Kept(one.id, place.general.id, author, now_ms(), one.content, one.content) for one in (quick, last)]
+        archive.add(kept, source=source, fetched_at=now_ms(), also=lambda: take(archive, place, quick.id, last.id))
+        archive.mentions.settle([quick.id], "merged")
+        archive.mentions.settle([last.id], "reply")
+        LongTerm(archive, None, None).close()
+    other = server.say(place.general, place.bob, f"{server.world.bot.mention} and now?")
+    monkeypatch.setattr("sususbot.archive.database.BUSY_SECONDS", 0.02)
+    with Archive(tmp_path) as blocker, ExitStack() as blocking:
+        blocking.enter_context(blocker.together())
+        async with bot(server, place.general, tmp_path, [echo()], pace=PRESSED) as made:
+            await answered(server, other)
+            await until(lambda: made.keeper.trouble is not None)
+            blocking.close()
+            await until(lambda: made.keeper.hearing)
+    assert [len(replies(server, one)) for one in (quick, last, other)] == [0, 1, 1]
+
+
 async def test_the_very_first_catch_up_may_be_broken_off_too(server: StandIn, place: Place, tmp_path: Path) -> None:
     first = ask(server, place, "first")
     # It gets no further than the first mention.
@@ -138,9 +167,13 @@ async def test_no_more_pages_than_are_allowed(server: StandIn, place: Place, tmp
 async def taken_and_killed(folder: Path, place: Place, *ids: int) -> None:
     """As a process leaves it that was killed after it took these mentions."""
     with Archive(folder) as archive, archive.together():
-        for id_ in ids:
-            archive.mentions.take(id_, place.general.id)
-            archive.mentions.hear(place.general.id, id_)
+        take(archive, place, *ids)
+        archive.mentions.hear(place.general.id, max(ids))
+
+
+def take(archive: Archive, place: Place, *ids: int) -> None:
+    for id_ in ids:
+        archive.mentions.take(id_, place.general.id)
 
 
 async def test_what_a_killed_process_had_in_hand_is_answered(server: StandIn, place: Place, tmp_path: Path) -> None:

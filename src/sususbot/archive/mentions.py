@@ -55,6 +55,14 @@ class Mentions:
         )
         return [row[0] for row in rows]
 
+    def ended(self, ids: Iterable[int]) -> set[int]:
+        """Those of these messages whose end is on record."""
+        rows = self._database.rows(
+            "SELECT message_id FROM mentions WHERE how IS NOT NULL AND message_id IN (SELECT value FROM json_each(?))",
+            [_json(ids)],
+        )
+        return {row[0] for row in rows}
+
     def answered(self, ids: Sequence[int], own_id: int) -> set[int]:
         """Those of these messages that a kept message of the bot itself answers."""
         if not ids:

@@ -39,6 +39,8 @@ class _Gap:
     unknown: set[int]
     open: Sequence[int]
     """Mentions that were taken and have no end."""
+    ended: set[int]
+    """Mentions whose end is on record. Keeping them again would tell, too, but not while nothing can be written."""
     answered: set[int]
     """Messages that a message of the bot answers."""
     served: Mapping[int, int]
@@ -110,10 +112,12 @@ class CatchingUp:
             for message in messages
             if message.author.id == self._own_id and message.reference is not None and message.reference.message_id
         }
-        unknown = await self._keeper.unknown([message.id for message in messages])
+        ids = [message.id for message in messages]
+        unknown = await self._keeper.unknown(ids)
+        ended = await self._keeper.on_record(ids)
         unsettled = answered & unknown.union(open_)
         served = {message.author.id: message.id for message in messages if message.id in unsettled}
-        return _Gap(messages, heard, unknown, open_, answered, served)
+        return _Gap(messages, heard, unknown, open_, ended, answered, served)
 
     async def _pages(self, heard: int | None) -> list[discord.Message]:
         """The newest page, and those before it down to where the channel was heard to; oldest first."""
@@ -168,7 +172,7 @@ class CatchingUp:
         if not await self._keeper.keep(incoming.message_from(message), *place, mention=mention):
             return
         self._messages += 1
-        if mention:
+        if mention and message.id not in gap.ended:
             await self._end(message, gap)
         elif policy.by_a_person(message):
             self._answering.follow(message)

@@ -140,6 +140,10 @@ class Keeper:
         in_hand = await self._in(self._writer, lambda: self._archive.mentions.in_hand(channel_id))
         return [id_ for id_ in in_hand if id_ not in self._ended and id_ not in self._arriving]
 
+    async def on_record(self, ids: Sequence[int]) -> set[int]:
+        """Those of these mentions that came to an end in whatever process, as far as it was written down."""
+        return await self._in(self._writer, lambda: self._archive.mentions.ended(ids))
+
     async def answered(self, ids: Sequence[int], own_id: int) -> set[int]:
         """Those of these messages that a kept message of the bot itself answers."""
         return await self._in(self._writer, lambda: self._archive.mentions.answered(ids, own_id))
