@@ -76,7 +76,7 @@ _SLOWEST: Final = (
     "training/test_serving_alike.py",
     "bot/test_catching_up.py",
 )
-# What is made once in a process of the suite, and takes seconds: the files that use it go to one process, in this order.
+# What is made once in a process of the suite, and takes seconds: the files that use it go to one, in this order.
 _TOGETHER: Final = (
     # One process of transformers, which the last test of the last of them closes.
     ("model/test_transformers.py", "model/test_scoring.py", "model/test_conformance.py"),
