@@ -76,6 +76,19 @@ _SLOWEST: Final = (
     "training/test_serving_alike.py",
     "bot/test_catching_up.py",
 )
+# What is made once in a process of the suite, and takes seconds: the files that use it go to one, in this order.
+_TOGETHER: Final = (
+    # One process of transformers, which the last test of the last of them closes.
+    ("model/test_transformers.py", "model/test_scoring.py", "model/test_conformance.py"),
+    # One process that has loaded all of training, and is forked (`training.killable`).
+    (
+        "training/test_resume.py",
+        "training/test_checkpoints.py",
+        "training/test_out_of_memory.py",
+        "training/test_gguf.py",
+        "training/test_merge.py",
+    ),
+)
 _HERE: Final = Path(__file__).parent
 _outside: list[str] = []
 
@@ -134,8 +147,30 @@ def at_home() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    place = {name: number for number, name in enumerate(_SLOWEST)}
-    items.sort(key=lambda item: place.get(item.path.relative_to(_HERE).as_posix(), len(place)))
+    place = {name: (number, 0) for number, name in enumerate(_SLOWEST)}
+    for names in _TOGETHER:
+        first = min(place.get(name, (len(place), 0)) for name in names)[0]
+        place |= {name: (first, number) for number, name in enumerate(names)}
+    last = (len(_SLOWEST), 0)
+    items.sort(key=lambda item: place.get(item.path.relative_to(_HERE).as_posix(), last))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """As `--dist loadfile` has it, but that files of _TOGETHER are dealt out as one."""
+    from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
+
+    class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # it has no types
+        def _split_scope(self, nodeid: str) -> str:
+            return dealt_as(super()._split_scope(nodeid))
+
+    return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def dealt_as(file: str) -> str:
+    """The file that stands for all it is dealt out with."""
+    folder = f"{_HERE.name}/"
+    return next((folder + names[0] for names in _TOGETHER if file.removeprefix(folder) in names), file)
 
 
 # How much was put aside. What a test calls may take it back (gc.unfreeze).

@@ -34,6 +34,7 @@ WRITTEN_WHOLE: Final = "the fields of a value that is written to JSON as a whole
 BY_DISCORD: Final = "discord.py calls it by its name"
 SET_FOR_OTHERS: Final = "set for a library that reads it"
 SEEMING: Final = (
+    Seeming("__init__", "__getattr__", "Python asks it for `__version__`"),
     Seeming("analysis.analysis", "*", WRITTEN_WHOLE),
     Seeming("training.memory_model", "*", WRITTEN_WHOLE),
     Seeming("training.metrics", "gradient_norm", WRITTEN_WHOLE),

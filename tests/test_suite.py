@@ -1,4 +1,5 @@
-"""What `conftest` promises every test: no settings of this machine, no card, no other machine, the slowest files first.
+"""What `conftest` promises every test: no settings of this machine, no card, no other machine, the slowest files first,
+and those that share what takes long in one process.
 
 Changed together with it.
 """
@@ -7,6 +8,8 @@ import gc
 import os
 import socket
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -65,3 +68,24 @@ def test_garbage_is_collected_but_not_looked_for_among_what_stays() -> None:
 
 def test_the_files_that_come_first_are_there() -> None:
     assert [name for name in conftest._SLOWEST if not (Path(__file__).parent / name).is_file()] == []
+
+
+def test_files_that_share_are_dealt_out_as_one() -> None:
+    together = [name for names in conftest._TOGETHER for name in names]
+    assert [name for name in together if not (Path(__file__).parent / name).is_file()] == []
+    assert len(set(together)) == len(together)
+    for first, *others in conftest._TOGETHER:
+        assert {conftest.dealt_as(f"tests/{name}") for name in others} == {f"tests/{first}"}
+    assert conftest.dealt_as("tests/test_suite.py") == "tests/test_suite.py"
+
+
+def test_they_come_one_after_the_other_where_the_slowest_of_them_stands() -> None:
+    def item(name: str) -> Any:
+        return SimpleNamespace(path=Path(__file__).parent / name)
+
+    first, second, third = conftest._TOGETHER[0]
+    names = ["test_suite.py", third, conftest._SLOWEST[0], second, conftest._SLOWEST[-1], first]
+    items = [item(name) for name in names]
+    conftest.pytest_collection_modifyitems(items)
+    ordered = [one.path.relative_to(Path(__file__).parent).as_posix() for one in items]
+    assert ordered == [conftest._SLOWEST[0], first, second, third, conftest._SLOWEST[-1], "test_suite.py"]

@@ -117,14 +117,21 @@ def test_what_takes_effect_at_once_are_settings() -> None:
 
 
 @contextmanager
-def model_of_ours(tmp_path: Path, *, allow_stale: bool = False) -> Iterator[tuple[Serving, build.Assembly]]:
+def model_of_ours(tmp_path: Path, backend: str, *, allow_stale: bool) -> Iterator[tuple[Serving, build.Assembly]]:
     """A base that was made here of Mia's words, with an adapter of Tom's; Eve is in both, and said no before."""
     place = Place(data=tmp_path / "data", env=tmp_path / ".env", debug=False)
-    base = tiny_hf.write_base(place.data / "runs" / "own" / "model")
-    adapter = tiny_hf.write_adapter(place.data / "runs" / "first" / "adapter")
-    write_manifest(base.parent, {"authors": [str(MIA.id), *([str(EVE.id)] if allow_stale else [])]})
-    write_manifest(adapter.parent, {"authors": [str(TOM.id), *([str(EVE.id)] if allow_stale else [])]})
-    text = f"EMBEDDER=static\nSUMMARIZER=off\nBACKEND=transformers\nBASE_MODEL={base}\nADAPTER_PATH={adapter}\n"
+    own, first = place.data / "runs" / "own", place.data / "runs" / "first"
+    if backend == "transformers":
+        setting, base = "BASE_MODEL", tiny_hf.write_base(own / "model")
+        adapter = tiny_hf.write_adapter(first / "adapter")
+    else:
+        for run in (own, first):
+            run.mkdir(parents=True)
+        setting, base = "MODEL_PATH", tiny_gguf.write_model(own / "model.gguf")
+        adapter = tiny_gguf.write_adapter(first / "adapter.gguf")
+    write_manifest(own, {"authors": [str(MIA.id), *([str(EVE.id)] if allow_stale else [])]})
+    write_manifest(first, {"authors": [str(TOM.id), *([str(EVE.id)] if allow_stale else [])]})
+    text = f"EMBEDDER=static\nSUMMARIZER=off\nBACKEND={backend}\n{setting}={base}\nADAPTER_PATH={adapter}\n"
     place.env.write_text(text, encoding="utf-8")  # type: ignore[union-attr]
     with Archive(place.data) as archive:
         chat = Chat(archive)
@@ -138,9 +145,13 @@ def model_of_ours(tmp_path: Path, *, allow_stale: bool = False) -> Iterator[tupl
             yield Serving(place, settings, parts, answering, allow_stale=allow_stale), parts
 
 
-@pytest.mark.parametrize("allow_stale", [False, True])
-def test_weights_that_became_stale_are_let_go_of_whoever_said_so(tmp_path: Path, allow_stale: bool) -> None:
-    with model_of_ours(tmp_path, allow_stale=allow_stale) as (serving, parts), Archive(tmp_path / "data") as other:
+# Which backend it is makes no difference to what was insisted on, and transformers takes seconds to load.
+@pytest.mark.parametrize(("backend", "allow_stale"), [("transformers", False), ("llamacpp", False), ("llamacpp", True)])
+def test_weights_that_became_stale_are_let_go_of_whoever_said_so(
+    tmp_path: Path, backend: str, allow_stale: bool
+) -> None:
+    ours = model_of_ours(tmp_path, backend, allow_stale=allow_stale)
+    with ours as (serving, parts), Archive(tmp_path / "data") as other:
         assert serving.unlearn() is None
         # What is asked every half minute reads no file.
         for run in ("own", "first"):
@@ -157,7 +168,7 @@ def test_weights_that_became_stale_are_let_go_of_whoever_said_so(tmp_path: Path,
         assert said.endswith("The bot answers without the model from now on, until it is started with another one.")
         assert serving.unlearn() is None
         reply = asyncio.run(parts.inference.submit(lambda: Request("x", (Turn("eve", "who broke the printer?", 9),))))
-        assert (reply.backend, [one.backend for one in reply.fallbacks][:1]) == ("recall", ["transformers"])
+        assert (reply.backend, [one.backend for one in reply.fallbacks][:1]) == ("recall", [backend])
         with pytest.raises(BackendFailed, match="is stale"):
             list(parts.inference.aside(Request("x", ()), Deadline(9.0)))
         health = Metrics()

@@ -15,7 +15,8 @@ from typing import Any, Final
 import pytest
 
 _FORKS: Final = "forkserver" in multiprocessing.get_all_start_methods()
-_LOADED: Final = ["sususbot.training.jobs", "bitsandbytes", "tests.training.learning"]
+# gguf is for what is exported; this module is where each begins, and takes pytest with it.
+_LOADED: Final = ["sususbot.training.jobs", "bitsandbytes", "gguf", "tests.training.learning", __name__]
 _PATIENCE: Final = 120.0
 # Windows knows one signal for all.
 _KILLED: Final = getattr(signal, "SIGKILL", signal.SIGTERM)
