@@ -9,14 +9,15 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
+from unittest.mock import patch
 
 import orjson
 import pytest
@@ -29,8 +30,9 @@ from sususbot.cli import kettle, stages
 from sususbot.cli.stages import Stage
 from sususbot.errors import ModelError, SettingsError, installing
 from sususbot.messages import Channel, Guild
+from sususbot.training.metrics import Event, Metrics
 from tests.cli.screen import Screen, on_screen
-from tests.support.commands import environment, refusal, run, run_here
+from tests.support.commands import refusal, run, run_here
 from tests.support.disk import small_disk
 from tests.support.shown import Finished, shown_demo
 from tests.web.browsing import CHROMIUM
@@ -51,20 +53,6 @@ STAGES: Final = {
 DONE: Final = f"all {len(STAGES)} stages are done already, in data/demo"
 _PORT: Final = 8466
 _PATIENCE: Final = 120.0
-# The program with somebody who presses Ctrl-C when a training has told two things: from outside it could end before.
-_STOPPED: Final = """
-import signal
-from sususbot.cli.main import main
-from sususbot.training.metrics import Metrics
-add, told = Metrics.add, []
-def add_and_stop(self, event):
-    add(self, event)
-    told.append(event)
-    if len(told) == 2:
-        signal.raise_signal(signal.SIGINT)
-Metrics.add = add_and_stop
-main()
-"""
 ON_TERMINALS: Final = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")
 
 
@@ -200,18 +188,34 @@ def test_a_training_that_was_stopped_goes_on_where_it_was(folder: Path) -> None:
     voice = folder / "data" / DEMO / RUNS / "voice"
     shutil.rmtree(voice)
     command = ["demo", "--once", PRINTER, "--epochs", "1"]
-    stopped = subprocess.run(
-        [sys.executable, "-c", _STOPPED, *command],
-        cwd=folder, env=environment(ONE_THREAD), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False,
-    )  # fmt: skip
+    with ctrl_c_after(told=2):
+        stopped = run_here(*command, folder=folder)
     assert stopped.returncode == 130
-    assert "run the same command again" in refusal(stopped.stderr.decode())
+    assert "run the same command again" in refusal(stopped.stderr)
     metrics = voice / "metrics.jsonl"
+    before = metrics.read_bytes()
     stopped_at = json.loads((voice / MANIFEST).read_bytes())["outcome"]["step"]
     assert run_here(*command, folder=folder).returncode == 0
     steps = [row["step"] for row in map(orjson.loads, metrics.read_bytes().splitlines()) if row["kind"] == "step"]
+    assert metrics.read_bytes().startswith(before)
     assert stopped_at < len(steps)
     assert steps == list(range(1, len(steps) + 1))
+
+
+@contextmanager
+def ctrl_c_after(told: int) -> Iterator[None]:
+    """Somebody presses Ctrl-C when a training has told so much: from outside it could end before."""
+    add, events = Metrics.add, list[Event]()
+
+    def add_and_stop(self: Metrics, event: Event) -> None:
+        add(self, event)
+        events.append(event)
+        if len(events) == told:
+            signal.raise_signal(signal.SIGINT)
+
+    with patch.object(Metrics, "add", add_and_stop):
+        yield
+    assert len(events) >= told
 
 
 def test_of_another_sample_or_program_nothing_is_kept_but_what_the_demo_did_not_make(tmp_path: Path) -> None:

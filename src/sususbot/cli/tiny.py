@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -110,7 +111,7 @@ class Workshop:
             return False
 
     def _make_base(self) -> str:
-        with _packages():
+        with _packages("peft"):
             from sususbot.training import from_scratch, jobs, run_folder
         corpus = self._corpus()
         # What was learned for another base fits no more.
@@ -128,7 +129,7 @@ class Workshop:
         return f"{weights:.1f} million weights, of nothing but these; {losses}"
 
     def _make_adapter(self) -> str:
-        with _packages():
+        with _packages("peft"):
             from sususbot.training import jobs, run_folder
             from sususbot.training.base import find_base
             from sususbot.training.recipe import Recipe
@@ -218,8 +219,13 @@ def _context(engine: "LlamaCpp", settings: "Settings", persona: str) -> "Context
 
 
 @contextmanager
-def _packages() -> Iterator[None]:
-    """Raises MissingExtra where what training needs is not installed."""
+def _packages(*wanted: str) -> Iterator[None]:
+    """Raises MissingExtra where what training needs is not installed.
+
+    At once where it is one of those wanted: it would be missed only after seconds of importing all before it.
+    """
+    if any(find_spec(name) is None for name in wanted):
+        raise MissingExtra("making a tiny model", "train")
     try:
         yield
     except ImportError as error:
