@@ -155,12 +155,17 @@ REPEATING: Final = "the jar nearly exploded, flour everywhere, the jar nearly ex
 NAMED: Final = "mia: why no kettles?\nbob: ok\nmia: why no"
 
 
+@pytest.fixture(scope="module")
+def pieces(running: Engine) -> list[str]:
+    """Each token as llama.cpp writes it."""
+    return [running.text([token]) for token in range(tiny.pieces())]
+
+
 @pytest.mark.parametrize("prompt", [REPEATING, NAMED])
 @pytest.mark.parametrize("knob", KNOBS)
-def test_every_knob_means_the_same(running: Engine, reference: Any, knob: str, prompt: str) -> None:
+def test_every_knob_means_the_same(running: Engine, reference: Any, pieces: list[str], knob: str, prompt: str) -> None:
     sampling = KNOBS[knob]
     ids = running.tokens(prompt)
-    pieces = [running.text([token]) for token in range(tiny.pieces())]
     breakers = {token for token, text in enumerate(pieces) if any(breaker in text for breaker in DRY_BREAKERS)}
     tokens, shares = Sampler(sampling, breakers).candidates(logits(reference, ids), ids)
     ours = dict(zip(map(int, tokens), map(float, shares), strict=True))
@@ -169,7 +174,6 @@ def test_every_knob_means_the_same(running: Engine, reference: Any, knob: str, p
         assert ours.get(token, 0.0) == pytest.approx(theirs.get(token, 0.0), abs=0.01), (token, pieces[token])
 
 
-def test_the_breakers_of_runs_are_found(trained: Trained, running: Engine) -> None:
+def test_the_breakers_of_runs_are_found(trained: Trained, pieces: list[str]) -> None:
     model = CausalLM(trained.base, adapter=None, four_bit=False, context_tokens=512, threads=1)
-    texts = [running.text([token]) for token in range(tiny.pieces())]
-    assert model._breakers == {at for at, text in enumerate(texts) if any(breaker in text for breaker in DRY_BREAKERS)}
+    assert model._breakers == {at for at, text in enumerate(pieces) if any(breaker in text for breaker in DRY_BREAKERS)}
