@@ -1,6 +1,6 @@
-"""Trainings by several processes at once:  torchrun --nproc-per-node N -m tests.training.in_processes BASE FOLDER
+"""Trainings by two processes at once, as torchrun starts them.
 
-Each process writes down how it fared in FOLDER/NAME-RANK.json.
+Each writes down how it fared in FOLDER/NAME-RANK.json.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from sususbot.training.metrics import Event
 from sususbot.training.processes import Processes
@@ -30,6 +31,21 @@ SCENARIOS: Final[dict[str, tuple[Recipe, Hardware, Data]]] = {
     "uneven": (replace(RECIPE, rows=3), replace(CPU, batch_rows=2), FEW),
     "fp16": (replace(RECIPE, rows=3, epochs=1), FP16, data()),
 }
+
+
+def launch(base: Path, folder: Path) -> None:
+    """What torchrun does; where forks are safe, of this process, which has loaded everything (`killable`)."""
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=2,
+        run_id="trainings",
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+        start_method="fork" if sys.platform == "linux" else "spawn",
+    )
+    elastic_launch(config, main)(base, folder)
 
 
 def main(base: Path, folder: Path) -> None:
@@ -64,7 +80,3 @@ def main(base: Path, folder: Path) -> None:
 def _after(steps: int, wanted: bool) -> Callable[[], bool]:
     left = iter([False] * (steps - 1))
     return lambda: wanted and next(left, True)
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))

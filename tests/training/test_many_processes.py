@@ -1,8 +1,6 @@
 """Two processes that share a step (torchrun, gloo) train as one does."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,30 +8,12 @@ from typing import Any
 import pytest
 
 from sususbot.training.metrics import rows
+from tests.training import in_processes, killable
 from tests.training.in_processes import SCENARIOS
 from tests.training.learning import furthest, published, trained
 from tests.training.test_resume import assert_same_run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="torchrun needs libuv there, and its wheels have none")
-
-
-def run(base: Path, folder: Path) -> None:
-    """All trainings, by two processes."""
-    command = [
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-        "-m",
-        "tests.training.in_processes",
-    ]
-    settings = {**os.environ, "OMP_NUM_THREADS": "1"}
-    ran = subprocess.run(
-        [sys.executable, *command, str(base), str(folder)],
-        capture_output=True, encoding="utf-8", check=False, env=settings, cwd=Path(__file__).parents[2], timeout=600,
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stderr
 
 
 def fared(folder: Path, name: str) -> list[dict[str, Any]]:
@@ -44,7 +24,7 @@ def test_two_processes_train_as_one_does(base: Path, tmp_path: Path) -> None:
     # One test, for starting processes takes longer than all they do.
     done, alone = tmp_path / "two", tmp_path / "one"
     done.mkdir()
-    run(base, done)
+    killable.run(in_processes.launch, base, done)
     for name in SCENARIOS:
         assert_same_losses_and_adapter(done, base, alone, name)
     assert_only_the_first_writes_and_speaks(done)

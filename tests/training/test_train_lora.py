@@ -121,6 +121,9 @@ def test_it_learns_and_the_best_weights_are_published(base: Path, tmp_path: Path
     assert found[0][0] == 0
     assert bits_of(base, published(tmp_path), data(), tmp_path) == pytest.approx(outcome.bits_per_byte, rel=1e-6)
     assert all(torch.equal(weight, published(tmp_path)[name]) for name, weight in weights(one).items())
+    # Nothing that nobody asked for, such as PEFT's model card.
+    files = {path.name for path in (tmp_path / "adapter").iterdir()}
+    assert files == {"adapter_config.json", "adapter_model.safetensors"}
 
 
 def test_it_stops_when_it_gets_no_better_and_keeps_what_was_best(base: Path, tmp_path: Path) -> None:

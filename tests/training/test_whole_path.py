@@ -31,6 +31,7 @@ SETTINGS: Final = {
     "VALID_SHARE": "0",
     "BOT_DESCRIPTION": "A kitchen. {bot} lives in it.",
     "EPOCHS": "40",
+    "EVALS_PER_EPOCH": "1",
     "LEARNING_RATE": "0.005",
     "PACK_TOKENS": "256",
     "TOKENS_PER_STEP": "256",

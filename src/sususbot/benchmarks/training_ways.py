@@ -101,7 +101,7 @@ def operations(shape: Shape, documents: Sequence[Document], rank: int) -> float:
 
 
 def _rate() -> float:
-    return matmul_rate(torch.device("cpu"), torch.float32)
+    return matmul_rate(torch.device("cpu"), torch.float32, seconds=0.3)
 
 
 # -- padded

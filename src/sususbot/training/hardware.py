@@ -173,7 +173,7 @@ def on_processor(flops: float, rate: float) -> str:
     return f"on the processor it takes at least {told}"
 
 
-def matmul_rate(device: torch.device, dtype: torch.dtype, seconds: float = 0.3) -> float:
+def matmul_rate(device: torch.device, dtype: torch.dtype, seconds: float = 0.1) -> float:
     """Floating point operations a second in products of large square matrices, the median of as many as fit."""
     size = 8192 if device.type == "cuda" else 1024
     left, right = (torch.randn(size, size, device=device, dtype=torch.float32).to(dtype) for _ in range(2))

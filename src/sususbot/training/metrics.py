@@ -99,16 +99,16 @@ def rows(run: Path) -> Iterator[dict[str, Any]]:
 
 def draw_curve(run: Path) -> Path:
     """The learning curve of a run: loss of each step, and bits per byte on what was kept apart."""
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
     # What is no number stands as none in the file.
     told = list(rows(run))
     steps = [row for row in told if row["kind"] == "step" and row["loss"] is not None]
     measured = [row for row in told if row["kind"] == "measured" and row["bits_per_byte"] is not None]
-    figure, axes = pyplot.subplots(figsize=(9, 4.5), layout="constrained")
+    figure = Figure(figsize=(9, 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
     losses = [row["loss"] for row in steps]
     axes.plot([row["step"] for row in steps], losses, color="#9db4d0", linewidth=0.8, label="loss of a step")
     axes.plot([row["step"] for row in steps], _smoothed(losses), color="#1f5fa8", linewidth=1.8, label="loss, smoothed")
@@ -133,7 +133,6 @@ def draw_curve(run: Path) -> Path:
     aside = run / f".{CURVE}.new"
     with writing("the learning curve", run):
         figure.savefig(aside, dpi=110, format="png")
-        pyplot.close(figure)
         flush(aside)
     put(aside, run / CURVE)
     return run / CURVE

@@ -76,6 +76,8 @@ def alone(folder: Path) -> Iterator[None]:
 def publish_adapter(model: PeftModel, base_name: str, run: Path) -> None:
     """The adapter as it is now, in place of the one before."""
     aside = _aside(run / ADAPTER)
+    # Else PEFT fills in a model card, which nobody reads, and that takes longer than all the rest.
+    setattr(model, "create_or_update_model_card", lambda _folder: None)  # noqa: B010
     for config in model.peft_config.values():
         config.base_model_name_or_path = base_name
         if isinstance(targets := getattr(config, "target_modules", None), set):
@@ -83,8 +85,6 @@ def publish_adapter(model: PeftModel, base_name: str, run: Path) -> None:
             setattr(config, "target_modules", sorted(targets))  # noqa: B010
     # Not "auto": that asks the hub.
     model.save_pretrained(str(aside), save_embedding_layers=False)
-    # A model card that nobody filled in.
-    (aside / "README.md").unlink(missing_ok=True)
     _put(aside, run / ADAPTER)
 
 

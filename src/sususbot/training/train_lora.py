@@ -183,6 +183,8 @@ class _Loop:
         # Steps of checkpoints: the last one, and the last one whose weights are known to give usable gradients.
         self._saved: int | None = None
         self._good: int | None = None
+        # The step whose weights were published last.
+        self._published: int | None = None
         self._at = _Progress(micro_tokens=hardware.batch_rows * recipe.pack_tokens, plain_layers=hardware.plain_layers)
         self._measure_after = {
             (sum(self._steps.per_epoch[:epoch]) + round(size * part / recipe.evals_per_epoch))
@@ -456,9 +458,11 @@ class _Loop:
         """The best weights are the ones that stay."""
         if self._at.best_step != self._at.step:
             self._load(checkpoints.at(self._run, self._at.best_step).weights())
-        self._publish()
+        if self._published != self._at.best_step:
+            self._publish()
 
     def _publish(self) -> None:
+        self._published = self._at.best_step
         if self._processes.first:
             with writing("what was learned", self._run):
                 self._learner.publish(self._run)
