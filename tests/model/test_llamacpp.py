@@ -127,15 +127,17 @@ def test_every_slot_has_the_whole_context(tiny_model: Path) -> None:
 )
 def test_its_port_is_for_this_process_alone(backend: LlamaCpp, method: str, path: str) -> None:
     assert httpx.URL(backend.address).host == "127.0.0.1"
-    answer = httpx.request(method, backend.address + path, headers={"Authorization": "Bearer guessed"}, trust_env=False)
+    answer = httpx.request(
+        method, backend.address + path, headers={"Authorization": "Bearer guessed"}, trust_env=False, verify=False
+    )
     assert answer.status_code == 401
 
 
 def test_it_shows_no_page_and_no_port_when_closed(tiny_model: Path) -> None:
     with closing(LlamaCpp(tiny_model, context_tokens=512, threads=1)) as backend:
-        assert httpx.get(backend.address, trust_env=False).status_code == 404
+        assert httpx.get(backend.address, trust_env=False, verify=False).status_code == 404
     with pytest.raises(httpx.ConnectError):
-        httpx.get(backend.address, trust_env=False)
+        httpx.get(backend.address, trust_env=False, verify=False)
 
 
 def test_it_is_silent(tiny_model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

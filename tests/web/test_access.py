@@ -32,15 +32,20 @@ PATHS = (
 )
 
 
+def client_of(address: str = "") -> httpx.AsyncClient:
+    # Addresses are of this machine, where there is nothing to verify: reading the certificates takes 60 ms each time.
+    return httpx.AsyncClient(base_url=address, timeout=PATIENCE_MS / 1000, verify=False)
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def stranger(served: Served) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=served.address, timeout=PATIENCE_MS / 1000) as client:
+    async with client_of(served.address) as client:
         yield client
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def owner(served: Served) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=served.address, timeout=PATIENCE_MS / 1000) as client:
+    async with client_of(served.address) as client:
         assert (await client.get(served.link)).status_code == 303
         yield client
 
@@ -64,7 +69,7 @@ async def test_a_wrong_token_gets_nothing(stranger: httpx.AsyncClient, token: st
 
 
 async def test_the_token_opens_the_page_and_a_cookie_stands_for_it(served: Served) -> None:
-    async with httpx.AsyncClient(base_url=served.address, timeout=PATIENCE_MS / 1000) as client:
+    async with client_of(served.address) as client:
         opened = await client.get(f"/data?token={served.token}&day=3")
         assert (opened.status_code, opened.headers["location"]) == (303, "/data?day=3")
         cookie = opened.headers["set-cookie"]
@@ -78,7 +83,7 @@ async def test_the_token_opens_the_page_and_a_cookie_stands_for_it(served: Serve
     assert page.headers["x-content-type-options"] == "nosniff"
     assert page.headers["cache-control"] == "no-store"
     assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
-    async with httpx.AsyncClient(base_url=served.address, timeout=PATIENCE_MS / 1000) as another:
+    async with client_of(served.address) as another:
         assert (await another.get(served.link)).status_code == 303
 
 
@@ -89,7 +94,7 @@ async def test_other_cookies_of_this_host_are_in_nobodys_way(owner: httpx.AsyncC
 
 
 async def test_the_token_leads_nowhere_else(served: Served) -> None:
-    async with httpx.AsyncClient(timeout=PATIENCE_MS / 1000) as client:
+    async with client_of() as client:
         opened = await client.get(f"{served.address}//elsewhere.example/x?token={served.token}")
     assert opened.headers["location"] == "/elsewhere.example/x"
 
@@ -122,7 +127,7 @@ LED_HERE = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-f
 
 async def test_who_is_led_here_by_a_file_goes_on_with_the_cookie(served: Served) -> None:
     """A browser sends no strict cookie along a way that began elsewhere: the page that sets it begins another."""
-    async with httpx.AsyncClient(base_url=served.address, timeout=PATIENCE_MS / 1000) as client:
+    async with client_of(served.address) as client:
         led = await client.get(f"/data?token={served.token}&a=%22%3E%3Cb", headers=LED_HERE)
         assert led.status_code == 200
         assert "url=/data?a=%22%3E%3Cb" in led.text
@@ -141,7 +146,7 @@ async def test_who_is_led_here_by_a_file_goes_on_with_the_cookie(served: Served)
     ],
 )
 async def test_nothing_but_a_window_of_its_own_is_led_here(served: Served, headers: dict[str, str]) -> None:
-    async with httpx.AsyncClient(timeout=PATIENCE_MS / 1000) as client:
+    async with client_of() as client:
         assert is_nothing(await client.get(served.link, headers=headers))
         assert is_nothing(await client.get(f"{served.address}/?token=x", headers={**LED_HERE}))
 
@@ -299,7 +304,7 @@ async def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no signals to send")
 async def test_a_signal_ends_it_and_leaves_nothing(tmp_path: Path) -> None:
     async with serving(tmp_path) as served:
-        async with httpx.AsyncClient(base_url=served.address, timeout=PATIENCE_MS / 1000) as client:
+        async with client_of(served.address) as client:
             await client.get(served.link)
             cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
         address = f"ws://127.0.0.1:{served.port}/_nicegui_ws/socket.io/?EIO=4&transport=websocket"

@@ -162,8 +162,7 @@ def _answers(analysis: Analysis, *, wide: bool) -> str:
 
 def _bars(axes: "Axes", heights: Sequence[int], paths: Sequence[str]) -> None:
     for place, (height, path) in enumerate(zip(heights, paths, strict=True)):
-        (bar,) = axes.bar(place, height, width=0.82, color=ACCENT, linewidth=0, clip_on=False)
-        bar.set_gid(path)
+        _box(axes, path, (place - 0.41, 0, 0.82, height))
     top = max(heights, default=0) or 1
     axes.set_xlim(-0.6, len(heights) - 0.4)
     axes.set_ylim(0, top * 1.04)
@@ -174,14 +173,22 @@ def _bars(axes: "Axes", heights: Sequence[int], paths: Sequence[str]) -> None:
 
 def _cells(axes: "Axes", rows: Sequence[Sequence[int]], path: str, *, turned: bool = False) -> None:
     """Squares, the fuller the more; the root makes small differences visible beside great ones."""
-    from matplotlib.patches import Rectangle
-
     top = max((count for row in rows for count in row), default=0) or 1
     for y, row in enumerate(rows):
         for x, count in enumerate(row):
             strength = 0.06 + 0.94 * (count / top) ** 0.5 if count else 0.03
-            cell = Rectangle((x - 0.46, y - 0.46), 0.92, 0.92, facecolor=ACCENT, alpha=strength, clip_on=False)
-            cell.set_gid(f"{path}.{x}.{y}" if turned else f"{path}.{y}.{x}")
-            axes.add_patch(cell)
+            place = f"{path}.{x}.{y}" if turned else f"{path}.{y}.{x}"
+            _box(axes, place, (x - 0.46, y - 0.46, 0.92, 0.92), alpha=strength)
     axes.set_xlim(-0.5, len(rows[0]) - 0.5)
     axes.set_ylim(len(rows) - 0.5, -0.5)
+
+
+def _box(axes: "Axes", path: str, sides: tuple[float, float, float, float], *, alpha: float | None = None) -> None:
+    """A mark: left, bottom, width and height."""
+    from matplotlib.patches import Rectangle
+
+    left, bottom, width, height = sides
+    box = Rectangle((left, bottom), width, height, facecolor=ACCENT, linewidth=0, alpha=alpha, clip_on=False, gid=path)
+    # It stays within its axes, whose limits are set: there is nothing to measure, which takes longer than to draw it.
+    box.set_in_layout(False)
+    axes.add_artist(box)

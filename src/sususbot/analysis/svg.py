@@ -67,11 +67,11 @@ def svg(draw: Callable[["Axes"], None], titles: Mapping[str, str], *, size: tupl
     with mpl.rc_context(_SETTINGS), warnings.catch_warnings():
         # Names hold letters that its own font lacks; the page's font draws them.
         warnings.simplefilter("ignore", UserWarning)
-        figure = Figure(figsize=(size[0] / 72, size[1] / 72), layout="constrained")
-        FigureCanvasSVG(figure)
-        axes = figure.add_subplot()
-        draw(axes)
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        figure = Figure(figsize=(size[0] / 72, size[1] / 72), layout="constrained", facecolor="none", edgecolor="none")
+        draw(figure.add_subplot(facecolor="none"))
+        # `savefig` would draw all of it once more, for the layout alone.
+        canvas: Any = FigureCanvasSVG(figure)
+        canvas.print_svg(buffer, metadata={"Date": None, "Creator": None})
     return _inline(buffer.getvalue(), titles)
 
 

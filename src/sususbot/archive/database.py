@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -35,11 +36,12 @@ class Migration(NamedTuple):
     sql: str
 
 
-def migrations() -> list[Migration]:
+@cache
+def migrations() -> tuple[Migration, ...]:
     """The numbered files, in order."""
     folder = resources.files("sususbot.archive") / "migrations"
     files = sorted(file.name for file in folder.iterdir() if file.name.endswith(".sql"))
-    return [Migration(int(name[:4]), name, (folder / name).read_text(encoding="utf-8")) for name in files]
+    return tuple(Migration(int(name[:4]), name, (folder / name).read_text(encoding="utf-8")) for name in files)
 
 
 class Database:
