@@ -169,10 +169,11 @@ class CatchingUp:
         """As if it came now."""
         mention = policy.addressed(message, self._own_id)
         place = incoming.channel_from(self._channel)
-        if not await self._keeper.keep(incoming.message_from(message), *place, mention=mention):
+        new = await self._keeper.keep(incoming.message_from(message), *place, mention=mention)
+        if not new or message.id in gap.ended:
             return
         self._messages += 1
-        if mention and message.id not in gap.ended:
+        if mention:
             await self._end(message, gap)
         elif policy.by_a_person(message):
             self._answering.follow(message)
