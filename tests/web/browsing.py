@@ -14,7 +14,9 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -52,12 +54,22 @@ _SAMPLE: Final = Path(__file__).parents[2] / "src" / "sususbot" / "sample"
 PATIENCE_MS: Final = 60_000
 
 
-def write_community(folder: Path, **settings: str) -> Path:
+def write_community(folder: Path) -> Path:
     """A folder with the sample community's archive in `data`; gives it."""
-    files = [str(_SAMPLE / f"{name}.json") for name in ("general", "gaming", "projects")]
-    done = run_here("import", *files, folder=folder, **settings)
-    assert done.returncode == 0, done.stderr
+    (folder / "data").mkdir()
+    for name, held in _community().items():
+        (folder / "data" / name).write_bytes(held)
     return folder
+
+
+@cache
+def _community() -> dict[str, bytes]:
+    """What lies in its data folder: read in once for all tests of a process."""
+    files = [str(_SAMPLE / f"{name}.json") for name in ("general", "gaming", "projects")]
+    with TemporaryDirectory() as folder:
+        done = run_here("import", *files, folder=Path(folder))
+        assert done.returncode == 0, done.stderr
+        return {one.name: one.read_bytes() for one in (Path(folder) / "data").iterdir()}
 
 
 @dataclass(frozen=True, slots=True)
