@@ -64,7 +64,6 @@ _SLOWEST: Final = (
     "benchmarks/test_soak.py",
     "sources/discord_api/test_kills.py",
     "bot/test_engine_death.py",
-    "training/test_many_processes.py",
     "sources/test_ingest.py",
     "cli/test_train.py",
     "linking/test_linker.py",
@@ -87,6 +86,7 @@ _TOGETHER: Final = (
         "training/test_out_of_memory.py",
         "training/test_gguf.py",
         "training/test_merge.py",
+        "training/test_many_processes.py",
     ),
 )
 _HERE: Final = Path(__file__).parent
