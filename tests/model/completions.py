@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestServer
 
 from sususbot.model.backend import Chunk, Deadline, Request, Sampling
 from sususbot.model.openai import OpenAI
+from sususbot.standin.listening import listener, stop_listening
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 SAMPLING = Sampling(max_new_tokens=20, seed=3, min_p=0.03, dry_multiplier=0.5)
@@ -32,13 +33,11 @@ PATHS = {
 }
 
 
-def server_of(handlers: Mapping[str, Handler], place: socket.socket | None = None) -> TestServer:
-    """Where `place` is, if it is given: a socket that nobody listens at yet."""
+def server_of(handlers: Mapping[str, Handler], place: socket.socket) -> TestServer:
+    """`place` is a socket that nobody listens at yet."""
     application = web.Application()
     for name, handler in handlers.items():
         application.router.add_route("*", PATHS[name], function_of(handler))
-    if place is None:
-        return TestServer(application)
     return TestServer(application, socket_factory=lambda *_: place)
 
 
@@ -62,11 +61,13 @@ def function_of(handler: Handler) -> Handler:
 @asynccontextmanager
 async def served(**handlers: Handler) -> AsyncIterator[str]:
     """A server with `completions`, `tokenize`, `models` and `loras` as given."""
-    server = server_of(handlers)
+    place = listener()
+    server = server_of(handlers, place)
     await server.start_server()
     try:
         yield str(server.make_url("/")).rstrip("/")
     finally:
+        await stop_listening(place)
         await server.close()
 
 

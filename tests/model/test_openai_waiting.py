@@ -19,6 +19,7 @@ from sususbot.errors import BackendFailed, BackendUnreachable
 from sususbot.model.backend import Deadline, Request, Sampling
 from sususbot.model.openai import OpenAI
 from sususbot.model.wire import Patience
+from sususbot.standin.listening import stop_listening
 from tests.model.completions import (
     ASKED,
     FINE,
@@ -135,6 +136,7 @@ async def test_a_server_that_is_just_starting_is_waited_for(
         try:
             assert text_of(await answer) == "fine"
         finally:
+            await stop_listening(place)
             await server.close()
 
 

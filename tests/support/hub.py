@@ -15,6 +15,8 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from sususbot.standin.listening import listener, stop_listening
+
 COMMIT = "5e1f0c0ffee0000000000000000000000000cafe"
 _LARGE = (".gguf", ".safetensors", ".model")
 
@@ -156,13 +158,15 @@ def stand_in_hub() -> Iterator[StandInHub]:
             web.ServerRunner(web.Server(answer, access_log=None), shutdown_timeout=0.1)
             for answer in (hub.hub, hub.cache)
         ]
-        for runner in servers:
+        places = [listener() for _ in servers]
+        for runner, place in zip(servers, places, strict=True):
             await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            await web.SockSite(runner, place).start()
         hub.url, hub.cache_url = (f"http://127.0.0.1:{runner.addresses[0][1]}" for runner in servers)
         started.set()
         await stop.wait()
-        for runner in servers:
+        for runner, place in zip(servers, places, strict=True):
+            await stop_listening(place)
             await runner.cleanup()
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), name="hub")

@@ -4,6 +4,7 @@
 validator found an answer that Discord would not give.
 """
 
+import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -15,6 +16,7 @@ from sususbot.standin.api import PREFIX, Api, Validator
 from sususbot.standin.faults import Faults
 from sususbot.standin.gateway import Gateway
 from sususbot.standin.ledger import Heartbeat, Ledger
+from sususbot.standin.listening import listener, stop_listening
 from sususbot.standin.objects import Channel, Interaction, Json, Message, User
 from sususbot.standin.pings import Allowed
 from sususbot.standin.ratelimit import Limiter, RateLimits
@@ -65,6 +67,7 @@ class StandIn:
         limiter = Limiter(rate or RateLimits())
         self._api = Api(world, limiter, self.faults, self.ledger, validator, lambda: self.gateway.starts)
         self._runner: web.ServerRunner | None = None
+        self._place: socket.socket | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
 
     # -- start and stop
@@ -72,8 +75,8 @@ class StandIn:
     async def __aenter__(self) -> Self:
         self._runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=0.2)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
+        self._place = listener()
+        await web.SockSite(self._runner, self._place).start()
         port = self._runner.addresses[0][1]
         self.http_url = f"http://127.0.0.1:{port}{PREFIX}"
         self.gateway_url = f"ws://127.0.0.1:{port}{GATEWAY_PATH}/"
@@ -87,7 +90,8 @@ class StandIn:
     ) -> None:
         self._unsubscribe()
         self.gateway.drop_connections()
-        if self._runner is not None:
+        if self._runner is not None and self._place is not None:
+            await stop_listening(self._place)
             await self._runner.cleanup()
         if self._api.violations and error is None:
             raise WrongAnswer("\n".join(self._api.violations))
